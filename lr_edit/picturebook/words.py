@@ -1,0 +1,64 @@
+"""The word-level tokeniser of the picture book: captions in, rows of token ids out.
+
+One folder serves open_clip (through `local-dir:`) and diffusers (as the pipeline's `tokenizer`).
+The end-of-text token has the highest id: open_clip takes a text's embedding where the id is highest.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from pathlib import Path
+
+from jaxtyping import Int64
+from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
+from torch import Tensor
+from transformers import PreTrainedTokenizerFast
+
+from lr_edit.picturebook.world import COLOURS, GROUNDS, KINDS
+
+LENGTH = 24  # tokens a text, start and end included; longer texts are cut
+PAD, START, UNKNOWN, END = "<pad>", "<start>", "<unknown>", "<end>"
+WORDS: tuple[str, ...] = ("a", "and", "nothing", "on", *KINDS, *COLOURS, *GROUNDS)
+VOCABULARY: tuple[str, ...] = (PAD, START, UNKNOWN, *WORDS, END)
+
+
+@lru_cache(maxsize=1)
+def tokenizer() -> PreTrainedTokenizerFast:
+    """The tokeniser; words it does not know become one unknown token each."""
+    ids = {word: i for i, word in enumerate(VOCABULARY)}
+    backend = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
+    backend.normalizer = normalizers.Sequence(
+        [normalizers.Lowercase(), normalizers.Replace(Regex(r"[^\w\s<>]"), " ")]
+    )
+    backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    backend.post_processor = processors.TemplateProcessing(
+        single=f"{START} $A {END}", special_tokens=[(START, ids[START]), (END, ids[END])]
+    )
+    return PreTrainedTokenizerFast(
+        tokenizer_object=backend,
+        model_max_length=LENGTH,
+        padding_side="right",
+        truncation_side="right",
+        pad_token=PAD,
+        bos_token=START,
+        unk_token=UNKNOWN,
+        eos_token=END,
+    )
+
+
+def encode(captions: list[str]) -> Int64[Tensor, "n length"]:
+    """Token ids of captions, padded to `LENGTH`."""
+    rows = tokenizer()(
+        captions, padding="max_length", max_length=LENGTH, truncation=True, return_tensors="pt"
+    )
+    return rows.input_ids
+
+
+def save(folder: Path) -> None:
+    """Write the tokeniser's files into a folder."""
+    tokenizer().save_pretrained(folder)
+
+
+def load(folder: Path) -> PreTrainedTokenizerFast:
+    """The tokeniser in a folder, as diffusers and open_clip will see it."""
+    return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True)
