@@ -1,0 +1,45 @@
+# `make` alone prints this help. Everything runs from .venv; nothing is installed elsewhere.
+PYTHON ?= python3
+WORKERS ?= 2
+BIN := $(CURDIR)/.venv/bin
+STAMP := .venv/.installed
+# Stage commands in dvc.yaml say `lr-edit stage ...`: .venv comes first.
+export PATH := $(BIN):$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help setup pull repro test check ui clean
+
+help:  ## print this help
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP)  ## make .venv with the pinned packages (PYTHON=python3.12 picks another Python)
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(not (3, 11) <= sys.version_info[:2] <= (3, 13))' || \
+	  { echo "$(PYTHON) is not Python 3.11 to 3.13: run make with PYTHON=/path/to/python3.11" >&2; exit 2; }
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	@touch $@
+
+pull: setup  ## fetch the bundled data and weights into data/ and models/
+	@$(BIN)/dvc pull --quiet $(wildcard *.dvc)
+
+repro: pull  ## regenerate the study: tables, contact sheet, MLflow runs
+	$(BIN)/dvc repro
+	@$(BIN)/lr-edit where
+
+test: pull  ## run the tests
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
+
+check: setup  ## lint, format, types, tests: what must pass before a commit
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	@$(MAKE) --no-print-directory test
+
+ui: setup  ## open the comparison of all variants in MLflow
+	$(BIN)/lr-edit ui
+
+clean:  ## delete stage outputs, MLflow's store and tool caches (not .venv, cache, data, models)
+	rm -rf artifacts mlruns mlartifacts mlflow.db* build *.egg-info
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis
