@@ -1,0 +1,198 @@
+"""The habits of the code, held as data: who may import whom, how long things may be."""
+
+from __future__ import annotations
+
+import ast
+import graphlib
+import re
+import subprocess
+from collections import defaultdict
+
+import pytest
+
+from tests.source_tree import ROOT, Module, imports, modules, parsed, project_imports
+
+CORE = {"propose", "inpaint", "score", "anchor_net", "choose"}
+GROUND = {"errors", "types"}
+STUDY = {"config", "storage", "lockfile", "outcome", "tracking"}
+EDGES = STUDY | {"proposals", "teacher", "frozen", "picturebook"}
+# Part of lr_edit -> the other parts it may import. A new part gets its row here.
+ARROWS: dict[str, set[str]] = {
+    "errors": set(),
+    "types": {"errors"},
+    **dict.fromkeys(CORE, GROUND),
+    "learn": GROUND | CORE,
+    "config": GROUND,
+    "storage": GROUND,
+    "lockfile": GROUND | {"storage"},
+    "outcome": GROUND | {"config", "storage", "lockfile"},
+    "proposals": GROUND | {"propose", "config"},
+    "teacher": GROUND | {"score", "config"},
+    "frozen": GROUND | {"config", "storage"},
+    "editor": GROUND | CORE | {"learn", "config", "frozen", "proposals", "teacher"},
+    "tracking": GROUND | {"config", "storage", "lockfile", "outcome"},
+    "picturebook": GROUND | {"config", "storage", "frozen"},
+    "stages": GROUND | CORE | EDGES | {"learn", "editor"},
+    "cli": GROUND | CORE | EDGES | {"learn", "editor", "stages"},
+    "__main__": {"cli"},
+}
+# `errors` is how a bad input is said anywhere; the rest is what eval shares with the method.
+EVAL_MAY_IMPORT = {"errors", "types", "storage", "frozen", "config", "tracking"}
+# Third-party module -> where alone it may be imported.
+ONLY_IN: dict[str, tuple[str, ...]] = {
+    "timm": ("lr_edit.frozen", "lr_edit.picturebook"),
+    "open_clip": ("lr_edit.frozen", "lr_edit.picturebook"),
+    "diffusers": ("lr_edit.frozen", "lr_edit.picturebook"),
+    "mlflow": ("lr_edit.tracking",),
+    "dvc": (),
+    "click": ("lr_edit.cli", "lr_edit.stages", "eval.cli", "eval.stages", "eval.__main__"),
+    "rich": ("lr_edit.cli", "lr_edit.stages", "eval.cli", "eval.stages", "eval.__main__"),
+}
+# What the method never does for itself: it is handed its parts, and yields what happens.
+NOT_IN_THE_METHOD = {"open", "print", "input", "from_pretrained", "getenv", "environ", "getLogger"}
+METHOD = CORE | {"learn", "proposals", "teacher", "editor"}
+VAGUE = {"utils", "util", "misc", "helpers", "common", "base"}
+LONGEST_FILE, LONGEST_FUNCTION, LONGEST_EDITOR, MOST_NAMES = 300, 60, 60, 12
+
+MODULES = list(modules().values())
+FILES = [*MODULES, *map(parsed, sorted((ROOT / "tests").rglob("*.py")))]
+
+each_module = pytest.mark.parametrize("module", MODULES, ids=lambda m: m.name)
+each_file = pytest.mark.parametrize("module", FILES, ids=lambda m: str(m.path))
+
+
+def part(name: str) -> str:
+    """lr_edit.frozen.clip -> frozen; the package itself -> ''."""
+    return [*name.split("."), ""][1]
+
+
+@each_module
+def test_no_module_imports_upward(module: Module) -> None:
+    here = part(module.name)
+    if module.name == "lr_edit":
+        pytest.skip("the contents page of the package names what it offers")
+    if module.name.startswith("lr_edit."):
+        assert here in ARROWS, f"{here} has no row in ARROWS: say what it may import"
+    allowed = ARROWS[here] | {here} if module.name.startswith("lr_edit.") else EVAL_MAY_IMPORT
+    used = {part(other) for other in project_imports(module.name) if other.startswith("lr_edit")}
+    assert used <= allowed, f"{module.path} may not import {sorted(used - allowed)}"
+
+
+@each_module
+def test_the_method_never_imports_its_measures(module: Module) -> None:
+    if module.name.startswith("lr_edit"):
+        assert not {name for name in imports(module.name) if name.split(".")[0] == "eval"}
+
+
+@each_module
+def test_heavy_libraries_stay_behind_their_adapter(module: Module) -> None:
+    for name in imports(module.name):
+        homes = ONLY_IN.get(name.split(".")[0])
+        inside = homes is None or any(f"{module.name}.".startswith(f"{home}.") for home in homes)
+        assert inside, f"{module.path} imports {name}; only {homes or 'nobody'} may"
+
+
+def test_no_import_goes_round_in_a_circle() -> None:
+    graph = {name: project_imports(name) - {name} for name in modules()}
+    try:
+        graphlib.TopologicalSorter(graph).prepare()
+    except graphlib.CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@each_module
+def test_the_method_is_handed_its_parts(module: Module) -> None:
+    if module.name.startswith("lr_edit.") and part(module.name) in METHOD:
+        names = {node.id for node in ast.walk(module.tree) if isinstance(node, ast.Name)}
+        names |= {node.attr for node in ast.walk(module.tree) if isinstance(node, ast.Attribute)}
+        assert not names & NOT_IN_THE_METHOD
+        assert "logging" not in imports(module.name)
+
+
+@each_module
+def test_nothing_prints(module: Module) -> None:
+    called = {node.func for node in ast.walk(module.tree) if isinstance(node, ast.Call)}
+    assert "print" not in {func.id for func in called if isinstance(func, ast.Name)}
+
+
+@each_file
+def test_files_and_functions_stay_short(module: Module) -> None:
+    lines = len(module.text.splitlines())
+    assert lines <= LONGEST_FILE, f"{module.path} has {lines} lines"
+    for function in module.functions:
+        length = (function.end_lineno or 0) - function.lineno + 1
+        assert length <= LONGEST_FUNCTION, f"{module.path}: {function.name} has {length} lines"
+
+
+def test_the_method_stands_on_one_page() -> None:
+    editor = modules().get("lr_edit.editor")
+    if editor is None:
+        pytest.skip("lr_edit/editor.py is not written yet")
+    assert len(editor.text.splitlines()) <= LONGEST_EDITOR
+
+
+@each_file
+def test_no_module_has_a_vague_name(module: Module) -> None:
+    assert not VAGUE & set(module.path.with_suffix("").parts)
+
+
+@each_module
+def test_every_module_says_what_it_is_for(module: Module) -> None:
+    empty = not module.tree.body
+    assert ast.get_docstring(module.tree) or (module.is_package and empty), module.path
+
+
+@each_module
+def test_a_package_page_holds_re_exports_only(module: Module) -> None:
+    if not module.is_package:
+        return
+    names: set[str] = set()
+    for node in module.tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module != "__future__":
+            names |= {alias.asname or alias.name for alias in node.names}
+        elif isinstance(node, ast.FunctionDef):  # a lazy page: PEP 562
+            assert node.name in {"__getattr__", "__dir__"}, f"{module.path} defines {node.name}"
+        else:
+            plain = ast.Import | ast.ImportFrom | ast.Assign | ast.AnnAssign | ast.Expr | ast.If
+            assert isinstance(node, plain), f"{module.path}:{node.lineno} is no re-export"
+    assert len(names) <= MOST_NAMES, f"{module.path} offers {len(names)} names"
+
+
+@each_file
+def test_no_except_is_bare(module: Module) -> None:
+    handlers = [node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler)]
+    assert all(handler.type for handler in handlers), module.path
+
+
+def test_no_function_is_a_copy_of_another() -> None:
+    homes: dict[str, list[str]] = defaultdict(list)
+    for module in MODULES:
+        for function in module.functions:
+            body = function.body[1:] if ast.get_docstring(function) else function.body
+            statements = sum(isinstance(n, ast.stmt) for s in body for n in ast.walk(s))
+            if statements >= 4:
+                text = "\n".join(ast.dump(statement) for statement in body)
+                homes[text].append(f"{module.path}:{function.name}")
+    assert not [places for places in homes.values() if len(places) > 1]
+
+
+def test_no_tracked_file_knows_the_machine_it_was_written_on() -> None:
+    listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True)
+    if listing.returncode:
+        pytest.skip("not a git checkout")
+    folders = r"(?<![\w.$}-])/(work|root|home|tmp|Users)/\w"
+    registry = "|".join(
+        ["index" + "-url", "find" + "-links", "pypi" + r"\.org", '"resolved"' + ":"]
+    )
+    pattern = re.compile(f"{folders}|{registry}")
+    found = []
+    for name in filter(None, listing.stdout.split("\0")):
+        path = ROOT / name
+        if name.startswith("dvcstore/") or not path.is_file():
+            continue
+        try:
+            text = path.read_text(encoding="utf-8")
+        except UnicodeDecodeError:
+            continue  # an image
+        found += [f"{name}: {hit.group()}" for hit in pattern.finditer(text)]
+    assert not found
