@@ -28,7 +28,11 @@ def tokenizer() -> PreTrainedTokenizerFast:
     ids = {word: i for i, word in enumerate(VOCABULARY)}
     backend = Tokenizer(models.WordLevel(ids, unk_token=UNKNOWN))
     backend.normalizer = normalizers.Sequence(
-        [normalizers.Lowercase(), normalizers.Replace(Regex(r"[^\w\s<>]"), " ")]
+        [
+            normalizers.Lowercase(),
+            normalizers.Replace(Regex(r"[^\w\s<>]"), " "),
+            normalizers.Replace(Regex(r"\ban\b"), "a"),  # one article, one token
+        ]
     )
     backend.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
     backend.post_processor = processors.TemplateProcessing(
