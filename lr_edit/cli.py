@@ -1,0 +1,206 @@
+"""lr-edit: rerun single stages, edit one image, publish, and see what is installed.
+
+Results go to stdout, logs and progress to stderr. Exit code 2 is the user's to mend, 1 is ours.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lr_edit.console import load_study, pin_arithmetic, track
+from lr_edit.errors import UserError, nearest
+from lr_edit.picturebook.commands import COMMANDS
+from lr_edit.stages import TABLE
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--root", type=click.Path(path_type=Path), help="The checkout; found when not given.")
+@click.option("--profile", envvar="PROFILE", help="Frozen models to use; params.yaml names one.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="lr-edit")
+@click.pass_context
+def cli(context: click.Context, root: Path | None, profile: str | None, debug: bool) -> None:
+    """Text-driven image editing via learnable regions."""
+    context.obj = {"root": root, "profile": profile, "debug": debug}
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--variant", help="For train, edit and evaluate: a row of params.yaml.")
+@click.option("--proposals", help="For candidates and judge: a proposal set of params.yaml.")
+@click.pass_context
+def stage(context: click.Context, name: str, variant: str | None, proposals: str | None) -> None:
+    """Run one stage of the pipeline, as `dvc repro` does."""
+    if name not in TABLE:
+        raise UserError(f"unknown stage {name!r}{nearest(name, TABLE)}")
+    root, config = load_study(context)
+    if variant:
+        config.variant(variant)
+    if proposals:
+        config.proposal_set(proposals)
+    pin_arithmetic()
+    run = import_module(TABLE[name]).run
+    wanted = signature(run).parameters
+    given: dict[str, Any] = {"track": track} if "track" in wanted else {}
+    if "name" in wanted:
+        option = "--proposals" if name in ("candidates", "judge") else "--variant"
+        given["name"] = proposals if option == "--proposals" else variant
+        if not given["name"]:
+            raise UserError(f"stage {name!r} needs {option}")
+    run(root, config, **given)
+
+
+@cli.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--source", required=True, help='What is edited: "a red boat".')
+@click.option("--prompt", required=True, help='The result: "a blue fish on sand".')
+@click.option("--output", type=click.Path(path_type=Path), help="Default: IMAGE.edit.png.")
+@click.option("--variant", default="learned", show_default=True, help="How sizes are chosen.")
+@click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
+@click.pass_context
+def edit(
+    context: click.Context,
+    image: Path,
+    source: str,
+    prompt: str,
+    output: Path | None,
+    variant: str,
+    as_json: bool,
+) -> None:
+    """Edit one image from text alone."""
+    root, config = load_study(context)
+    pin_arithmetic()
+    from lr_edit.single import edit_file
+
+    output = output or image.with_suffix(".edit.png")
+    result = edit_file(
+        root, config, image, source=source, prompt=prompt, output=output, variant=variant,
+        track=track, warn=lambda text: click.echo(f"lr-edit: {text}", err=True),
+    )  # fmt: skip
+    click.echo(json.dumps(result) if as_json else f"{output}  box {tuple(result['box'])}")
+
+
+@cli.command()
+@click.pass_context
+def where(context: click.Context) -> None:
+    """Say where the tables, the contact sheet and the MLflow comparison are."""
+    root, _ = load_study(context)
+    reports = root / "reports"
+    click.echo(f"tables         {reports / 'table.md'} (.tex, .csv), {reports / 'results.json'}")
+    click.echo(f"contact sheet  {reports / 'contact_sheet.png'}")
+    click.echo("comparison     make ui   (MLflow, all variants side by side)")
+
+
+@cli.command()
+@click.option("--tracking-uri", help="An MLflow server; default: mlflow.db of the checkout.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipt for a program.")
+@click.pass_context
+def publish(context: click.Context, tracking_uri: str | None, as_json: bool) -> None:
+    """Show a finished study in MLflow; publishing twice adds nothing."""
+    from lr_edit.tracking import publish as publish_study
+
+    root, _ = load_study(context)
+    receipt = publish_study(root, tracking_uri=tracking_uri)
+    click.echo(json.dumps(receipt.as_dict()) if as_json else receipt.text)
+
+
+@cli.command()
+@click.option("--port", default=5000, show_default=True)
+@click.pass_context
+def ui(context: click.Context, port: int) -> None:
+    """Open MLflow on the comparison of all variants."""
+    from lr_edit.tracking import serve
+
+    serve(load_study(context)[0], port=port)
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings for a program.")
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Versions, device, weights present or missing, store reachable."""
+    from lr_edit.doctor import examine, findings_table
+
+    found = examine(*load_study(context))
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        from rich.console import Console
+
+        Console().print(findings_table(found))
+
+
+@cli.group()
+def models() -> None:
+    """The frozen models of the profiles."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the list for a program.")
+@click.pass_context
+def list_models(context: click.Context, as_json: bool) -> None:
+    """Every profile's models: where from, which revision, which licence, present or not."""
+    from lr_edit.doctor import list_weights
+
+    rows = list_weights(*load_study(context))
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(
+            f"{row['profile']:12} {row['role']:12} {'present' if row['present'] else 'missing':8}"
+            f" {row['name']}  {row['revision'] or ''}  {row['licence'] or ''}".rstrip()
+        )
+
+
+@models.command("pull")
+@click.pass_context
+def pull_models(context: click.Context) -> None:
+    """Download a profile's weights through its loaders: `lr-edit --profile sd2 models pull`."""
+    from lr_edit.doctor import pull
+
+    root, config = load_study(context)
+    for name in pull(root, config, track=track):
+        click.echo(name)
+
+
+@cli.group()
+def picturebook() -> None:
+    """The bundled world: draw it, train its small models."""
+
+
+for command in COMMANDS:
+    picturebook.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script: every failure is one sentence and an exit code."""
+    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    try:
+        cli.main(arguments, prog_name="lr-edit", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except (UserError, click.UsageError) as error:
+        if debug and isinstance(error, UserError):
+            raise
+        text = error.format_message() if isinstance(error, click.UsageError) else str(error)
+        click.echo(f"lr-edit: {text}", err=True)
+        sys.exit(2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("lr-edit: stopped; what was finished is kept", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(
+            f"lr-edit: {type(error).__name__}: {error} (a defect of ours; --debug shows where)",
+            err=True,
+        )
+        sys.exit(1)

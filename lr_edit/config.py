@@ -1,0 +1,186 @@
+"""params.yaml -> one frozen `Config`; unknown keys and impossible values are a `UserError`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from lr_edit.errors import UserError, nearest
+from lr_edit.types import LossWeights
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Weights(_Frozen):
+    """Where a frozen model comes from: a hub id, a timm name, or `local-dir:` below the root."""
+
+    name: str
+    pretrained: str | None = None
+    revision: str | None = None
+    variant: str | None = None
+    licence: str | None = None
+
+
+class Judges(_Frozen):
+    """The networks that measure. None of them takes part in choosing."""
+
+    clip: Weights
+    structure: Weights
+    perceptual: Weights | None = None
+    labels: Weights | None = None
+
+
+class Profile(_Frozen):
+    """One set of frozen models and the sizes they work at, in pixels."""
+
+    data: str
+    side: int
+    cell: int  # pixels a latent cell
+    attention_side: int  # side at which the anchor model sees the image
+    anchors: Weights
+    clip: Weights
+    inpainter: Weights
+    judges: Judges
+    world: Literal["picturebook", "photos"] = "photos"
+
+
+class Propose(_Frozen):
+    """Anchor points and box sizes. `sizes` are sides as shares of the image's."""
+
+    points: int = Field(9, ge=1)
+    sizes: tuple[float, ...] = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
+    distance: float = Field(0.0, ge=0)  # least distance between anchors, in cells
+    margin: float = Field(0.0, ge=0)  # the release's border rule, in cells
+
+
+class Inpaint(_Frozen):
+    """The sampler: DPM++ 2M steps, guidance on the first `guided` share of them, seam in pixels."""
+
+    steps: int = Field(8, ge=1)
+    guidance: float = 3.0
+    guided: float = Field(0.5, ge=0, le=1)
+    feather: int = Field(2, ge=0)
+    batch: int = Field(54, ge=1)
+
+
+class Score(_Frozen):
+    """The teacher's view: 0 augmented views is the plain image."""
+
+    views: int = Field(0, ge=0)
+    prompt: str = "{}"
+    source: str = "{}"
+
+
+class ProposalSet(_Frozen):
+    """A way to draw boxes for every task."""
+
+    anchors: Literal["dino", "truth"]
+    boxes: Literal["squares", "random", "truth"]
+    draws: int = Field(1, ge=1)  # random rectangles an anchor
+
+
+class Variant(_Frozen):
+    """A row of the tables: which candidates, who picks a size at each anchor, how anchors rank."""
+
+    proposals: str
+    choose: Literal["net", "table", "random", "fixed"] = "net"
+    size: int = Field(0, ge=0)  # for `fixed`: index into the sizes
+    learner: Literal["exact", "gumbel", "reinforce", "none"] = "none"
+    rank: Literal["S", "loss"] = "S"
+    losses: LossWeights = LossWeights()
+    steps: int = Field(400, ge=1)
+    rate: float = Field(5e-3, gt=0)
+    weight_decay: float = Field(0.0, ge=0)
+    seeds: int = Field(1, ge=1)  # random draws or random starts to average over
+
+
+class Study(_Frozen):
+    """Which tasks, and what every variant is compared with."""
+
+    split: Literal["train", "val", "eval"] = "eval"
+    seed: int = 0
+    baseline: str = "dino-random-size"
+    resamples: int = 9999
+
+
+class Config(_Frozen):
+    """Everything a run depends on."""
+
+    profile: str
+    study: Study
+    propose: Propose
+    inpaint: Inpaint
+    score: Score
+    proposals: dict[str, ProposalSet]
+    variants: dict[str, Variant]
+    profiles: dict[str, Profile]
+
+    @property
+    def models(self) -> Profile:
+        """The chosen profile."""
+        return self.profiles[self.profile]
+
+    def variant(self, name: str) -> Variant:
+        """A variant by name; UserError if there is none."""
+        return _lookup(self.variants, name, "variant")
+
+    def proposal_set(self, name: str) -> ProposalSet:
+        """A proposal set by name; UserError if there is none."""
+        return _lookup(self.proposals, name, "proposal set")
+
+
+def load_config(path: Path, *, profile: str | None = None) -> Config:
+    """Read params.yaml; `profile` overrides the one it names."""
+    try:
+        raw = yaml.safe_load(path.read_text())
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run inside a checkout or pass --root") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} must be a mapping of parameters")
+    base = raw.pop("base", None) or {}
+    variants = raw.get("variants") or {}
+    raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
+    if profile:
+        raw["profile"] = profile
+    try:
+        config = Config.model_validate(raw)
+    except ValidationError as error:
+        raise UserError(f"{path}: {_explain(error)}") from None
+    _lookup(config.profiles, config.profile, "profile")
+    for row in config.variants.values():
+        _lookup(config.proposals, row.proposals, "proposal set")
+    _lookup(config.variants, config.study.baseline, "variant")
+    return config
+
+
+def _lookup(table: dict[str, Any], name: str, what: str) -> Any:
+    if name not in table:
+        raise UserError(f"unknown {what} {name!r}{nearest(name, table)}")
+    return table[name]
+
+
+def _explain(error: ValidationError) -> str:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] == "extra_forbidden":
+        return f"unknown parameter {where!r}{nearest(str(first['loc'][-1]), _fields(first['loc']))}"
+    return f"parameter {where!r}: {first['msg'].lower()}"
+
+
+def _fields(location: tuple) -> list[str]:
+    """The known names where an unknown key was found."""
+    model: Any = Config
+    for part in location[:-1]:
+        if not hasattr(model, "model_fields") or part not in model.model_fields:
+            continue  # a name in a table, such as a variant's
+        kind = model.model_fields[part].annotation
+        model = kind.__args__[-1] if hasattr(kind, "__args__") else kind
+    names = getattr(model, "model_fields", None) or getattr(model, "__dataclass_fields__", {})
+    return list(names) + (["base"] if model is Config else [])

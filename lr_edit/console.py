@@ -1,0 +1,40 @@
+"""What every command shares: the checkout it works in, and its progress bar."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from lr_edit.config import Config
+
+# One instruction set and one summation order: the same bytes on every run of a machine.
+_PINNED = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
+
+
+def load_study(context: click.Context) -> tuple[Path, Config]:
+    """The checkout and its configuration, as the global options say."""
+    from lr_edit.config import load_config
+    from lr_edit.storage import find_root
+
+    root = find_root(context.obj["root"])
+    return root, load_config(root / "params.yaml", profile=context.obj["profile"])
+
+
+def track(items: Iterable, label: str, total: int | None = None) -> Iterator:
+    """Items with a bar on stderr: what is done, how far it is, how long is left."""
+    from rich.console import Console
+    from rich.progress import track as bar
+
+    items = list(items) if total is None else items
+    yield from bar(items, description=label, total=total, console=Console(stderr=True))
+
+
+def pin_arithmetic() -> None:
+    """Fix instruction sets, before torch is imported; what the user has set stays."""
+    for key, value in _PINNED.items():
+        os.environ.setdefault(key, value)

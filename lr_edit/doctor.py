@@ -1,0 +1,131 @@
+"""What is installed, which weights are here, whether the store answers."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Iterator
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from lr_edit.config import Config, Profile, Weights
+from lr_edit.errors import UserError
+from lr_edit.types import Track
+
+_PACKAGES = (
+    "torch", "diffusers", "transformers", "timm", "open_clip_torch", "mlflow", "dvc", "lpips",
+    "torchmetrics", "click",
+)  # fmt: skip
+
+
+def examine(root: Path, config: Config) -> dict[str, Any]:
+    """Everything a bug report needs."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return {
+        "versions": {name: _version(name) for name in ("lr-edit", *_PACKAGES)},
+        "device": torch.cuda.get_device_name() if gpu else f"cpu, {os.cpu_count()} cores",
+        "root": str(root),
+        "store": _store(root),
+        "weights": list_weights(root, config),
+    }
+
+
+def findings_table(found: dict[str, Any]) -> Table:
+    """The findings for a person."""
+    table = Table("what", "is", show_header=False)
+    for name, value in found["versions"].items():
+        table.add_row(name, value)
+    for key in ("device", "root", "store"):
+        table.add_row(key, found[key])
+    for row in found["weights"]:
+        state = "present" if row["present"] else f"missing: {row['cure']}"
+        table.add_row(f"{row['profile']} {row['role']}", f"{row['name']}  {state}")
+    return table
+
+
+def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
+    """One row a model and profile: name, revision, licence, present, and the cure if not."""
+    from lr_edit.frozen.weights import folder_of
+
+    rows = []
+    for name, profile in config.profiles.items():
+        for role, part in roles(profile).items():
+            folder = folder_of(part.name)
+            rows.append(
+                {
+                    "profile": name,
+                    "role": role,
+                    "name": part.name,
+                    "revision": part.revision,
+                    "licence": part.licence,
+                    "present": (root / folder).is_dir() if folder else _cached(part),
+                    "cure": "dvc pull" if folder else f"lr-edit --profile {name} models pull",
+                }
+            )
+    return rows
+
+
+def roles(profile: Profile) -> dict[str, Weights]:
+    """Every model of a profile by its role."""
+    judges = profile.judges
+    named = {
+        "anchors": profile.anchors,
+        "clip": profile.clip,
+        "inpainter": profile.inpainter,
+        "judge clip": judges.clip,
+        "judge structure": judges.structure,
+        "judge perceptual": judges.perceptual,
+        "judge labels": judges.labels,
+    }
+    return {role: part for role, part in named.items() if part is not None}
+
+
+def pull(root: Path, config: Config, *, track: Track) -> Iterator[str]:
+    """Load every hub model of the chosen profile through its own loader, which downloads it."""
+    from lr_edit.frozen.weights import folder_of
+    from lr_edit.stages.candidates import load_models
+
+    named = roles(config.models)
+    if all(folder_of(part.name) for part in named.values()):
+        raise UserError(f"the weights of {config.profile!r} are bundled: run `dvc pull`")
+    for _ in track(["anchors, clip, inpainter"], f"models of {config.profile}"):
+        load_models(root, config)
+    yield from (f"{role}: {part.name}" for role, part in named.items())
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing: make setup"
+
+
+def _cached(part: Weights) -> bool:
+    """Whether the hub's local cache holds a repository of this name."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repositories = {repo.repo_id for repo in scan_cache_dir().repos}
+    except CacheNotFound:
+        return False
+    return any(repo == part.name or repo == f"timm/{part.name}" for repo in repositories)
+
+
+def _store(root: Path) -> str:
+    """The default remote of .dvc/config, and whether it is there."""
+    parser = configparser.ConfigParser()
+    parser.read(root / ".dvc/config")
+    name = parser.get("core", "remote", fallback=None)
+    url = parser.get(f"'remote \"{name}\"'", "url", fallback=None)
+    if not url:
+        return "none: dvc remote add -d NAME URL"
+    if "://" in url:
+        return f"{name} at {url} (not tried)"
+    there = (root / ".dvc" / url).is_dir()
+    return f"{name} at {url}, {'reachable' if there else 'missing: git checkout dvcstore'}"

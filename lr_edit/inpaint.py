@@ -1,0 +1,87 @@
+"""Boxes -> masks -> candidates, pasted back so that nothing outside a box changes.
+
+Enters a source image, a prompt and boxes; leaves one edited uint8 image a box. All boxes of a task
+share their starting noise (common random numbers), so that candidates differ by their box alone and
+equal boxes are painted once. Departure: the release draws new noise for every box.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Protocol
+
+import torch
+from jaxtyping import Bool, Float, Int, UInt8
+from torch import Tensor
+
+
+class Paints(Protocol):
+    """What is asked of an inpainter; `lr_edit.frozen.inpainter.Inpainter` is one."""
+
+    evaluations: int
+
+    def noise(self, side: int, seed: int) -> Tensor: ...
+
+    def __call__(self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor) -> Tensor: ...
+
+
+def noise_seed(task: str, seed: int) -> int:
+    """The seed of a task's starting noise: by its id and the study's seed, nothing else."""
+    return int.from_bytes(hashlib.sha256(f"{seed}/{task}".encode()).digest()[:7], "big")
+
+
+def box_masks(boxes: Int[Tensor, "n 4"], *, side: int) -> Bool[Tensor, "n 1 side side"]:
+    """True inside each half-open box."""
+    at = torch.arange(side)
+    left, top, right, bottom = boxes[:, :, None].unbind(1)  # (n, 1) each
+    wide, high = (at >= left) & (at < right), (at >= top) & (at < bottom)
+    return (high[:, :, None] & wide[:, None, :])[:, None]
+
+
+def feather_weights(boxes: Int[Tensor, "n 4"], *, side: int, feather: int) -> Tensor:
+    """Weight of the painted image, (n, 1, side, side): 0 outside, rising inward over `feather`
+    pixels to 1; edges on the image's border do not fade."""
+    at = torch.arange(side)
+
+    def ramp(low: Tensor, high: Tensor) -> Tensor:
+        from_low = torch.where(low == 0, side, at - low + 1)
+        from_high = torch.where(high == side, side, high - at)
+        return (torch.minimum(from_low, from_high) / (feather + 1)).clamp(0, 1)
+
+    left, top, right, bottom = boxes[:, :, None].unbind(1)
+    wide, high = ramp(left, right), ramp(top, bottom)
+    return torch.minimum(high[:, :, None], wide[:, None, :])[:, None] * box_masks(boxes, side=side)
+
+
+def paste_back(
+    source: UInt8[Tensor, "3 side side"],
+    painted: Float[Tensor, "n 3 side side"],
+    boxes: Int[Tensor, "n 4"],
+    *,
+    feather: int,
+) -> UInt8[Tensor, "n 3 side side"]:
+    """Painted pixels inside each box, the source's very bytes outside it."""
+    weight = feather_weights(boxes, side=source.shape[-1], feather=feather)
+    mixed = (weight * painted * 255 + (1 - weight) * source).round().to(torch.uint8)
+    return torch.where(weight > 0, mixed, source)
+
+
+def paint_candidates(
+    inpainter: Paints,
+    source: UInt8[Tensor, "3 side side"],
+    prompt: str,
+    boxes: Int[Tensor, "points sizes 4"],
+    *,
+    seed: int,
+    feather: int,
+    batch: int,
+) -> UInt8[Tensor, "points sizes 3 side side"]:
+    """One candidate a box, painted in batches of at most `batch` distinct boxes."""
+    distinct, where = boxes.reshape(-1, 4).unique(dim=0, return_inverse=True)
+    side = source.shape[-1]
+    image, noise = source[None].float() / 255, inpainter.noise(side, seed)
+    done = []
+    for chunk in distinct.split(batch):
+        painted = inpainter(image, prompt, masks=box_masks(chunk, side=side), noise=noise)
+        done.append(paste_back(source, painted, chunk, feather=feather))
+    return torch.cat(done)[where].unflatten(0, boxes.shape[:2])

@@ -1,0 +1,66 @@
+"""`lr-edit picturebook`: draw the bundled world, train its small models."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import click
+
+from lr_edit.console import load_study, track
+
+
+@click.command()
+@click.option("--out", type=click.Path(path_type=Path), help="Default: the profile's data folder.")
+@click.option("--seed", default=0, show_default=True)
+@click.pass_context
+def draw(context: click.Context, out: Path | None, seed: int) -> None:
+    """Draw every split's scenes and write tasks.json."""
+    from lr_edit.picturebook.tasks import write_data
+
+    root, config = load_study(context)
+    folder = out or root / config.profiles["picturebook"].data
+    click.echo(f"{len(write_data(folder, seed=seed))} tasks in {folder}")
+
+
+@click.command()
+@click.argument("name")
+@click.option("--json", "as_json", is_flag=True, help="Print what was measured for a program.")
+@click.pass_context
+def train(context: click.Context, name: str, as_json: bool) -> None:
+    """Train one small model, or `all`; goes on from the last checkpoint."""
+    from lr_edit.picturebook import train as training
+    from lr_edit.storage import cache_folder
+
+    root, _ = load_study(context)
+    for each in training.NAMES if name == "all" else (name,):
+        found = training.train(
+            each,
+            models=root / "models/picturebook",
+            cache=cache_folder(root) / "picturebook",
+            track=track,
+        )
+        click.echo(json.dumps({each: found}) if as_json else f"{each}: {found}")
+
+
+@click.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the rows for a program.")
+@click.pass_context
+def status(context: click.Context, as_json: bool) -> None:
+    """Where the training of every small model stands."""
+    from lr_edit.picturebook import train as training
+    from lr_edit.storage import cache_folder
+
+    root, _ = load_study(context)
+    rows = training.status(
+        models=root / "models/picturebook", cache=cache_folder(root) / "picturebook"
+    )
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        exported = "exported" if row["exported"] else ""
+        click.echo(f"{row['name']:12} {row['steps']:6} steps  {exported}".rstrip())
+
+
+COMMANDS = (draw, train, status)

@@ -1,0 +1,89 @@
+"""Edits of the picture-book world with their ground truth, and the `data/` folder they make."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from lr_edit.picturebook.pool import scene_rng
+from lr_edit.picturebook.world import COLOURS, KINDS, Scene, Thing, draw, place_thing, sample_scene
+from lr_edit.storage import write_image, write_tasks
+from lr_edit.types import EditTask, Label, Truth
+
+# Tasks a split holds. Replace and recolour are the headline; remove and add are reported apart.
+COUNTS: dict[str, dict[str, int]] = {
+    "train": {"replace": 64, "recolour": 64},
+    "val": {"replace": 12, "recolour": 12, "remove": 4, "add": 4},
+    "eval": {"replace": 40, "recolour": 40, "remove": 8, "add": 8},
+}
+
+
+def make_task(
+    category: str, split: str, index: int, *, seed: int = 0
+) -> tuple[EditTask, Scene, Scene]:
+    """A task, the scene it edits, and the scene as it should become.
+
+    Every second scene has one or two distractors. Task `index` of a split never changes.
+    """
+    rng = scene_rng(split, 1_000_000 + index, seed)
+    count = 1 if index % 2 == 0 else int(rng.integers(2, 4))
+    before = sample_scene(rng, count if category != "add" else count - 1 or 1)
+    old = before.things[int(rng.integers(len(before.things)))]
+    new = _new_thing(category, old, before, rng)
+    if category == "add":
+        after = replace(before, things=(*before.things, new)) if new else before
+        truth = Truth(None, _label(new), _bystanders(before, None))
+        source = before.ground
+    else:
+        after = before.swap(old, new)
+        truth = Truth(old.box, _label(new), _bystanders(before, old))
+        source = old.phrase
+    name = f"{split}-{index:03d}"
+    task = EditTask(
+        id=name,
+        image=Path("images") / f"{name}.png",
+        source=source,
+        prompt=after.caption,
+        category=category,
+        split=split,
+        caption=before.caption,
+        truth=truth,
+    )
+    return task, before, after
+
+
+def _new_thing(category: str, old: Thing, scene: Scene, rng: np.random.Generator) -> Thing | None:
+    """What takes the old thing's place; nothing of the same name is in the scene."""
+    taken = {thing.name for thing in scene.things}
+    while category in ("replace", "recolour"):
+        kind = old.kind if category == "recolour" else str(rng.choice(KINDS))
+        new = replace(old, kind=kind, colour=str(rng.choice(list(COLOURS))))
+        if new.name not in taken and (kind == old.kind) == (category == "recolour"):
+            return new
+    while category == "add":
+        if new := place_thing(rng, list(scene.things)):
+            return new
+    return None
+
+
+def _label(thing: Thing | None) -> Label | None:
+    return Label(thing.kind, thing.colour) if thing else None
+
+
+def _bystanders(scene: Scene, old: Thing | None) -> tuple:
+    return tuple((Label(t.kind, t.colour), t.box) for t in scene.things if t != old)
+
+
+def write_data(folder: Path, *, seed: int = 0) -> list[EditTask]:
+    """Draw every split's tasks into `folder`: tasks.json and images/."""
+    tasks = []
+    for split, counts in COUNTS.items():
+        categories = [name for name, count in counts.items() for _ in range(count)]
+        for index, category in enumerate(categories):
+            task, before, _ = make_task(category, split, index, seed=seed)
+            write_image(folder / task.image, draw(before))
+            tasks.append(task)
+    write_tasks(folder / "tasks.json", tasks)
+    return tasks

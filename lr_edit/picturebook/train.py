@@ -1,0 +1,116 @@
+"""Every small model by name: how it is built, trained, measured and exported.
+
+`train` goes on from the last checkpoint; a finished model is only measured and exported again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from diffusers import AutoencoderKL
+from torch import nn
+
+from lr_edit.errors import UserError, nearest
+from lr_edit.picturebook import anchors, clip, inpainter, judge, perceptual, vae
+from lr_edit.picturebook.pool import Pool, load_pool
+from lr_edit.picturebook.trainer import Recipe, fit, load_average
+from lr_edit.storage import write_json
+from lr_edit.types import Track
+
+# In the order they are trained: the inpainter needs the autoencoder, the trunk is measured with it.
+NAMES = ("vae", "inpainter", "teacher", "anchors", "judge", "judge-clip", "perceptual")
+SCENES = {"inpainter": 12_000}  # others: 20,000
+HELD_OUT = 512  # scenes of `val`
+
+
+@dataclass(frozen=True)
+class Trainee:
+    """A small model in training."""
+
+    module: nn.Module
+    recipe: Recipe
+    loss: Callable[[torch.Tensor, torch.Generator], torch.Tensor]
+    measure: Callable[[Pool], dict[str, float]]
+    export: Callable[[Path], None]
+
+
+def enrol(name: str, *, cache: Path) -> tuple[Trainee, Pool]:
+    """A fresh model by name, and the scenes it learns from."""
+    if name not in NAMES:
+        raise UserError(f"unknown model {name!r}{nearest(name, NAMES)}")
+    pool = load_pool("pretrain", SCENES.get(name, 20_000), cache)
+    if name == "inpainter":
+        return _inpainter(pool, cache), pool
+    package: Any = {"teacher": clip, "judge-clip": clip, "anchors": anchors, "judge": judge,
+                    "perceptual": perceptual, "vae": vae}[name]  # fmt: skip
+    named = {"name": name} if package is clip else {}
+    also: dict[str, Any] = {"pool": pool} if package is vae else named
+    module = package.build(**named)
+    return (
+        Trainee(
+            module,
+            package.RECIPES[name] if named else package.RECIPE,
+            loss=lambda indices, generator: package.loss(module, pool, indices, generator),
+            measure=lambda held_out: package.measure(module, held_out),
+            export=lambda folder: package.export(module, folder, **also),
+        ),
+        pool,
+    )
+
+
+def _inpainter(pool: Pool, cache: Path) -> Trainee:
+    if not (cache / "vae/config.json").is_file():
+        raise UserError("the inpainter needs the autoencoder: run `lr-edit picturebook train vae`")
+    frozen = AutoencoderKL.from_pretrained(cache / "vae").eval().requires_grad_(False)
+    data = inpainter.encode(frozen, pool, cache / "latents.safetensors")
+    painter = inpainter.build()
+    return Trainee(
+        painter,
+        inpainter.RECIPE,
+        loss=lambda indices, generator: inpainter.loss(painter, data, indices, generator),
+        measure=lambda _: {},
+        export=lambda folder: inpainter.export(painter, frozen, folder),
+    )
+
+
+def train(name: str, *, models: Path, cache: Path, track: Track) -> dict[str, Any]:
+    """Train one model, write its folder below `models`, and return what was measured."""
+    trainee, pool = enrol(name, cache=cache)
+    checkpoint, steps = cache / f"{name}.ckpt.safetensors", trainee.recipe.steps
+    records = fit(
+        trainee.module, trainee.loss, size=len(pool), recipe=trainee.recipe, checkpoint=checkpoint
+    )
+    seconds = 0.0
+    for record in track(records, f"train {name}", steps):
+        seconds = record.seconds
+    load_average(trainee.module, checkpoint)
+    trainee.module.eval()
+    found = trainee.measure(load_pool("val", HELD_OUT, cache))
+    # The autoencoder travels inside the inpainter's folder.
+    folder = (cache if name == "vae" else models) / name
+    trainee.export(folder)
+    card = {**found, "steps": steps, "seed": trainee.recipe.seed, "seconds": round(seconds)}
+    write_json(folder / "measured.json", card)
+    return card
+
+
+def status(*, models: Path, cache: Path) -> list[dict[str, Any]]:
+    """Where every model stands: steps done, exported or not."""
+    rows = []
+    for name in NAMES:
+        checkpoint = cache / f"{name}.ckpt.safetensors"
+        done = _steps_done(checkpoint) if checkpoint.exists() else 0
+        home = cache if name == "vae" else models
+        rows.append({"name": name, "steps": done, "exported": (home / name).is_dir()})
+    return rows
+
+
+def _steps_done(checkpoint: Path) -> int:
+    from safetensors import safe_open
+
+    with safe_open(checkpoint, "pt") as file:
+        return int(file.metadata()["step"])

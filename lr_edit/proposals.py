@@ -1,0 +1,46 @@
+"""A proposal set: the way it draws boxes for a task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Int
+from torch import Tensor
+
+from lr_edit.config import ProposalSet
+from lr_edit.errors import UserError
+from lr_edit.propose import random_boxes, snap_box, square_boxes
+from lr_edit.types import EditTask
+
+
+def draw_boxes(
+    task: EditTask,
+    anchors: Int[Tensor, "points 2"],
+    *,
+    proposals: ProposalSet,
+    grid: tuple[int, int],
+    side: int,
+    cell: int,
+    sizes: Sequence[float],
+    seed: int,
+) -> Int[Tensor, "points sizes 4"]:
+    """Boxes of one task: squares or the paper's random rectangles at every anchor, or its truth.
+
+    A task without a true box (`add`) is given the whole image. Raises UserError where the task has
+    no truth at all.
+    """
+    if proposals.boxes == "squares":
+        return square_boxes(anchors, grid=grid, side=side, sizes=sizes, cell=cell)
+    if proposals.boxes == "random":
+        generator = torch.Generator().manual_seed(seed)
+        return random_boxes(
+            anchors, grid=grid, side=side, draws=proposals.draws, cell=cell, generator=generator
+        )
+    if task.truth is None:
+        raise UserError(
+            f"task {task.id!r} has no true box: drop the variants that use one, or add a `truth`"
+        )
+    box = task.truth.box
+    truth = snap_box(box, cell=cell, side=side).as_tuple() if box else (0, 0, side, side)
+    return torch.tensor(truth).view(1, 1, 4)

@@ -1,0 +1,65 @@
+"""One image from the command line: files in, the editor, files out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lr_edit import editor
+from lr_edit.config import Config
+from lr_edit.errors import UserError
+from lr_edit.stages.candidates import load_models
+from lr_edit.stages.prepare import working_image
+from lr_edit.storage import read_image, write_image
+from lr_edit.types import EditTask, Track
+
+
+def edit_file(
+    root: Path,
+    config: Config,
+    image: Path,
+    *,
+    source: str,
+    prompt: str,
+    output: Path,
+    variant: str,
+    track: Track,
+    warn: Callable[[str], None],
+) -> dict[str, Any]:
+    """Edit one image file; returns the chosen box in pixels, its score and what it cost."""
+    row = config.variant(variant)
+    if not source.strip() or not prompt.strip():
+        raise UserError(
+            "the source words and the prompt may not be empty: say what to edit into what"
+        )
+    if row.choose != "net":
+        raise UserError(
+            f"variant {variant!r} has no net: `lr-edit edit` takes one that chooses `net`"
+        )
+    pixels, side = read_image(image), config.models.side
+    if config.models.world == "picturebook" and pixels.shape[:2] != (side, side):
+        warn(f"{image} is no {side}x{side} drawing: picture-book weights know nothing else")
+    working = working_image(pixels, side=side)
+    task = EditTask(id=image.stem, image=image, source=source, prompt=prompt)
+    models = load_models(root, config)
+    how = config.proposal_set(row.proposals)
+    (bank, images), *_ = track(
+        (
+            editor.make_bank(models, task, tensor, config=config, how=how)
+            for tensor in [torch.from_numpy(working.transpose(2, 0, 1).copy())]
+        ),
+        f"inpainting {config.propose.points * len(config.propose.sizes)} candidates",
+        1,
+    )
+    learned, choice = editor.edit(bank, row, task=task.id, side=side, seed=config.study.seed)
+    write_image(output, images[choice.point, choice.size].permute(1, 2, 0).numpy())
+    return {
+        "output": str(output),
+        "box": bank.boxes[choice.point, choice.size].tolist(),
+        "score": float(bank.score[choice.point, choice.size]),
+        "candidates": learned.paid,
+        "unet_evaluations": bank.evaluations,
+    }

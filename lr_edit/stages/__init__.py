@@ -1,0 +1,18 @@
+"""One file a DVC stage: files in, the core, files out, and nothing else.
+
+`TABLE` names every stage's module. The measuring stages live in `eval`, which this package never
+imports: the command line finds them by name.
+"""
+
+from __future__ import annotations
+
+TABLE: dict[str, str] = {
+    "prepare": "lr_edit.stages.prepare",
+    "candidates": "lr_edit.stages.candidates",
+    "judge": "eval.stages.judge",
+    "train": "lr_edit.stages.train",
+    "edit": "lr_edit.stages.edit",
+    "evaluate": "eval.stages.evaluate",
+    "report": "eval.stages.report",
+    "publish": "lr_edit.stages.publish",
+}

@@ -1,0 +1,107 @@
+"""candidates@proposals: tasks -> every candidate of a proposal set, inpainted and scored.
+
+The one stage that pays for diffusion. A finished task is kept by content (its bytes, words,
+parameters, weights and code), so a killed run goes on where it was, and nothing is painted twice.
+"""
+
+from __future__ import annotations
+
+import shutil
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from lr_edit import editor, inpaint, proposals, propose, score, teacher
+from lr_edit.config import Config
+from lr_edit.frozen import clip, dino, inpainter, weights
+from lr_edit.storage import (
+    cache_folder,
+    content_key,
+    emptied,
+    folder_digest,
+    study_image,
+    study_tasks,
+    whole,
+    write_bank,
+    write_tensors,
+)
+from lr_edit.types import EditTask, Track
+
+# Editing one of these makes candidates anew.
+_CODE = (editor, inpaint, proposals, propose, score, teacher, clip, dino, inpainter)
+
+
+def run(root: Path, config: Config, *, name: str, track: Track) -> None:
+    """Fill artifacts/candidates/NAME; tasks that were painted before are copied."""
+    out = emptied(root / "artifacts/candidates" / name)
+    kept = cache_folder(root) / "candidates"
+    common = _common_key(root, config, name)
+    models = None
+    for task in track(study_tasks(root), f"candidates {name}"):
+        source = study_image(root, task)
+        key = content_key(common, task.id, task.prompt, task.source, _true_box(task), source)
+        tables, images = (kept / f"{key}.{part}.safetensors" for part in ("tables", "images"))
+        if not (tables.exists() and images.exists()):
+            models = models or load_models(root, config)
+            _paint(models, task, source, config, name, tables=tables, images=images)
+        for part, path in (("tables", tables), ("images", images)):
+            with whole(out / part / f"{task.id}.safetensors") as target:
+                shutil.copyfile(path, target)
+
+
+def _paint(
+    models: editor.Models,
+    task: EditTask,
+    source: np.ndarray,
+    config: Config,
+    name: str,
+    *,
+    tables: Path,
+    images: Path,
+) -> None:
+    how = config.proposal_set(name)
+    bank, painted = editor.make_bank(models, task, torch.from_numpy(source), config=config, how=how)
+    write_tensors(images, {"images": painted.numpy()})
+    write_bank(tables, bank)
+
+
+def load_models(root: Path, config: Config) -> editor.Models:
+    """The profile's three frozen models, on a GPU if there is one."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    models, how = config.models, config.inpaint
+    painter = models.inpainter
+    return editor.Models(
+        anchors=dino.load_dino(weights.resolve(root, models.anchors.name), device=device),
+        clip=clip.load_clip(
+            weights.resolve(root, models.clip.name), models.clip.pretrained, device=device
+        ),
+        inpainter=inpainter.load_inpainter(
+            weights.resolve(root, painter.name),
+            steps=how.steps,
+            guidance=how.guidance,
+            guided=how.guided,
+            revision=painter.revision,
+            variant=painter.variant,
+            device=device,
+        ),
+    )
+
+
+def _common_key(root: Path, config: Config, name: str) -> str:
+    """Everything that candidates depend on beside the task."""
+    models = config.models
+    frozen = (models.anchors, models.clip, models.inpainter)
+    return content_key(
+        [weights.digest(root, part.name, revision=part.revision) for part in frozen],
+        [folder_digest(Path(module.__file__ or "")) for module in _CODE],
+        config.propose.model_dump(),
+        config.inpaint.model_dump(exclude={"batch"}),
+        config.score.model_dump(),
+        config.proposal_set(name).model_dump(),
+        [models.side, models.cell, models.attention_side, config.study.seed],
+    )
+
+
+def _true_box(task: EditTask) -> list[int] | None:
+    return list(task.truth.box.as_tuple()) if task.truth and task.truth.box else None

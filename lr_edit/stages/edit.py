@@ -1,0 +1,61 @@
+"""edit@variant: banks, and probabilities where a net chooses -> one candidate a task and seed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from lr_edit.choose import choose, pick_sizes
+from lr_edit.config import Config, Variant
+from lr_edit.storage import (
+    emptied,
+    read_banks,
+    read_tensors,
+    study_tasks,
+    write_choices,
+    write_image,
+)
+from lr_edit.types import Bank, Choice
+
+
+def run(root: Path, config: Config, *, name: str) -> None:
+    """Choose for every task and seed; keep the first seed's edit as an image."""
+    variant, tasks = config.variant(name), study_tasks(root)
+    out = emptied(root / "artifacts/edits" / name)
+    nets = root / "artifacts/nets" / name / "probabilities.safetensors"
+    probabilities = read_tensors(nets) if variant.choose == "net" else {}
+    choices = {}
+    for task, bank in zip(tasks, read_banks(root, variant.proposals, tasks), strict=True):
+        choices[task.id] = [
+            choose_one(variant, bank, task=task.id, seed=seed, probabilities=table)
+            for seed, table in _per_seed(variant, probabilities.get(task.id))
+        ]
+        first = choices[task.id][0]
+        images = root / "artifacts/candidates" / variant.proposals / "images"
+        candidates = read_tensors(images / f"{task.id}.safetensors")["images"]
+        write_image(out / f"{task.id}.png", candidates[first.point, first.size].transpose(1, 2, 0))
+    write_choices(out / "choices.json", choices)
+
+
+def choose_one(
+    variant: Variant, bank: Bank, *, task: str, seed: int, probabilities: np.ndarray | None
+) -> Choice:
+    """A size at every anchor by the variant's rule, then the best anchor."""
+    sizes = pick_sizes(
+        variant.choose,
+        bank,
+        probabilities=probabilities,
+        size=variant.size,
+        weights=variant.losses,
+        rng=np.random.default_rng([seed, *task.encode()]),
+    )
+    return choose(bank, sizes, rank=variant.rank, weights=variant.losses)
+
+
+def _per_seed(
+    variant: Variant, probabilities: np.ndarray | None
+) -> list[tuple[int, np.ndarray | None]]:
+    """(seed, its probabilities or None)."""
+    tables = [None] * variant.seeds if probabilities is None else list(probabilities)
+    return list(enumerate(tables))

@@ -1,0 +1,71 @@
+"""The teacher CLIP looks at candidates: images and words in, losses and cosines out."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torchvision.transforms import v2
+
+from lr_edit.config import Score
+from lr_edit.score import cosines, losses
+from lr_edit.types import EditTask
+
+
+class Embeds(Protocol):
+    """What is asked of a CLIP; `lr_edit.frozen.clip` loads one."""
+
+    def embed_images(self, images: Tensor) -> Tensor: ...
+
+    def embed_texts(self, texts: list[str]) -> Tensor: ...
+
+    def tokens(self, images: Tensor) -> Tensor: ...
+
+
+def score_candidates(
+    clip: Embeds,
+    task: EditTask,
+    source: UInt8[Tensor, "3 side side"],
+    images: UInt8[Tensor, "points sizes 3 side side"],
+    *,
+    score: Score,
+    batch: int = 54,
+) -> tuple[Float[Tensor, "points sizes 3"], Float[Tensor, "points sizes 2"]]:
+    """Unweighted losses (clip, directional, structure) and cosines (prompt, source image)."""
+    texts = [score.prompt.format(task.prompt), score.source.format(task.source)]
+    prompt, source_text = clip.embed_texts(texts).split(1)
+    plain = source[None].float() / 255
+    source_image, source_tokens = _embed(clip, plain, score.views), clip.tokens(plain)
+    all_losses, all_cosines = [], []
+    for chunk in images.flatten(0, 1).split(batch):
+        pictures = chunk.float() / 255
+        edited = _embed(clip, pictures, score.views)
+        all_losses.append(
+            losses(
+                edited, clip.tokens(pictures), source_image=source_image,
+                source_tokens=source_tokens, prompt=prompt, source_text=source_text,
+            )
+        )  # fmt: skip
+        all_cosines.append(cosines(edited, source_image, prompt=prompt))
+    shape = images.shape[:2]
+    return torch.cat(all_losses).unflatten(0, shape), torch.cat(all_cosines).unflatten(0, shape)
+
+
+def _embed(clip: Embeds, images: Float[Tensor, "n 3 side side"], views: int) -> Tensor:
+    """Embeddings of the plain images, or the mean over `views` augmented views of each.
+
+    The views are one fixed set of crops and tilts, the same for every image: an edit is not better
+    for a luckier crop.
+    """
+    if views == 0:
+        return clip.embed_images(images)
+    side = images.shape[-1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        augment = v2.Compose(
+            [v2.RandomResizedCrop(side, scale=(0.8, 1.0)), v2.RandomPerspective(0.2, p=0.8)]
+        )
+        seen = torch.stack([clip.embed_images(augment(images)) for _ in range(views)]).mean(0)
+    return torch.nn.functional.normalize(seen, dim=-1)

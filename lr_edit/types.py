@@ -1,0 +1,136 @@
+"""The values that flow through the package, and its two conventions.
+
+Images are float RGB (N, 3, H, W) in [0, 1]. Boxes are half-open (left, top, right, bottom) in
+image pixels, so that `image[:, :, top:bottom, left:right]` is what a box holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol, TypeVar
+
+import numpy as np
+
+T = TypeVar("T")
+
+
+class Track(Protocol):
+    """Passes items on and shows how far it is: the command line's progress bar."""
+
+    def __call__(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]: ...
+
+
+@dataclass(frozen=True)
+class Box:
+    """A half-open pixel box, `left <= x < right`, `top <= y < bottom`; ValueError if empty."""
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+
+    def __post_init__(self) -> None:
+        if not (0 <= self.left < self.right and 0 <= self.top < self.bottom):
+            raise ValueError(f"a box needs 0 <= left < right and 0 <= top < bottom, got {self}")
+
+    @property
+    def area(self) -> int:
+        """Pixels inside."""
+        return (self.right - self.left) * (self.bottom - self.top)
+
+    def as_tuple(self) -> tuple[int, int, int, int]:
+        """(left, top, right, bottom)."""
+        return self.left, self.top, self.right, self.bottom
+
+
+@dataclass(frozen=True)
+class Label:
+    """What a judge can tell about a thing: its kind and its colour."""
+
+    kind: str
+    colour: str
+
+
+@dataclass(frozen=True)
+class Truth:
+    """What a drawn scene knows and a photo does not.
+
+    `box` is where the edit belongs (None for `add`: any empty place will do), `wanted` what should
+    be there afterwards (None for `remove`), `bystanders` what must stay as it is, and where.
+    """
+
+    box: Box | None
+    wanted: Label | None
+    bystanders: tuple[tuple[Label, Box], ...] = ()
+
+
+@dataclass(frozen=True)
+class EditTask:
+    """One edit: the words that name what is edited, and the prompt that describes the result.
+
+    `image` is relative to the folder the tasks were read from. `caption` describes the source image
+    where somebody wrote it down.
+    """
+
+    id: str
+    image: Path
+    source: str
+    prompt: str
+    category: str = "edit"
+    split: str = "eval"
+    caption: str | None = None
+    truth: Truth | None = None
+
+
+@dataclass(frozen=True)
+class LossWeights:
+    """Weights of the three losses; the paper's are 1, 1, 1."""
+
+    clip: float = 1.0
+    directional: float = 1.0
+    structure: float = 1.0
+
+    def as_array(self) -> np.ndarray:
+        """(3,) in the order of `Bank.losses`."""
+        return np.array([self.clip, self.directional, self.structure])
+
+
+@dataclass(frozen=True)
+class Bank:
+    """All candidates of one task and one proposal set, scored: what learning and choosing see.
+
+    boxes        (points, sizes, 4) int: left, top, right, bottom
+    losses       (points, sizes, 3) float: clip, directional, structure, unweighted
+    cosines      (points, sizes, 2) float: prompt/edit and source/edit, by the teacher CLIP
+    anchors      (points, 2) int: row and column of the anchor's cell; -1 where a box has none
+    attention    (rows, cols) float: what the anchors were taken from
+    features     (channels, rows, cols) float: what AnchorNet sees
+    evaluations  UNet sample-evaluations that were spent on these candidates
+    """
+
+    boxes: np.ndarray
+    losses: np.ndarray
+    cosines: np.ndarray
+    anchors: np.ndarray
+    attention: np.ndarray
+    features: np.ndarray
+    evaluations: int
+
+    def loss(self, weights: LossWeights) -> np.ndarray:
+        """L = alpha L_clip + beta L_dir + gamma L_str, (points, sizes). Paper, Eq. 6."""
+        return self.losses @ weights.as_array()
+
+    @property
+    def score(self) -> np.ndarray:
+        """S = 2 S_t2i + 1 S_i2i, (points, sizes). Paper, section 3.4."""
+        return self.cosines @ np.array([2.0, 1.0])
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One candidate of a bank: which anchor point, which size."""
+
+    point: int
+    size: int
