@@ -1,0 +1,81 @@
+"""What every metric is called, which way is better, where it is measured and how it is printed.
+
+The keys are the contract of results.json, the per-image CSV and the tracker. NumPy-free data.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+PROTOCOL = "strict"
+
+# Reported apart: saliency anchors avoid empty ground, and nothing is left to see where something
+# was removed. Everything else is the headline.
+APART = ("remove", "add")
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric.
+
+    Printed values are multiplied by 10^power. `paired` says how variants are compared: with a test,
+    by the difference alone (costs are no sample), or not at all (PSNR: its tests use the MSE, so
+    that perfect edits are not dropped).
+    """
+
+    key: str
+    title: str
+    group: str
+    higher_is_better: bool
+    region: Literal["whole", "background", "edited", "box"]
+    power: int = 0
+    decimals: int = 2
+    paired: Literal["test", "difference", "none"] = "test"
+
+    @property
+    def arrow(self) -> str:
+        """Which way is better."""
+        return "↑" if self.higher_is_better else "↓"
+
+
+MEASURES = (
+    Measure("structure_distance", "Distance", "Structure", False, "whole", power=3),
+    Measure("background_psnr", "PSNR", "Background", True, "background", paired="none"),
+    Measure("lpips", "LPIPS", "Background", False, "background", power=3),
+    Measure("background_mse", "MSE", "Background", False, "background", power=4),
+    Measure("background_ssim", "SSIM", "Background", True, "background", power=2),
+    Measure("clip_whole", "Whole", "CLIP", True, "whole"),
+    Measure("clip_edited", "Edited", "CLIP", True, "edited"),
+    Measure("clip_directional", "Directional", "CLIP", True, "whole", power=2),
+    Measure("clip_i", "Image", "CLIP", True, "whole", power=2),
+    Measure("iou", "IoU", "Region", True, "box", power=2),
+    Measure("hit", "Hit", "Region", True, "box", power=2),
+    Measure("success", "Success", "Region", True, "edited", power=2),
+    Measure("score_s", "S", "Ranking", True, "whole", decimals=3),
+    Measure("loss", "Loss", "Ranking", False, "whole", decimals=3),
+    Measure(
+        "candidates", "Candidates", "Cost", False, "whole", decimals=1, paired="difference"
+    ),
+    Measure(
+        "unet_evaluations", "UNet calls", "Cost", False, "whole", decimals=0, paired="difference"
+    ),
+)  # fmt: skip
+
+BY_KEY = {measure.key: measure for measure in MEASURES}
+
+
+def is_headline(category: str) -> bool:
+    """Whether a task counts in the headline numbers."""
+    return category not in APART
+
+
+def caption(*, world: str, profile: str) -> str:
+    """What must be said under every table and figure."""
+    if world == "picturebook":
+        return (
+            "Picture-book world: small stand-in models on drawn 64-pixel scenes. "
+            "LPIPS is the mean over layers of the project's own trunk, without the package's "
+            "linear heads; numbers compare rows of this table, not published ones."
+        )
+    return f"Profile {profile}: full-size models on photos."

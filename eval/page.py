@@ -1,0 +1,123 @@
+"""results.json -> the words around the tables, and reports/README.md, for a code host."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from eval.conventions import BY_KEY
+from eval.tables import markdown, shown
+
+
+def table_caption(results: dict[str, Any]) -> str:
+    """What the numbers are, in one paragraph."""
+    meta = results["meta"]
+    apart = f"; {' and '.join(meta['apart'])} apart" if meta["apart"] else ""
+    return (
+        f"{meta['caption']} Means over {meta['tasks']['headline']} tasks "
+        f"({', '.join(meta['headline'])}{apart}), split {meta['split']}, protocol "
+        f"{meta['protocol']}, with 95% bootstrap intervals over tasks. The difference is paired, "
+        f"to {meta['baseline']}; * marks Holm-adjusted p below 0.05. Random draws and random "
+        "starts are averaged over their seeds within a task. Background and edited mean the "
+        "task's true box."
+    )
+
+
+def table_page(results: dict[str, Any], *, references: Sequence[str]) -> str:
+    """table.md: the table under its caption, and the two ways to average PSNR."""
+    table = markdown(results, references=references)
+    return f"{table_caption(results)}\n\n{table}\n{_psnr(results)}\n"
+
+
+def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
+    """The page a code host shows for reports/."""
+    judges = ", ".join(f"{role} `{name}`" for role, name in results["meta"]["judges"].items())
+    return "\n".join(
+        [
+            "# Results",
+            "",
+            "Written by `lr-edit stage report`; edits to this page are lost. For programs: "
+            "[results.json](results.json). Per image: [per_image.csv](per_image.csv).",
+            "",
+            table_page(results, references=references),
+            "Tables: [Markdown](table.md), [LaTeX](table.tex), [CSV](table.csv). "
+            f"Judges, none of which takes part in choosing: {judges}.",
+            "",
+            "## By category",
+            "",
+            _categories(results),
+            "## Learning",
+            "",
+            *_learning(results),
+            "![Expected loss against step](training_curves.png)",
+            "",
+            "## Examples",
+            "",
+            "![Source, chosen box and edit of every variant](contact_sheet.png)",
+            "",
+        ]
+    )
+
+
+def _psnr(results: dict[str, Any]) -> str:
+    """Perfect backgrounds have no finite PSNR: how many, and the number that keeps them."""
+    total, measure = results["meta"]["tasks"]["headline"], BY_KEY["background_psnr"]
+    rows = [
+        f"| {name} | {one['infinite']} of {total} | {shown(one['of_mean_mse'], measure)} |"
+        for name, one in results["psnr"].items()
+    ]
+    return "\n".join(
+        [
+            "PSNR in the table is a mean over images whose background changed at all. With the "
+            "perfect ones kept:",
+            "",
+            "| Method | perfect backgrounds | PSNR of the mean MSE ↑ |",
+            "| --- | ---: | ---: |",
+            *rows,
+            "",
+        ]
+    )
+
+
+def _categories(results: dict[str, Any]) -> str:
+    """Success and S of every row in every category."""
+    sizes, names = results["meta"]["tasks"], list(results["categories"])
+    rows = []
+    for method in [*results["variants"], *results["ceilings"]]:
+        cells = [
+            f"{shown(row['success']['mean'], BY_KEY['success'])} / "
+            f"{shown(row['score_s']['mean'], BY_KEY['score_s'])}"
+            for row in (results["categories"][name][method] for name in names)
+        ]
+        rows.append("| " + " | ".join([method, *cells]) + " |")
+    head = " | ".join(["Method", *(f"{name} ({sizes[name]})" for name in names)])
+    return "\n".join(
+        [
+            "Edit success (%) / S.",
+            "",
+            f"| {head} |",
+            "| --- |" + " ---: |" * len(names),
+            *rows,
+            "",
+        ]
+    )
+
+
+def _learning(results: dict[str, Any]) -> list[str]:
+    lines = []
+    for name, one in results["learning"].items():
+        closed, scored = (_percent(one[key]) for key in ("gap_closed", "gap_closed_z"))
+        lines.append(
+            f"`{name}` ({one['learner']}): the expected loss under π fell on "
+            f"{100 * one['fell']:.0f}% of {one['tasks']} tasks, and {closed} of the gap between "
+            f"its start and the table's floor was closed ({scored} on z-scored rows)."
+        )
+        lines.append("")
+    return lines
+
+
+def _percent(cell: dict[str, Any]) -> str:
+    if cell["mean"] is None:
+        return "an unknown share"
+    interval = f" [{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]" if cell["low"] else ""
+    return f"{100 * cell['mean']:.1f}%{interval}"

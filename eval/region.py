@@ -1,0 +1,34 @@
+"""How well a chosen box meets the true one: boxes in, one number a box out. NumPy alone.
+
+Boxes are half-open (left, top, right, bottom) pixels; the last axis holds the four.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from jaxtyping import Float, Real
+
+HIT = 0.5
+
+
+def box_iou(
+    boxes: Real[np.ndarray, "*n 4"], truth: Real[np.ndarray, "*#n 4"]
+) -> Float[np.ndarray, "*n"]:
+    """Intersection over union."""
+    boxes, truth = np.asarray(boxes, float), np.asarray(truth, float)
+    low = np.maximum(boxes[..., :2], truth[..., :2])
+    high = np.minimum(boxes[..., 2:], truth[..., 2:])
+    shared = np.clip(high - low, 0, None).prod(-1)
+    union = _area(boxes) + _area(truth) - shared
+    return np.asarray(shared / union)
+
+
+def box_hit(
+    boxes: Real[np.ndarray, "*n 4"], truth: Real[np.ndarray, "*#n 4"]
+) -> Float[np.ndarray, "*n"]:
+    """1 where the IoU is at least 0.5, else 0."""
+    return np.asarray(box_iou(boxes, truth) >= HIT, float)
+
+
+def _area(boxes: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n"]:
+    return np.asarray((boxes[..., 2:] - boxes[..., :2]).prod(-1))

@@ -1,0 +1,132 @@
+"""report: every variant's scores, curves and edits -> reports/, to be read without running it.
+
+results.json is for programs; table.{md,tex,csv}, training_curves.png, contact_sheet.png and
+README.md are for people; per_image.csv holds one value a variant, task and metric, averaged over
+seeds (artifacts/scores holds every seed).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval import page, tables
+from eval.ceilings import ceiling_scores
+from eval.evaluate import read_judgements, summarise
+from eval.figures import training_curves
+from eval.learning import Training, learning_results, read_training
+from eval.results import build_results
+from eval.scores import Scores, read_scores, rows, write_rows
+from eval.sheet import Row, Shown, contact_sheet, example_tasks
+from lr_edit.config import Config
+from lr_edit.storage import (
+    read_bank,
+    read_banks,
+    read_choices,
+    read_image,
+    read_json,
+    study_image,
+    study_tasks,
+    whole,
+    write_json,
+)
+from lr_edit.types import Box, EditTask
+
+DIGITS = 6  # of per_image.csv, which is kept in git
+
+
+def write_report(root: Path, config: Config) -> None:
+    """Fill reports/ from artifacts/ alone."""
+    out, study = root / "reports", config.study
+    tasks = study_tasks(root)
+    full = [read_scores(root / "artifacts/scores" / f"{name}.csv") for name in config.variants]
+    bounds = _ceilings(root, config, tasks)
+    trained = (read_training(root, name) for name in config.variants)
+    trainings: list[Training] = [one for one in trained if one]
+    results = build_results(
+        config,
+        full,
+        summaries={n: read_json(root / "artifacts/scores" / f"{n}.json") for n in config.variants},
+        ceilings={
+            one.variant: summarise(one, resamples=study.resamples, seed=study.seed)
+            for one in bounds
+        },
+        learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
+    )
+    write_json(out / "results.json", results)
+    averaged = [one.averaged() for one in (*full, *bounds)]
+    lines = (line for one in averaged for line in rows(one, seeds=["mean"], digits=DIGITS))
+    write_rows(out / "per_image.csv", lines)
+    _write_tables(out, results, references=_references(config))
+    note = results["meta"]["caption"]
+    training_curves(
+        out / "training_curves.png", trainings, learning=results["learning"], caption=note
+    )
+    contact_sheet(
+        out / "contact_sheet.png",
+        _sheet_rows(root, config, tasks, {one.variant: one for one in full}),
+        variants=list(config.variants),
+        caption=note,
+    )
+
+
+def _ceilings(root: Path, config: Config, tasks: list[EditTask]) -> list[Scores]:
+    """Of the set that nets and argmin choose from; none where no variant does."""
+    sets = [row.proposals for row in config.variants.values() if row.choose in ("net", "table")]
+    if not sets:
+        return []
+    banks = read_banks(root, sets[0], tasks)
+    return ceiling_scores(tasks, banks=banks, judged=read_judgements(root, sets[0], tasks))
+
+
+def _references(config: Config) -> list[str]:
+    """Variants that are told where the object is."""
+    return [
+        name
+        for name, row in config.variants.items()
+        if config.proposal_set(row.proposals).anchors == "truth"
+    ]
+
+
+def _write_tables(out: Path, results: dict[str, Any], *, references: list[str]) -> None:
+    words = page.table_caption(results)
+    texts = {
+        "table.md": page.table_page(results, references=references),
+        "table.tex": tables.latex(results, references=references, caption=words),
+        "table.csv": tables.long_csv(results, references=references),
+        "README.md": page.readme(results, references=references),
+    }
+    for name, text in texts.items():
+        with whole(out / name) as part:
+            part.write_text(text, encoding="utf-8")
+
+
+def _sheet_rows(
+    root: Path, config: Config, tasks: list[EditTask], scores: dict[str, Scores]
+) -> list[Row]:
+    examples = example_tasks(tasks)
+    choices = {
+        name: read_choices(root / "artifacts/edits" / name / "choices.json")
+        for name in config.variants
+    }
+    result = []
+    for task in examples:
+        at = [other.id for other in tasks].index(task.id)
+        edits = []
+        for name, variant in config.variants.items():
+            folder = root / "artifacts/candidates" / variant.proposals / "tables"
+            first = choices[name][task.id][0]
+            box = read_bank(folder / f"{task.id}.safetensors").boxes[first.point, first.size]
+            edits.append(
+                Shown(
+                    box=Box(*map(int, box)),
+                    edited=read_image(root / "artifacts/edits" / name / f"{task.id}.png"),
+                    iou=float(scores[name].values["iou"][at, 0]),
+                    success=float(scores[name].values["success"][at, 0]),
+                )
+            )
+        source = np.ascontiguousarray(study_image(root, task).transpose(1, 2, 0))
+        result.append(Row(task=task, source=source, edits=tuple(edits)))
+    return result

@@ -1,0 +1,100 @@
+"""judge@proposals: every candidate of a set -> artifacts/judge/SET/ID.safetensors, a table a task.
+
+A finished task is kept by content (pixels, boxes, words, truth, judges and code), so that nothing
+is judged twice and a killed run goes on where it was.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import asdict
+from pathlib import Path
+
+import lpips
+import torch
+from torch import nn
+
+from eval import clip, judging, masks, perceptual, pixels, region, ssim, structure, success
+from eval.judging import JudgeNets, judge_candidates
+from lr_edit.config import Config, Profile, Weights
+from lr_edit.frozen.clip import load_clip
+from lr_edit.frozen.dino import load_dino
+from lr_edit.frozen.judge import load_judge
+from lr_edit.frozen.perceptual import load_perceptual
+from lr_edit.frozen.weights import digest, folder_of, loading, resolve
+from lr_edit.storage import (
+    cache_folder,
+    content_key,
+    emptied,
+    folder_digest,
+    read_bank,
+    read_tensors,
+    study_image,
+    study_tasks,
+    whole,
+    write_tensors,
+)
+from lr_edit.types import EditTask, Track
+
+# Editing one of these judges anew.
+_CODE = (clip, judging, masks, perceptual, pixels, region, ssim, structure, success)
+DINO_SIDE = 224  # pixels: what structure distances are published at
+
+
+def run(root: Path, config: Config, *, name: str, track: Track) -> None:
+    """Fill artifacts/judge/NAME; tasks that were judged before are copied."""
+    out = emptied(root / "artifacts/judge" / name)
+    kept, common = cache_folder(root) / "judge", _common_key(root, config.models)
+    candidates = root / "artifacts/candidates" / name
+    nets: JudgeNets | None = None
+    for task in track(study_tasks(root), f"judge {name}"):
+        source = study_image(root, task)
+        images = read_tensors(candidates / f"images/{task.id}.safetensors")["images"]
+        boxes = read_bank(candidates / f"tables/{task.id}.safetensors").boxes
+        table = kept / f"{content_key(common, _words(task), source, images, boxes)}.safetensors"
+        if not table.exists():
+            nets = nets or load_judges(root, config.models)
+            values = judge_candidates(source, images, boxes=boxes, task=task, judges=nets)
+            write_tensors(table, values)
+        with whole(out / f"{task.id}.safetensors") as part:
+            shutil.copyfile(table, part)
+
+
+def load_judges(root: Path, profile: Profile) -> JudgeNets:
+    """The profile's judges. UserError where weights are missing."""
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    judges = profile.judges
+    labels = judges.labels and load_judge(resolve(root, judges.labels.name), device=device)
+    return JudgeNets(
+        clip=load_clip(resolve(root, judges.clip.name), judges.clip.pretrained, device=device),
+        structure=load_dino(resolve(root, judges.structure.name), device=device),
+        perceptual=_load_lpips(root, judges.perceptual),
+        labels=labels,
+        structure_side=None if profile.world == "picturebook" else DINO_SIDE,
+    )
+
+
+def _load_lpips(root: Path, weights: Weights | None) -> nn.Module | None:
+    """The project's own trunk from a folder, or the lpips package's `alex`, `vgg`, `squeeze`."""
+    if weights is None:
+        return None
+    if folder_of(weights.name):
+        return load_perceptual(resolve(root, weights.name)).module
+    with loading(weights.name):
+        return lpips.LPIPS(net=weights.name, verbose=False).eval().requires_grad_(False)
+
+
+def _common_key(root: Path, profile: Profile) -> str:
+    """Everything that judgements depend on beside the task and its candidates."""
+    judges = profile.judges
+    networks = (judges.clip, judges.structure, judges.perceptual, judges.labels)
+    return content_key(
+        [w and [digest(root, w.name, revision=w.revision), w.pretrained] for w in networks],
+        [folder_digest(Path(module.__file__)) for module in _CODE],
+        profile.world,
+    )
+
+
+def _words(task: EditTask) -> list[object]:
+    truth = task.truth and asdict(task.truth)
+    return [task.prompt, task.source, task.caption, truth]

@@ -1,0 +1,146 @@
+"""Means with intervals and paired comparisons: arrays with one row a task in, numbers out.
+
+Images are resampled, not rows: several seeds of a task are averaged before anything else. NaN is a
+missing value; inf (the PSNR of a perfect background) is counted and left out of the mean. NumPy and
+SciPy alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float
+from scipy import stats
+
+RESAMPLES = 9999
+LEVEL = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over tasks, its 95% interval, and how many tasks gave a finite value, none, or inf."""
+
+    mean: float | None
+    low: float | None
+    high: float | None
+    n: int
+    missing: int
+    infinite: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Ours minus the baseline's, over the tasks that both have.
+
+    `p` is Wilcoxon's signed-rank test, two-sided. `win_rate` counts a tie as half a win; `sign_p`
+    leaves ties out. `effect` is the mean difference over its standard deviation.
+    """
+
+    difference: float | None
+    low: float | None
+    high: float | None
+    p: float | None
+    win_rate: float | None
+    sign_p: float | None
+    effect: float | None
+    n: int
+
+
+NO_COMPARISON = Comparison(None, None, None, None, None, None, None, 0)
+
+
+def over_seeds(values: Float[np.ndarray, "tasks seeds"]) -> Float[np.ndarray, " tasks"]:
+    """Mean over each task's finite seeds; inf where all that are there are inf, else NaN."""
+    finite = np.isfinite(values)
+    count = finite.sum(1)
+    mean = np.where(finite, values, 0.0).sum(1) / np.maximum(count, 1)
+    rest = np.where(np.isinf(values).any(1), np.inf, np.nan)
+    return np.where(count > 0, mean, rest)
+
+
+def bootstrap_interval(
+    values: Float[np.ndarray, " n"], *, resamples: int = RESAMPLES, seed: int = 0
+) -> tuple[float, float] | None:
+    """95% interval of the mean, bias-corrected and accelerated; None for fewer than two values.
+
+    The generator is made here from `seed`, so that an interval depends on its values alone.
+    """
+    if len(values) < 2:
+        return None
+    if np.ptp(values) == 0:  # BCa divides by the spread
+        return float(values[0]), float(values[0])
+    interval = stats.bootstrap(
+        (values,),
+        np.mean,
+        n_resamples=resamples,
+        vectorized=True,
+        confidence_level=LEVEL,
+        method="BCa",
+        random_state=np.random.default_rng(seed),
+    ).confidence_interval
+    return float(interval.low), float(interval.high)
+
+
+def estimate(
+    values: Float[np.ndarray, " tasks"], *, resamples: int = RESAMPLES, seed: int = 0
+) -> Estimate:
+    """One value a task -> mean, interval and counts."""
+    finite = values[np.isfinite(values)]
+    interval = bootstrap_interval(finite, resamples=resamples, seed=seed)
+    return Estimate(
+        mean=float(finite.mean()) if len(finite) else None,
+        low=interval[0] if interval else None,
+        high=interval[1] if interval else None,
+        n=len(finite),
+        missing=int(np.isnan(values).sum()),
+        infinite=int(np.isinf(values).sum()),
+    )
+
+
+def paired_difference(
+    ours: Float[np.ndarray, " tasks"],
+    baseline: Float[np.ndarray, " tasks"],
+    *,
+    higher_is_better: bool,
+    resamples: int = RESAMPLES,
+    seed: int = 0,
+) -> Comparison:
+    """Compare task by task; tasks that either side lacks are left out."""
+    both = np.isfinite(ours) & np.isfinite(baseline)
+    difference = ours[both] - baseline[both]
+    if not len(difference):
+        return NO_COMPARISON
+    interval = bootstrap_interval(difference, resamples=resamples, seed=seed)
+    better = difference if higher_is_better else -difference
+    wins, losses = int((better > 0).sum()), int((better < 0).sum())
+    ties = len(better) - wins - losses
+    spread = float(difference.std(ddof=1)) if len(difference) > 1 else 0.0
+    return Comparison(
+        difference=float(difference.mean()),
+        low=interval[0] if interval else None,
+        high=interval[1] if interval else None,
+        p=_wilcoxon(difference),
+        win_rate=(wins + ties / 2) / len(better),
+        sign_p=float(stats.binomtest(wins, wins + losses).pvalue) if wins + losses else 1.0,
+        effect=float(difference.mean()) / spread if spread > 0 else None,
+        n=len(difference),
+    )
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's step-down adjustment over a family, in the given order."""
+    p = np.asarray(p_values, float)
+    order = np.argsort(p, kind="stable")
+    stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
+    adjusted = np.empty(len(p))
+    adjusted[order] = np.minimum(stepped, 1.0)
+    return [float(value) for value in adjusted]
+
+
+def _wilcoxon(difference: Float[np.ndarray, " n"]) -> float:
+    """1 where no task differs: there is nothing to test."""
+    if not difference.any():
+        return 1.0
+    return float(stats.wilcoxon(difference).pvalue)
