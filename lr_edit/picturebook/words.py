@@ -1,7 +1,7 @@
 """The word-level tokeniser of the picture book: captions in, rows of token ids out.
 
 One folder serves open_clip (through `local-dir:`) and diffusers (as the pipeline's `tokenizer`).
-The end-of-text token has the highest id: open_clip takes a text's embedding where the id is highest.
+The end-of-text token has the highest id: open_clip reads a text's embedding off that token.
 """
 
 from __future__ import annotations

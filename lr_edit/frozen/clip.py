@@ -1,0 +1,82 @@
+"""CLIP over open_clip: images and texts in, unit embeddings and patch tokens out.
+
+The paper's three losses and its ranking score are functions of these (sections 3.3 and 3.4).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import open_clip
+import torch
+import torch.nn.functional as F
+from jaxtyping import Float
+from torch import Tensor, nn
+from torchvision.transforms import InterpolationMode
+from torchvision.transforms.functional import center_crop, resize
+
+from lr_edit.errors import UserError
+from lr_edit.frozen.images import checked
+from lr_edit.frozen.weights import folder_of, loading
+
+
+class Clip:
+    """A frozen CLIP that prepares images as its own checkpoint asks; images lie in [0, 1]."""
+
+    def __init__(
+        self, model: nn.Module, tokenizer: open_clip.tokenizer.HFTokenizer, *,
+        device: str | torch.device = "cpu",
+    ) -> None:  # fmt: skip
+        self.model = model.eval().requires_grad_(False).to(device)
+        self._tokenizer = tokenizer
+        self.device = torch.device(device)
+        config = open_clip.get_model_preprocess_cfg(model)
+        if config.get("resize_mode", "shortest") != "shortest":
+            raise ValueError(f"resize mode {config['resize_mode']!r} is not supported")
+        size = config["size"]
+        self._side = size if isinstance(size, int) else size[0]
+        self._how = InterpolationMode(config.get("interpolation", "bicubic"))
+        self._mean = torch.tensor(config["mean"], device=device).view(3, 1, 1)
+        self._std = torch.tensor(config["std"], device=device).view(3, 1, 1)
+
+    def prepare(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 side side"]:
+        """Short side to the model's, middle square, the model's mean and deviation."""
+        x = checked(images).to(self.device)
+        if x.shape[2:] != (self._side, self._side):
+            x = resize(x, [self._side], interpolation=self._how, antialias=True).clamp(0, 1)
+            x = center_crop(x, [self._side, self._side])
+        return (x - self._mean) / self._std
+
+    @torch.no_grad()
+    def embed_images(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n d"]:
+        """Unit embeddings of images."""
+        return F.normalize(self.model.encode_image(self.prepare(images)), dim=-1)
+
+    @torch.no_grad()
+    def embed_texts(self, texts: Sequence[str]) -> Float[Tensor, "n d"]:
+        """Unit embeddings of texts, as they stand: templates are the caller's."""
+        ids = self._tokenizer(list(texts)).to(self.device)
+        return F.normalize(self.model.encode_text(ids), dim=-1)
+
+    @torch.no_grad()
+    def tokens(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n t c"]:
+        """Patch tokens of the image tower's last layer, after its final norm."""
+        out = self.model.visual.forward_intermediates(
+            self.prepare(images), indices=1, normalize_intermediates=True,
+            intermediates_only=True, output_fmt="NLC",
+        )  # fmt: skip
+        return out["image_intermediates"][0]
+
+
+def load_clip(
+    name: str, pretrained: str | None = None, *, device: str | torch.device = "cpu"
+) -> Clip:
+    """("ViT-B-16-quickgelu", "openai") and other open_clip pairs, or `local-dir:FOLDER`.
+
+    Raises UserError, also without a tag: open_clip would then build a model of random weights.
+    """
+    if folder_of(name) is None and pretrained is None:
+        raise UserError(f"CLIP {name!r} needs the tag of its weights, as in 'openai'")
+    with loading(name, needs=("open_clip_config.json", "open_clip_model.safetensors")):
+        model, _, _ = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+        return Clip(model, open_clip.get_tokenizer(name), device=device)

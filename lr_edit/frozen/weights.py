@@ -1,0 +1,57 @@
+"""What happens when weights are not there: one sentence for the user, no library's trace."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from lr_edit.errors import UserError
+from lr_edit.storage import folder_digest
+
+LOCAL = "local-dir:"  # timm and open_clip know this prefix
+
+
+def folder_of(name: str) -> Path | None:
+    """The folder that `local-dir:FOLDER` names; None for the name of a hub model."""
+    return Path(name.removeprefix(LOCAL)) if name.startswith(LOCAL) else None
+
+
+@contextmanager
+def loading(name: str, *, needs: tuple[str, ...] = ()) -> Iterator[None]:
+    """Around a library's loader: raises UserError if a needed file is absent or loading fails."""
+    folder = folder_of(name)
+    for file in needs if folder else ():
+        if not (folder / file).is_file():  # type: ignore[operator]
+            raise UserError(f"weights {name!r}: {file} is not there; get it with `dvc pull`")
+    try:
+        yield
+    # RuntimeError and ValueError: timm and open_clip for unknown names and misfitting weights.
+    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
+        cause = f"{type(error).__name__}: {error}".splitlines()[0].split(". ")[0][:160]
+        cure = (
+            "`dvc pull`"
+            if folder
+            else "`lr-edit models pull --profile NAME` on a connected machine"
+        )
+        raise UserError(
+            f"weights {name!r} cannot be loaded ({cause}); get them with {cure}"
+        ) from error
+
+
+def resolve(root: Path, name: str) -> str:
+    """The name with its `local-dir:` folder made absolute, seen from the checkout's root."""
+    folder = folder_of(name)
+    return name if folder is None else f"{LOCAL}{root / folder}"
+
+
+def digest(root: Path, name: str, *, revision: str | None = None) -> str:
+    """What identifies weights: the sha256 of a folder, the name and revision of a hub model."""
+    folder = folder_of(name)
+    if folder is None:
+        return f"{name}@{revision or 'main'}"
+    if not (root / folder).is_dir():
+        raise UserError(f"weights {name!r}: the folder is not there; get it with `dvc pull`")
+    return folder_digest(root / folder)
