@@ -5,13 +5,13 @@ The paper's three losses and its ranking score are functions of these (sections 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import open_clip
 import torch
 import torch.nn.functional as F
 from jaxtyping import Float
-from torch import Tensor, nn
+from torch import Tensor
 from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 
@@ -24,7 +24,7 @@ class Clip:
     """A frozen CLIP that prepares images as its own checkpoint asks; images lie in [0, 1]."""
 
     def __init__(
-        self, model: nn.Module, tokenizer: open_clip.tokenizer.HFTokenizer, *,
+        self, model: open_clip.CLIP, tokenizer: Callable[[list[str]], Tensor], *,
         device: str | torch.device = "cpu",
     ) -> None:  # fmt: skip
         self.model = model.eval().requires_grad_(False).to(device)

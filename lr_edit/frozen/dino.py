@@ -8,7 +8,8 @@ from __future__ import annotations
 import timm
 import torch
 from jaxtyping import Float
-from torch import Tensor, nn
+from timm.models.vision_transformer import Attention, VisionTransformer
+from torch import Tensor
 
 from lr_edit.frozen.images import checked
 from lr_edit.frozen.weights import loading
@@ -20,7 +21,7 @@ class Dino:
     Nothing is resized: sides must be multiples of the patch (256 px in patches of 8: 32x32 tokens).
     """
 
-    def __init__(self, model: nn.Module, *, device: str | torch.device = "cpu") -> None:
+    def __init__(self, model: VisionTransformer, *, device: str | torch.device = "cpu") -> None:
         if getattr(model, "num_prefix_tokens", None) != 1:
             raise ValueError(
                 f"{type(model).__name__} is no ViT with a class token and no registers"
@@ -71,7 +72,7 @@ class Dino:
 
 
 def class_attention(
-    attn: nn.Module, entering: Float[Tensor, "n tokens c"]
+    attn: Attention, entering: Float[Tensor, "n tokens c"]
 ) -> Float[Tensor, "n heads patches"]:
     """Softmax attention of the class token to the patches, from queries and keys (never fused)."""
     qkv = attn.qkv(entering).unflatten(-1, (3, attn.num_heads, -1)).permute(2, 0, 3, 1, 4)

@@ -73,7 +73,7 @@ def loss(clip: CLIP, pool: Pool, indices: Tensor, generator: torch.Generator) ->
     seen = clip.encode_image(normalise(images), normalize=True)
     said = clip.encode_text(words.encode([text.words for text in texts]), normalize=True)
     logits = clip.logit_scale.exp().clamp(max=100) * seen @ said.T
-    also_true = _true_of(scenes, texts) & ~torch.eye(len(scenes), dtype=torch.bool)
+    also_true = true_of(scenes, texts) & ~torch.eye(len(scenes), dtype=torch.bool)
     logits = logits.masked_fill(also_true, -math.inf)
     target = torch.arange(len(scenes))
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
@@ -85,13 +85,15 @@ def normalise(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
 
 
 @dataclass(frozen=True)
-class _Text:
+class Text:
+    """What is said of a scene."""
+
     words: str
     names: frozenset[str]  # the things it speaks of
     caption: str | None  # None: it does not tell the whole scene
 
 
-def _say(scene: Scene, generator: torch.Generator) -> _Text:
+def _say(scene: Scene, generator: torch.Generator) -> Text:
     """Mostly the caption; sometimes some things without the ground, or after a lead-in."""
     part, lead = (torch.rand(2, generator=generator) < torch.tensor([_PART, _LEAD])).tolist()
     caption: str | None = scene.caption
@@ -104,10 +106,11 @@ def _say(scene: Scene, generator: torch.Generator) -> _Text:
         text, caption = " and ".join(thing.phrase for thing in kept), None
     else:
         text = scene.caption
-    return _Text(f"an image of {text}" if lead else text, frozenset(names), caption)
+    return Text(f"an image of {text}" if lead else text, frozenset(names), caption)
 
 
-def _true_of(scenes: list[Scene], texts: list[_Text]) -> Bool[Tensor, "scenes texts"]:
+def true_of(scenes: list[Scene], texts: list[Text]) -> Bool[Tensor, "scenes texts"]:
+    """Which text is true of which scene: a caption tells all there is, a part what it names."""
     facts = [(scene.caption, {thing.name for thing in scene.things}) for scene in scenes]
     return torch.tensor(
         [

@@ -26,12 +26,12 @@ from lr_edit.types import Box
 RECIPE = Recipe(
     steps=800, batch=96, rate=2e-3, weight_decay=0.05, seed=41, cooldown=0.6, average=0.98
 )
-_KINDS = (*KINDS, NONE)
-_COLOURS = (*COLOURS, NONE)
+KIND_NAMES = (*KINDS, NONE)
+COLOUR_NAMES = (*COLOURS, NONE)
 _ARCHITECTURE = "resnet10t"
 _ARGUMENTS = {
     "channels": [32, 64, 96, 128], "stem_width": 16, "norm_layer": "groupnorm1",
-    "num_classes": len(_KINDS) + len(_COLOURS),
+    "num_classes": len(KIND_NAMES) + len(COLOUR_NAMES),
 }  # fmt: skip
 
 
@@ -52,7 +52,8 @@ def loss(judge: ResNet, pool: Pool, indices: Tensor, generator: torch.Generator)
         if scene.things and _chance(0.75, generator):
             thing = scene.things[int(torch.randint(len(scene.things), (), generator=generator))]
             places[row] = _around(thing.box, generator)
-            kinds[row], colours[row] = _KINDS.index(thing.kind), _COLOURS.index(thing.colour)
+            kinds[row] = KIND_NAMES.index(thing.kind)
+            colours[row] = COLOUR_NAMES.index(thing.colour)
         else:
             places[row] = _ground(scene, generator)
             other = (row + 1) % len(scenes)
@@ -60,7 +61,7 @@ def loss(judge: ResNet, pool: Pool, indices: Tensor, generator: torch.Generator)
                 _patch(images[row], images[other], places[row], generator)
     images = degrade(images, generator=generator)
     logits = judge(crops(images, places) * 2 - 1)
-    kind, colour = logits.split([len(_KINDS), len(_COLOURS)], dim=1)
+    kind, colour = logits.split([len(KIND_NAMES), len(COLOUR_NAMES)], dim=1)
     return F.cross_entropy(kind, kinds) + F.cross_entropy(colour, colours)
 
 
@@ -117,7 +118,7 @@ def _patch(image: Tensor, other: Tensor, place: Tensor, generator: torch.Generat
 def measure(judge: ResNet, pool: Pool, count: int = 512) -> dict[str, float]:
     """Share of things whose kind and colour are told, and of empty squares called none."""
     generator = torch.Generator().manual_seed(0)
-    frozen = Judge(judge, kinds=_KINDS, colours=_COLOURS)
+    frozen = Judge(judge, kinds=KIND_NAMES, colours=COLOUR_NAMES)
     things = [(i, t) for i in range(min(count, len(pool))) for t in pool.scenes[i].things]
     told = frozen.kinds_and_colours(
         pool.pictures([i for i, _ in things]), [thing.box for _, thing in things]
@@ -127,7 +128,7 @@ def measure(judge: ResNet, pool: Pool, count: int = 512) -> dict[str, float]:
     logits = judge(
         crops(pool.pictures([i for i, _ in empty]), torch.stack([p for _, p in empty])) * 2 - 1
     )
-    none = logits[:, : len(_KINDS)].argmax(1) == len(KINDS)
+    none = logits[:, : len(KIND_NAMES)].argmax(1) == len(KINDS)
     judge.requires_grad_(True)
     return {
         "kind": _share(kind == t.kind for (kind, _), (_, t) in zip(told, things, strict=True)),
@@ -158,7 +159,7 @@ def export(judge: ResNet, folder: Path) -> None:
         },
     }  # fmt: skip
     (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
-    labels = {"kinds": _KINDS, "colours": _COLOURS}
+    labels = {"kinds": KIND_NAMES, "colours": COLOUR_NAMES}
     (folder / "labels.json").write_text(json.dumps(labels, indent=2) + "\n")
     state = {key: value.half().contiguous() for key, value in judge.state_dict().items()}
     save_file(state, folder / "model.safetensors")
