@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lr_edit.config import Config
 
 # One instruction set and one summation order: the same bytes on every run of a machine.
-_PINNED = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
+_PINNED = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"}
 
 
 def load_study(context: click.Context) -> tuple[Path, Config]:

@@ -87,14 +87,14 @@ def roles(profile: Profile) -> dict[str, Weights]:
 
 def pull(root: Path, config: Config, *, track: Track) -> Iterator[str]:
     """Load every hub model of the chosen profile through its own loader, which downloads it."""
+    from lr_edit.frozen.models import load_models
     from lr_edit.frozen.weights import folder_of
-    from lr_edit.stages.candidates import load_models
 
     named = roles(config.models)
     if all(folder_of(part.name) for part in named.values()):
         raise UserError(f"the weights of {config.profile!r} are bundled: run `dvc pull`")
     for _ in track(["anchors, clip, inpainter"], f"models of {config.profile}"):
-        load_models(root, config)
+        load_models(root, config.models, inpaint=config.inpaint)
     yield from (f"{role}: {part.name}" for role, part in named.items())
 
 

@@ -1,62 +1,61 @@
 """The method on one page: propose boxes, inpaint candidates, score them, learn which size to choose
 at every anchor, choose. Lin et al., CVPR 2024, figure 2. The stages call these same functions.
+Sources are uint8 (3, side, side), candidates (points, sizes, 3, side, side).
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 
-from jaxtyping import UInt8
+import torch
 from torch import Tensor
 
+from lr_edit.anchor_net import bank_rois
 from lr_edit.choose import choose, pick_sizes
 from lr_edit.config import Config, ProposalSet, Variant
-from lr_edit.frozen import AnchorModel, ClipModel
-from lr_edit.inpaint import Paints, noise_seed, paint_candidates
-from lr_edit.learn import Learned
+from lr_edit.frozen.images import seen_at
+from lr_edit.frozen.models import Models
+from lr_edit.inpaint import noise_seed, paint_candidates
+from lr_edit.learn import Learned, learn_many
 from lr_edit.proposals import draw_boxes
 from lr_edit.propose import anchor_points
 from lr_edit.teacher import score_candidates
 from lr_edit.types import Bank, Choice, EditTask
 
 
-@dataclass(frozen=True)
-class Models:
-    """The three frozen models."""
-
-    anchors: AnchorModel
-    clip: ClipModel
-    inpainter: Paints
-
-
-def make_bank(
-    models: Models,
-    task: EditTask,
-    source: UInt8[Tensor, "3 s s"],
-    *,
-    config: Config,
-    how: ProposalSet,
-) -> tuple[Bank, UInt8[Tensor, "points sizes 3 s s"]]:
-    """Propose boxes, inpaint every one, score: all the diffusion that a task ever needs."""
-    p, side, seed = config.propose, source.shape[-1], noise_seed(task.id, config.study.seed)
-    seen = resized(source, side=config.models.attention_side)
+# fmt: off
+def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config, how: ProposalSet
+              ) -> tuple[Bank, Tensor]:
+    """Propose boxes, inpaint every one, score: all the diffusion a task ever needs."""
+    p, i, side = config.propose, config.inpaint, source.shape[-1]
+    seed = noise_seed(task.id, config.study.seed)
+    seen = seen_at(source, side=config.models.attention_side)
     attention, features = models.anchors.attention(seen)[0], models.anchors.features(seen)[0]
     anchors = anchor_points(attention, points=p.points, distance=p.distance, margin=p.margin)
     boxes = draw_boxes(task, anchors, proposals=how, grid=tuple(attention.shape), side=side,
-                       cell=config.models.cell, sizes=p.sizes, seed=seed)  # fmt: skip
-    before = models.inpainter.evaluations
-    images = paint_candidates(models.inpainter, source, task.prompt, boxes, seed=seed,
-                              feather=config.inpaint.feather, batch=config.inpaint.batch)  # fmt: skip
-    spent = models.inpainter.evaluations - before
+                       cell=config.models.cell, sizes=p.sizes, seed=seed)
+    images, spent = paint_candidates(models.inpainter, source, task.prompt, boxes,
+                                     seed=seed, feather=i.feather, batch=i.batch)
     losses, cosines = score_candidates(models.clip, task, source, images, score=config.score)
-    arrays = (part.numpy() for part in (boxes, losses, cosines, anchors, attention, features))
+    arrays = (part.cpu().numpy() for part in (boxes, losses, cosines, anchors, attention, features))
     return Bank(*arrays, evaluations=spent), images
 
 
-def edit(
-    bank: Bank, variant: Variant, *, task: str, side: int, seed: int
-) -> tuple[Learned, Choice]:
-    """Learn a size for every anchor from the table of losses, then take the best anchor."""
-    learned = learn_sizes([task], [bank], variant, side=side, seed=seed)[0]
-    sizes = pick_sizes("net", bank, probabilities=learned.probabilities)
-    return learned, choose(bank, sizes, rank=variant.rank, weights=variant.losses)
+def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], variant: Variant, *,
+                side: int, seed: int) -> Iterator[Learned]:
+    """One AnchorNet an image, from its table of losses: no inpainting, no words."""
+    tables = torch.stack([torch.from_numpy(bank.loss(variant.losses)).float() for bank in banks])
+    return learn_many(bank_rois(banks, side=side), tables, learner=variant.learner,
+                      steps=variant.steps, rate=variant.rate, weight_decay=variant.weight_decay,
+                      seeds=[noise_seed(task, seed) for task in tasks])
+
+
+def edit(models: Models, task: EditTask, source: Tensor, *, config: Config, variant: Variant
+         ) -> tuple[Tensor, Choice, Bank]:
+    """Text-driven editing of one image, from its words to the edited picture."""
+    how, side, seed = config.proposals[variant.proposals], source.shape[-1], config.study.seed
+    bank, images = make_bank(models, task, source, config=config, how=how)
+    net = next(learn_sizes([task.id], [bank], variant, side=side, seed=seed))
+    sizes = pick_sizes("net", bank, probabilities=net.probabilities.numpy())
+    choice = choose(bank, sizes, rank=variant.rank, weights=variant.losses)
+    return images[choice.point, choice.size], choice, bank

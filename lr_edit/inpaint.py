@@ -8,21 +8,12 @@ equal boxes are painted once. Departure: the release draws new noise for every b
 from __future__ import annotations
 
 import hashlib
-from typing import Protocol
 
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
-
-class Paints(Protocol):
-    """What is asked of an inpainter; `lr_edit.frozen.inpainter.Inpainter` is one."""
-
-    evaluations: int
-
-    def noise(self, side: int, seed: int) -> Tensor: ...
-
-    def __call__(self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor) -> Tensor: ...
+from lr_edit.frozen import Inpainter
 
 
 def noise_seed(task: str, seed: int) -> int:
@@ -67,7 +58,7 @@ def paste_back(
 
 
 def paint_candidates(
-    inpainter: Paints,
+    inpainter: Inpainter,
     source: UInt8[Tensor, "3 side side"],
     prompt: str,
     boxes: Int[Tensor, "points sizes 4"],
@@ -75,13 +66,15 @@ def paint_candidates(
     seed: int,
     feather: int,
     batch: int,
-) -> UInt8[Tensor, "points sizes 3 side side"]:
-    """One candidate a box, painted in batches of at most `batch` distinct boxes."""
+) -> tuple[UInt8[Tensor, "points sizes 3 side side"], int]:
+    """One candidate a box, painted in batches of at most `batch` distinct boxes, and the UNet
+    sample-evaluations that were spent on them."""
     distinct, where = boxes.reshape(-1, 4).unique(dim=0, return_inverse=True)
-    side = source.shape[-1]
+    side, before = source.shape[-1], inpainter.evaluations
     image, noise = source[None].float() / 255, inpainter.noise(side, seed)
     done = []
     for chunk in distinct.split(batch):
-        painted = inpainter(image, prompt, masks=box_masks(chunk, side=side), noise=noise)
+        painted = inpainter.inpaint(image, prompt, masks=box_masks(chunk, side=side), noise=noise)
         done.append(paste_back(source, painted, chunk, feather=feather))
-    return torch.cat(done)[where].unflatten(0, boxes.shape[:2])
+    images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])
+    return images, inpainter.evaluations - before

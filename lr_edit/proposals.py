@@ -11,7 +11,10 @@ from torch import Tensor
 from lr_edit.config import ProposalSet
 from lr_edit.errors import UserError
 from lr_edit.propose import random_boxes, snap_box, square_boxes
-from lr_edit.types import EditTask
+from lr_edit.types import Box, EditTask
+
+# A true box is grown by these pixels, so that the feathered seam does not keep the thing's outline.
+SEAM = 2
 
 
 def draw_boxes(
@@ -41,6 +44,11 @@ def draw_boxes(
         raise UserError(
             f"task {task.id!r} has no true box: drop the variants that use one, or add a `truth`"
         )
-    box = task.truth.box
-    truth = snap_box(box, cell=cell, side=side).as_tuple() if box else (0, 0, side, side)
-    return torch.tensor(truth).view(1, 1, 4)
+    truth = task.truth.box or Box(0, 0, side, side)
+    grown = Box(
+        max(0, truth.left - SEAM),
+        max(0, truth.top - SEAM),
+        min(side, truth.right + SEAM),
+        min(side, truth.bottom + SEAM),
+    )
+    return torch.tensor(snap_box(grown, cell=cell, side=side).as_tuple()).view(1, 1, 4)

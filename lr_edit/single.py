@@ -11,7 +11,7 @@ import torch
 from lr_edit import editor
 from lr_edit.config import Config
 from lr_edit.errors import UserError
-from lr_edit.stages.candidates import load_models
+from lr_edit.frozen.models import load_models
 from lr_edit.stages.prepare import working_image
 from lr_edit.storage import read_image, write_image
 from lr_edit.types import EditTask, Track
@@ -44,22 +44,19 @@ def edit_file(
         warn(f"{image} is no {side}x{side} drawing: picture-book weights know nothing else")
     working = working_image(pixels, side=side)
     task = EditTask(id=image.stem, image=image, source=source, prompt=prompt)
-    models = load_models(root, config)
-    how = config.proposal_set(row.proposals)
-    (bank, images), *_ = track(
-        (
-            editor.make_bank(models, task, tensor, config=config, how=how)
-            for tensor in [torch.from_numpy(working.transpose(2, 0, 1).copy())]
-        ),
-        f"inpainting {config.propose.points * len(config.propose.sizes)} candidates",
+    models = load_models(root, config.models, inpaint=config.inpaint)
+    tensor = torch.from_numpy(working.transpose(2, 0, 1).copy())
+    count = config.propose.points * len(config.propose.sizes)
+    ((edited, choice, bank),) = track(
+        (editor.edit(models, task, tensor, config=config, variant=row) for _ in range(1)),
+        f"inpainting {count} candidates",
         1,
     )
-    learned, choice = editor.edit(bank, row, task=task.id, side=side, seed=config.study.seed)
-    write_image(output, images[choice.point, choice.size].permute(1, 2, 0).numpy())
+    write_image(output, edited.permute(1, 2, 0).numpy())
     return {
         "output": str(output),
         "box": bank.boxes[choice.point, choice.size].tolist(),
         "score": float(bank.score[choice.point, choice.size]),
-        "candidates": learned.paid,
+        "candidates": bank.losses[..., 0].size,
         "unet_evaluations": bank.evaluations,
     }

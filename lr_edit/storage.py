@@ -87,7 +87,7 @@ def write_bank(path: Path, bank: Bank) -> None:
 def read_bank(path: Path) -> Bank:
     """A Bank from safetensors."""
     tensors = read_tensors(path)
-    evaluations = int(tensors.pop("evaluations"))
+    evaluations = tensors.pop("evaluations").item()
     return Bank(evaluations=evaluations, **tensors)
 
 

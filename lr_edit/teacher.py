@@ -2,30 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 import torch
 from jaxtyping import Float, UInt8
 from torch import Tensor
 from torchvision.transforms import v2
 
 from lr_edit.config import Score
+from lr_edit.frozen import ClipModel
 from lr_edit.score import cosines, losses
 from lr_edit.types import EditTask
 
 
-class Embeds(Protocol):
-    """What is asked of a CLIP; `lr_edit.frozen.clip` loads one."""
-
-    def embed_images(self, images: Tensor) -> Tensor: ...
-
-    def embed_texts(self, texts: list[str]) -> Tensor: ...
-
-    def tokens(self, images: Tensor) -> Tensor: ...
-
-
 def score_candidates(
-    clip: Embeds,
+    clip: ClipModel,
     task: EditTask,
     source: UInt8[Tensor, "3 side side"],
     images: UInt8[Tensor, "points sizes 3 side side"],
@@ -53,7 +42,7 @@ def score_candidates(
     return torch.cat(all_losses).unflatten(0, shape), torch.cat(all_cosines).unflatten(0, shape)
 
 
-def _embed(clip: Embeds, images: Float[Tensor, "n 3 side side"], views: int) -> Tensor:
+def _embed(clip: ClipModel, images: Float[Tensor, "n 3 side side"], views: int) -> Tensor:
     """Embeddings of the plain images, or the mean over `views` augmented views of each.
 
     The views are one fixed set of crops and tilts, the same for every image: an edit is not better

@@ -9,13 +9,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 T = TypeVar("T")
 
 
+@runtime_checkable
 class Track(Protocol):
     """Passes items on and shows how far it is: the command line's progress bar."""
 

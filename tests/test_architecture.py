@@ -14,23 +14,27 @@ from tests.source_tree import ROOT, Module, imports, modules, parsed, project_im
 
 CORE = {"propose", "inpaint", "score", "anchor_net", "choose"}
 GROUND = {"errors", "types"}
-STUDY = {"config", "storage", "lockfile", "outcome", "tracking"}
+STUDY = {"config", "storage", "lockfile", "outcome", "palette", "provenance", "ui", "tracking"}
 EDGES = STUDY | {"proposals", "teacher", "frozen", "picturebook"}
 # Part of lr_edit -> the other parts it may import. A new part gets its row here.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "types": {"errors"},
     **dict.fromkeys(CORE, GROUND),
+    "inpaint": GROUND | {"frozen"},
     "learn": GROUND | CORE,
     "config": GROUND,
     "storage": GROUND,
     "lockfile": GROUND | {"storage"},
     "outcome": GROUND | {"config", "storage", "lockfile"},
+    "palette": set(),
+    "provenance": set(),
+    "ui": {"errors"},
     "proposals": GROUND | {"propose", "config"},
-    "teacher": GROUND | {"score", "config"},
+    "teacher": GROUND | {"score", "config", "frozen"},
     "frozen": GROUND | {"config", "storage"},
     "editor": GROUND | CORE | {"learn", "config", "frozen", "proposals", "teacher"},
-    "tracking": GROUND | {"config", "storage", "lockfile", "outcome"},
+    "tracking": GROUND | (STUDY - {"tracking"}),
     "picturebook": GROUND | {"config", "storage", "frozen"},
     "stages": GROUND | CORE | EDGES | {"learn", "editor"},
     "cli": GROUND | CORE | EDGES | {"learn", "editor", "stages"},

@@ -12,6 +12,7 @@ from diffusers import AutoPipelineForInpainting, DPMSolverMultistepScheduler
 from diffusers.utils import logging
 from jaxtyping import Bool, Float
 from torch import Tensor
+from transformers.utils.logging import disable_progress_bar
 
 from lr_edit.frozen.weights import folder_of, loading
 
@@ -33,6 +34,8 @@ class Inpainter:
         pipeline.unet.register_forward_pre_hook(self._count)
         for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
             part.eval().requires_grad_(False)
+        for part in (pipeline.unet, pipeline.vae):  # half the time of convolutions on a CPU
+            part.to(memory_format=torch.channels_last)
 
     def noise(self, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
         """Starting noise for a square image of `side` pixels, from a seed alone."""
@@ -42,7 +45,7 @@ class Inpainter:
         return torch.randn(shape, generator=generator)
 
     @torch.no_grad()
-    def __call__(
+    def inpaint(
         self,
         image: Float[Tensor, "1 3 side side"],
         prompt: str,
@@ -97,6 +100,7 @@ def load_inpainter(
     folder = folder_of(name)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
+    disable_progress_bar()
     with loading(name, needs=("model_index.json",)):
         pipeline = AutoPipelineForInpainting.from_pretrained(
             folder or name,

@@ -23,7 +23,7 @@ from lr_edit.picturebook.trainer import Recipe
 from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene
 
 RECIPE = Recipe(
-    steps=1800, batch=96, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=31,
+    steps=1000, batch=64, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=31,
     cooldown=0.6, average=0.98,
 )  # fmt: skip
 POINTS = 9  # anchors a scene, as the release has it

@@ -30,7 +30,7 @@ RECIPES: dict[str, Recipe] = {
         cooldown=0.6, average=0.98,
     ),
     "judge-clip": Recipe(
-        steps=800, batch=144, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=22,
+        steps=900, batch=96, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=22,
         cooldown=0.6, average=0.98,
     ),
 }  # fmt: skip

@@ -63,4 +63,25 @@ def status(context: click.Context, as_json: bool) -> None:
         click.echo(f"{row['name']:12} {row['steps']:6} steps  {exported}".rstrip())
 
 
-COMMANDS = (draw, train, status)
+@click.command()
+@click.pass_context
+def card(context: click.Context) -> None:
+    """Measure the inpainter and the autoencoder, and write reports/models.md."""
+    from lr_edit.picturebook import card as cards
+    from lr_edit.picturebook.pool import load_pool
+    from lr_edit.picturebook.train import measured_path
+    from lr_edit.storage import cache_folder, read_json, write_json
+
+    root, config = load_study(context)
+    models, pool = root / "models/picturebook", cache_folder(root) / "picturebook"
+    found, sheet = cards.measure_inpainter(models, config.inpaint, track=track)
+    rebuilt = cards.measure_reconstructions(models, load_pool("val", 512, pool))
+    for name, values in (("inpainter", found), ("vae", rebuilt)):
+        path = measured_path(models, name)
+        write_json(path, (read_json(path) if path.exists() else {}) | values)
+    cards.write_sheet(root / "reports/models_edits.png", sheet)
+    cards.write_card(models, root / "reports/models.md")
+    click.echo((root / "reports/models.md").read_text())
+
+
+COMMANDS = (draw, train, status, card)

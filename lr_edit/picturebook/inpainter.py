@@ -29,7 +29,7 @@ from lr_edit.picturebook.trainer import Recipe
 from lr_edit.picturebook.vae import GRID
 from lr_edit.picturebook.world import SIDE, Scene
 
-RECIPE = Recipe(steps=7000, batch=32, rate=8e-4, warmup=200, cooldown=0.35, average=0.998, seed=21)
+RECIPE = Recipe(steps=5000, batch=32, rate=8e-4, warmup=200, cooldown=0.35, average=0.998, seed=21)
 WIDTH = 128  # of the text
 SCHEDULE = {
     "num_train_timesteps": 1000,

@@ -24,7 +24,7 @@ from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene
 from lr_edit.types import Box
 
 RECIPE = Recipe(
-    steps=800, batch=96, rate=2e-3, weight_decay=0.05, seed=41, cooldown=0.6, average=0.98
+    steps=700, batch=96, rate=2e-3, weight_decay=0.05, seed=41, cooldown=0.6, average=0.98
 )
 KIND_NAMES = (*KINDS, NONE)
 COLOUR_NAMES = (*COLOURS, NONE)

@@ -25,7 +25,7 @@ from lr_edit.picturebook.trainer import Recipe
 from lr_edit.picturebook.world import COLOURS, KINDS, draw
 
 RECIPE = Recipe(
-    steps=600, batch=48, rate=1.5e-3, weight_decay=0.02, seed=51, cooldown=0.6, average=0.98
+    steps=400, batch=48, rate=1.5e-3, weight_decay=0.02, seed=51, cooldown=0.6, average=0.98
 )
 _WIDTHS = (16, 32, 48, 64, 96)
 

@@ -94,8 +94,13 @@ def train(name: str, *, models: Path, cache: Path, track: Track) -> dict[str, An
     folder = (cache if name == "vae" else models) / name
     trainee.export(folder)
     card = {**found, "steps": steps, "seed": trainee.recipe.seed, "seconds": round(seconds)}
-    write_json(folder / "measured.json", card)
+    write_json(measured_path(models, name), card)
     return card
+
+
+def measured_path(models: Path, name: str) -> Path:
+    """Beside the weights, not among them: a new measurement changes no weights' digest."""
+    return models / "measured" / f"{name}.json"
 
 
 def status(*, models: Path, cache: Path) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ import torch
 from lr_edit import editor, inpaint, proposals, propose, score, teacher
 from lr_edit.config import Config
 from lr_edit.frozen import clip, dino, inpainter, weights
+from lr_edit.frozen.models import Models, load_models
 from lr_edit.storage import (
     cache_folder,
     content_key,
@@ -43,7 +44,7 @@ def run(root: Path, config: Config, *, name: str, track: Track) -> None:
         key = content_key(common, task.id, task.prompt, task.source, _true_box(task), source)
         tables, images = (kept / f"{key}.{part}.safetensors" for part in ("tables", "images"))
         if not (tables.exists() and images.exists()):
-            models = models or load_models(root, config)
+            models = models or load_models(root, config.models, inpaint=config.inpaint)
             _paint(models, task, source, config, name, tables=tables, images=images)
         for part, path in (("tables", tables), ("images", images)):
             with whole(out / part / f"{task.id}.safetensors") as target:
@@ -51,7 +52,7 @@ def run(root: Path, config: Config, *, name: str, track: Track) -> None:
 
 
 def _paint(
-    models: editor.Models,
+    models: Models,
     task: EditTask,
     source: np.ndarray,
     config: Config,
@@ -64,28 +65,6 @@ def _paint(
     bank, painted = editor.make_bank(models, task, torch.from_numpy(source), config=config, how=how)
     write_tensors(images, {"images": painted.numpy()})
     write_bank(tables, bank)
-
-
-def load_models(root: Path, config: Config) -> editor.Models:
-    """The profile's three frozen models, on a GPU if there is one."""
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    models, how = config.models, config.inpaint
-    painter = models.inpainter
-    return editor.Models(
-        anchors=dino.load_dino(weights.resolve(root, models.anchors.name), device=device),
-        clip=clip.load_clip(
-            weights.resolve(root, models.clip.name), models.clip.pretrained, device=device
-        ),
-        inpainter=inpainter.load_inpainter(
-            weights.resolve(root, painter.name),
-            steps=how.steps,
-            guidance=how.guidance,
-            guided=how.guided,
-            revision=painter.revision,
-            variant=painter.variant,
-            device=device,
-        ),
-    )
 
 
 def _common_key(root: Path, config: Config, name: str) -> str:

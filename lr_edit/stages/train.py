@@ -6,11 +6,16 @@ Reads tables, paints nothing. A variant whose sizes no net chooses leaves a summ
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lr_edit.config import Config, Variant
 from lr_edit.storage import emptied, read_banks, study_tasks, whole, write_json, write_tensors
-from lr_edit.types import Track
+from lr_edit.types import Bank, Track
+
+if TYPE_CHECKING:
+    from lr_edit.learn import Learned
 
 
 def run(root: Path, config: Config, *, name: str, track: Track) -> None:
@@ -23,27 +28,51 @@ def run(root: Path, config: Config, *, name: str, track: Track) -> None:
 
 
 def _train(root: Path, config: Config, variant: Variant, out: Path, track: Track) -> None:
-    import numpy as np  # torch is for the variants that have a net: the others start in no time
+    import numpy as np  # torch is for variants that have a net: the others start in no time
 
-    from lr_edit.learn import learn_sizes
+    from lr_edit.editor import learn_sizes
 
     tasks = study_tasks(root)
+    names = [task.id for task in tasks]
     banks = read_banks(root, variant.proposals, tasks)
-    probabilities: dict[str, list] = {task.id: [] for task in tasks}
+    probabilities: dict[str, list[np.ndarray]] = {name: [] for name in names}
     summary: dict[str, dict] = {}
     with whole(out / "curves.jsonl") as part, part.open("w") as curves:
-        for seed in track(range(variant.seeds), f"train {variant.learner}"):
-            names = [task.id for task in tasks]
+        for seed in range(variant.seeds):
             learned = learn_sizes(
                 names, banks, variant, side=config.models.side, seed=config.study.seed + seed
             )
-            for task, one in zip(names, learned, strict=True):
-                probabilities[task].append(one.probabilities)
+            label = f"train {variant.learner}, seed {seed + 1} of {variant.seeds}"
+            for name, bank, net in zip(
+                names, banks, track(learned, label, len(names)), strict=True
+            ):
+                probabilities[name].append(net.probabilities.numpy())
                 if seed == 0:
-                    summary[task] = one.summary
-                    write_tensors(out / f"{task}.safetensors", one.state)
-                    for record in one.curve:
-                        curves.write(json.dumps({"task": task, **record}) + "\n")
-    stacked = {task: np.stack(rows) for task, rows in probabilities.items()}
+                    summary[name] = _summary(net, bank, variant)
+                    state = {key: value.numpy() for key, value in net.state.items()}
+                    write_tensors(out / f"{name}.safetensors", state)
+                    for step in net.curve:
+                        curves.write(json.dumps({"task": name, **asdict(step)}) + "\n")
+    stacked = {name: np.stack(rows) for name, rows in probabilities.items()}
     write_tensors(out / "probabilities.safetensors", stacked)
     write_json(out / "summary.json", {"learner": variant.learner, "tasks": summary})
+
+
+def _summary(net: Learned, bank: Bank, variant: Variant) -> dict:
+    """Expected loss under pi at the start, at the end, and the least any pi can have."""
+    import torch
+
+    from lr_edit.learn import row_z_scores
+
+    table = torch.from_numpy(bank.loss(variant.losses)).float()
+    first, last = net.curve[0], net.curve[-1]
+    return {
+        "start": first.expected_loss,
+        "end": last.expected_loss,
+        "floor": float(table.amin(-1).mean()),
+        "start_z": first.expected_z,
+        "end_z": last.expected_z,
+        "floor_z": float(row_z_scores(table).amin(-1).mean()),
+        # A net that was not trained still needs one candidate an anchor to rank.
+        "paid": net.paid or len(table),
+    }

@@ -1,0 +1,111 @@
+"""RoI features of the boxes -> log pi(size | anchor point): the only trained module.
+
+Paper, section 3.2 ("region generation network"), with the layer sizes of the release: 1,476
+parameters for six sizes, and channels * 12 + 12 in the projection.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torchvision.ops import roi_align
+
+from lr_edit.types import Bank
+
+ROI = 8  # cells of a pooled box, each way
+WIDTH = 12  # channels after the projection
+
+
+def roi_features(
+    features: Float[Tensor, "channels rows cols"],
+    boxes: Int[Tensor, "points sizes 4"],
+    *,
+    side: int,
+) -> Float[Tensor, "points sizes channels 8 8"]:
+    """The features inside every box of an image of `side` pixels, resampled to 8x8 cells.
+
+    Departure: RoIAlign to 8x8 as in the release, where the paper has RoI pooling to 7x7. The scale
+    is cells / pixels, so every box reads its own place: the release scales boxes that are in cells
+    already, and reads the top left corner of 4x4 cells.
+    """
+    rows, cols = features.shape[-2:]
+    if rows != cols:
+        raise ValueError(f"the features must be square, got {rows}x{cols} cells")
+    pooled = roi_align(
+        features[None],
+        [boxes.flatten(0, 1).to(features.dtype)],
+        output_size=ROI,
+        spatial_scale=cols / side,
+        sampling_ratio=2,
+        aligned=True,
+    )
+    return pooled.unflatten(0, boxes.shape[:2])
+
+
+def bank_rois(
+    banks: Sequence[Bank], *, side: int
+) -> Float[Tensor, "tasks points sizes channels 8 8"]:
+    """The RoI features of every task's boxes."""
+    return torch.stack(
+        [
+            roi_features(torch.from_numpy(bank.features), torch.from_numpy(bank.boxes), side=side)
+            for bank in banks
+        ]
+    )
+
+
+class AnchorNet(nn.Module):
+    """pi(size | anchor point) from the features of all sizes at that point.
+
+    1x1 convolutions are linear maps of the channels and are written so: training many nets at once
+    then is a batched matrix product.
+
+    Departure: trained, projection included; in the release no gradient reaches the net and its
+    projection is in no optimiser.
+    """
+
+    def __init__(self, channels: int, sizes: int) -> None:
+        super().__init__()
+        self.project = nn.Linear(channels, WIDTH)
+        self.mix = nn.Linear(sizes * WIDTH, 8)
+        self.squeeze = nn.Linear(8, 4)
+        self.bottleneck = nn.Linear(4 * ROI * ROI, 4)
+        self.head = nn.Linear(4, sizes)
+
+    def forward(
+        self, rois: Float[Tensor, "points sizes channels 8 8"]
+    ) -> Float[Tensor, "points sizes"]:
+        """Log probabilities of the sizes at every anchor point."""
+        points, sizes, channels = rois.shape[:3]
+        # Nothing stands between the projection and the first convolution: their product is taken
+        # first, (8, sizes * 12) by (12, channels), which saves the wide intermediate.
+        mix = self.mix.weight.reshape(8 * sizes, WIDTH)
+        weight = (mix @ self.project.weight).reshape(8, sizes * channels)
+        bias = self.mix.bias + (mix @ self.project.bias).reshape(8, sizes).sum(-1)
+        cells = rois.permute(1, 2, 0, 3, 4).reshape(sizes * channels, points * ROI * ROI)
+        hidden = ACT(weight @ cells + bias[:, None])  # (8, points * 64)
+        hidden = ACT(self.squeeze.weight @ hidden + self.squeeze.bias[:, None])
+        hidden = hidden.reshape(4, points, -1).transpose(0, 1).flatten(1)  # (points, 4 * 64)
+        hidden = ACT(self.bottleneck(hidden))
+        return F.log_softmax(self.head(hidden), dim=-1)
+
+
+def fresh_net(channels: int, sizes: int, *, generator: torch.Generator) -> AnchorNet:
+    """An AnchorNet whose start is drawn from `generator` alone."""
+    with torch.device("meta"):
+        net = AnchorNet(channels, sizes)
+    net.to_empty(device="cpu")
+    for layer in net.children():
+        assert isinstance(layer, nn.Linear)
+        bound = GAIN / layer.in_features**0.5
+        nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
+        nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
+    return net
+
+
+ACT = F.silu
+GAIN = 1.0

@@ -1,0 +1,47 @@
+"""The three frozen models of a profile, loaded once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from lr_edit.config import Inpaint, Profile
+from lr_edit.frozen import AnchorModel, ClipModel, Inpainter
+from lr_edit.frozen.clip import load_clip
+from lr_edit.frozen.dino import load_dino
+from lr_edit.frozen.inpainter import load_inpainter
+from lr_edit.frozen.weights import resolve
+
+
+@dataclass(frozen=True)
+class Models:
+    """What proposes, what scores, what paints."""
+
+    anchors: AnchorModel
+    clip: ClipModel
+    inpainter: Inpainter
+
+
+def device() -> str:
+    """A GPU if there is one."""
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+def load_models(root: Path, profile: Profile, *, inpaint: Inpaint) -> Models:
+    """The profile's models by their real loaders. UserError where weights are missing."""
+    painter = profile.inpainter
+    return Models(
+        anchors=load_dino(resolve(root, profile.anchors.name), device=device()),
+        clip=load_clip(resolve(root, profile.clip.name), profile.clip.pretrained, device=device()),
+        inpainter=load_inpainter(
+            resolve(root, painter.name),
+            steps=inpaint.steps,
+            guidance=inpaint.guidance,
+            guided=inpaint.guided,
+            revision=painter.revision,
+            variant=painter.variant,
+            device=device(),
+        ),
+    )
