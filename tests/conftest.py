@@ -1,6 +1,7 @@
-"""What every test may rely on: one thread, no network, no display, no telemetry, fixed draws.
+"""What every test may rely on: shapes and types are checked, one thread, no network, no display,
+no telemetry, fixed draws.
 
-Set before torch, matplotlib or mlflow is imported; command-line tests inherit it.
+Set before torch, matplotlib or mlflow is imported; command-line tests inherit the environment.
 """
 
 from __future__ import annotations
@@ -8,6 +9,7 @@ from __future__ import annotations
 import os
 
 from hypothesis import settings
+from jaxtyping import install_import_hook
 
 os.environ.update(
     OMP_NUM_THREADS="1",
@@ -23,3 +25,8 @@ os.environ.update(
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.load_profile("repeatable")
+
+# Every annotated function runs under beartype. PEP 484: an int is a float where one is asked for.
+install_import_hook(
+    ["lr_edit", "eval"], "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
+)

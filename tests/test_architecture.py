@@ -35,13 +35,18 @@ ARROWS: dict[str, set[str]] = {
     "frozen": GROUND | {"config", "storage"},
     "editor": GROUND | CORE | {"learn", "config", "frozen", "proposals", "teacher"},
     "tracking": GROUND | (STUDY - {"tracking"}),
-    "picturebook": GROUND | {"config", "storage", "frozen"},
+    "console": GROUND | {"config", "storage"},
+    "picturebook": GROUND | CORE | {"config", "storage", "frozen", "console"},
     "stages": GROUND | CORE | EDGES | {"learn", "editor"},
-    "cli": GROUND | CORE | EDGES | {"learn", "editor", "stages"},
+    "single": GROUND | {"config", "storage", "frozen", "editor", "stages"},
+    "doctor": GROUND | {"config", "storage", "frozen"},
+    "cli": GROUND | EDGES | {"console", "stages", "single", "doctor"},
     "__main__": {"cli"},
 }
 # `errors` is how a bad input is said anywhere; the rest is what eval shares with the method.
 EVAL_MAY_IMPORT = {"errors", "types", "storage", "frozen", "config", "tracking"}
+# Who speaks to a terminal.
+COMMANDS = ("lr_edit.cli", "lr_edit.console", "lr_edit.doctor", "lr_edit.picturebook.commands")
 # Third-party module -> where alone it may be imported.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "timm": ("lr_edit.frozen", "lr_edit.picturebook"),
@@ -49,8 +54,8 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "diffusers": ("lr_edit.frozen", "lr_edit.picturebook"),
     "mlflow": ("lr_edit.tracking",),
     "dvc": (),
-    "click": ("lr_edit.cli", "lr_edit.stages", "eval.cli", "eval.stages", "eval.__main__"),
-    "rich": ("lr_edit.cli", "lr_edit.stages", "eval.cli", "eval.stages", "eval.__main__"),
+    "click": COMMANDS,
+    "rich": COMMANDS,
 }
 # What the method never does for itself: it is handed its parts, and yields what happens.
 NOT_IN_THE_METHOD = {"open", "print", "input", "from_pretrained", "getenv", "environ", "getLogger"}

@@ -28,7 +28,7 @@ class _Strict(yaml.SafeLoader):
 def read(name: str) -> dict[str, Any]:
     """A YAML file at the root; empty while it does not exist."""
     path = ROOT / name
-    return yaml.load(path.read_text(), _Strict) if path.exists() else {}
+    return (yaml.load(path.read_text(), _Strict) if path.exists() else None) or {}
 
 
 STAGES: dict[str, Any] = read("dvc.yaml").get("stages", {})
