@@ -1,7 +1,6 @@
 """The method on one page: propose boxes, inpaint candidates, score them, learn which size to choose
 at every anchor, choose. Lin et al., CVPR 2024, figure 2. The stages call these same functions.
-Sources are uint8 (3, side, side), candidates (points, sizes, 3, side, side).
-"""
+Sources are uint8 (3, side, side), candidates (points, sizes, 3, side, side)."""
 
 from __future__ import annotations
 
