@@ -1,0 +1,65 @@
+"""reports/results.json -> the results table of README.md: `python -m eval.readme`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lr_edit.config import load_config
+from lr_edit.storage import read_json, whole
+
+START, END = "<!-- results -->", "<!-- /results -->"
+# Metric, heading, what values are multiplied by, decimals.
+COLUMNS = (
+    ("iou", "IoU with the true box, %", 100, 1),
+    ("success", "edit success, %", 100, 1),
+    ("score_s", "S", 1, 3),
+    ("loss", "L", 1, 3),
+    ("candidates", "candidates paid", 1, 0),
+)
+
+
+def table(results: dict[str, Any], *, order: Sequence[str]) -> str:
+    """One row a variant, in the given order, and a ceiling; means with 95% intervals."""
+    head = "| variant | " + " | ".join(title for _, title, _, _ in COLUMNS) + " |"
+    lines = [head, "| --- |" + " ---: |" * len(COLUMNS)]
+    rows = [("variants", name) for name in order] + [("ceilings", n) for n in results["ceilings"]]
+    for group, name in rows:
+        row = results[group][name]
+        cells = " | ".join(_cell(row[key], by, digits) for key, _, by, digits in COLUMNS)
+        label = name if group == "variants" else f"*{name}*"
+        lines.append(f"| {label} | {cells} |")
+    return "\n".join([*lines, "", f"*{results['meta']['caption']}*"])
+
+
+def insert(page: str, results: dict[str, Any], *, order: Sequence[str]) -> str:
+    """The page with the table between its two marks."""
+    before, rest = page.split(START)
+    _, after = rest.split(END)
+    return f"{before}{START}\n{table(results, order=order)}\n{END}{after}"
+
+
+def _cell(value: dict[str, float | None], by: float, digits: int) -> str:
+    if value["mean"] is None:
+        return "–"
+    mean = f"{by * value['mean']:.{digits}f}"
+    low, high = value["low"], value["high"]
+    if low is None or high is None or low == high:
+        return mean
+    return f"{mean} [{by * low:.{digits}f}, {by * high:.{digits}f}]"
+
+
+def main() -> None:
+    """Rewrite README.md in the working directory."""
+    page = Path("README.md")
+    order = list(load_config(Path("params.yaml")).variants)
+    text = insert(page.read_text(), read_json(Path("reports/results.json")), order=order)
+    with whole(page) as part:
+        part.write_text(text)
+    sys.stdout.write("README.md holds the results of reports/results.json\n")
+
+
+if __name__ == "__main__":
+    main()
