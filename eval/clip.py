@@ -8,7 +8,7 @@ everything else filled with black, so that all editors show CLIP the same frame.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float, Shaped
@@ -22,6 +22,7 @@ from eval.masks import Region, check_protocol, region_pixels
 STILL = 1e-4
 
 
+@runtime_checkable
 class Embedder(Protocol):
     """A frozen CLIP that resizes and normalises for itself; its embeddings have length 1."""
 

@@ -84,7 +84,7 @@ _LEGEND = (
 def _draw_row(sheet: Image.Image, row: Row, top: int) -> None:
     draw = ImageDraw.Draw(sheet)
     task = row.task
-    words = f"{task.id} ({task.category}): {task.source}  →  {task.prompt}"
+    words = f"{task.id} ({task.category}): {task.source} to {task.prompt}"
     draw.text((GAP, top), words, INK, _font(13))
     truth = task.truth.box if task.truth else None
     sheet.paste(_panel(row.source, truth, TRUTH), (GAP, top + WORDS))

@@ -16,6 +16,7 @@ from scipy import stats
 
 RESAMPLES = 9999
 LEVEL = 0.95
+ROUNDING = 1e-12  # a spread that is this share of the values is none
 
 
 @dataclass(frozen=True)
@@ -69,8 +70,8 @@ def bootstrap_interval(
     """
     if len(values) < 2:
         return None
-    if np.ptp(values) == 0:  # BCa divides by the spread
-        return float(values[0]), float(values[0])
+    if np.ptp(values) <= ROUNDING * np.abs(values).max():  # BCa divides by the spread
+        return float(values.mean()), float(values.mean())
     interval = stats.bootstrap(
         (values,),
         np.mean,

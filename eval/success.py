@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -22,6 +22,7 @@ NOTHING = "none"
 Seen = tuple[str, str]
 
 
+@runtime_checkable
 class LabelJudge(Protocol):
     """A frozen classifier of what stands in a box; the kind of empty ground is `none`."""
 

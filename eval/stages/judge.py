@@ -64,12 +64,12 @@ def load_judges(root: Path, profile: Profile) -> JudgeNets:
     """The profile's judges. UserError where weights are missing."""
     device = "cuda" if torch.cuda.is_available() else "cpu"
     judges = profile.judges
-    labels = judges.labels and load_judge(resolve(root, judges.labels.name), device=device)
+    labels = judges.labels
     return JudgeNets(
         clip=load_clip(resolve(root, judges.clip.name), judges.clip.pretrained, device=device),
         structure=load_dino(resolve(root, judges.structure.name), device=device),
         perceptual=_load_lpips(root, judges.perceptual),
-        labels=labels,
+        labels=load_judge(resolve(root, labels.name), device=device) if labels else None,
         structure_side=None if profile.world == "picturebook" else DINO_SIDE,
     )
 
@@ -90,7 +90,7 @@ def _common_key(root: Path, profile: Profile) -> str:
     networks = (judges.clip, judges.structure, judges.perceptual, judges.labels)
     return content_key(
         [w and [digest(root, w.name, revision=w.revision), w.pretrained] for w in networks],
-        [folder_digest(Path(module.__file__)) for module in _CODE],
+        [folder_digest(Path(str(module.__file__))) for module in _CODE],
         profile.world,
     )
 
