@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # annotations only: importing the package stays light
     from jaxtyping import Bool, Float
     from torch import Tensor
 
 
+@runtime_checkable
 class AnchorModel(Protocol):
     """Where to look (the paper: DINO)."""
 
@@ -22,6 +23,7 @@ class AnchorModel(Protocol):
         ...
 
 
+@runtime_checkable
 class ClipModel(Protocol):
     """What pictures and words have in common (the paper: CLIP ViT-B/16)."""
 
@@ -38,6 +40,7 @@ class ClipModel(Protocol):
         ...
 
 
+@runtime_checkable
 class Inpainter(Protocol):
     """Who paints (the paper: Stable Diffusion)."""
 
