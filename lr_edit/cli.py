@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from lr_edit.console import load_study, pin_arithmetic, track
+from lr_edit.console import load_study, pin_environment, track
 from lr_edit.errors import UserError, nearest
 from lr_edit.picturebook.commands import COMMANDS
 from lr_edit.stages import TABLE
@@ -45,7 +45,7 @@ def stage(context: click.Context, name: str, variant: str | None, proposals: str
         config.variant(variant)
     if proposals:
         config.proposal_set(proposals)
-    pin_arithmetic()
+    pin_environment()
     run = import_module(TABLE[name]).run
     wanted = signature(run).parameters
     given: dict[str, Any] = {"track": track} if "track" in wanted else {}
@@ -76,7 +76,7 @@ def edit(
 ) -> None:
     """Edit one image from text alone."""
     root, config = load_study(context)
-    pin_arithmetic()
+    pin_environment()
     from lr_edit.single import edit_file
 
     output = output or image.with_suffix(".edit.png")
@@ -161,11 +161,13 @@ def list_models(context: click.Context, as_json: bool) -> None:
 
 
 @models.command("pull")
+@click.option("--profile", help="Whose weights; default: the profile of params.yaml.")
 @click.pass_context
-def pull_models(context: click.Context) -> None:
-    """Download a profile's weights through its loaders: `lr-edit --profile sd2 models pull`."""
+def pull_models(context: click.Context, profile: str | None) -> None:
+    """Download a profile's weights through its own loaders."""
     from lr_edit.doctor import pull
 
+    context.obj["profile"] = profile or context.obj["profile"]
     root, config = load_study(context)
     for name in pull(root, config, track=track):
         click.echo(name)

@@ -13,7 +13,12 @@ if TYPE_CHECKING:
     from lr_edit.config import Config
 
 # One instruction set and one summation order: the same bytes on every run of a machine.
-_PINNED = {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"}
+_PINNED = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "AVX2",
+    "HF_HUB_OFFLINE": "1",
+}
 
 
 def load_study(context: click.Context) -> tuple[Path, Config]:
@@ -34,7 +39,10 @@ def track(items: Iterable, label: str, total: int | None = None) -> Iterator:
     yield from bar(items, description=label, total=total, console=Console(stderr=True))
 
 
-def pin_arithmetic() -> None:
-    """Fix instruction sets, before torch is imported; what the user has set stays."""
+def pin_environment() -> None:
+    """Before torch is imported: fix instruction sets, and let no run download anything.
+
+    What the user has set stays. `lr-edit models pull` is the one command that downloads.
+    """
     for key, value in _PINNED.items():
         os.environ.setdefault(key, value)

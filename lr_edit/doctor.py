@@ -64,7 +64,7 @@ def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
                     "revision": part.revision,
                     "licence": part.licence,
                     "present": (root / folder).is_dir() if folder else _cached(part),
-                    "cure": "dvc pull" if folder else f"lr-edit --profile {name} models pull",
+                    "cure": "dvc pull" if folder else f"lr-edit models pull --profile {name}",
                 }
             )
     return rows
