@@ -23,16 +23,18 @@ def blur(images: Float[Tensor, "n c h w"]) -> Float[Tensor, "n c h w"]:
 
 
 def degrade(
-    images: Float[Tensor, "n 3 h w"], *, generator: torch.Generator, share: float = 0.5
+    images: Float[Tensor, "n 3 h w"], *, generator: torch.Generator, passes: int = 1
 ) -> Float[Tensor, "n 3 h w"]:
-    """A `share` of the pictures blurred (at most one pass), shifted and noised (at most 0.04)."""
+    """Half of the pictures blurred (by up to so many passes), shifted and noised (up to 0.04)."""
 
     def draw(*shape: int) -> Tensor:
         return torch.rand(shape, generator=generator)
 
     count = images.shape[0]
-    amount = (draw(count, 1, 1, 1) < share) * draw(count, 1, 1, 1)
-    soft = images.lerp(blur(images), amount)
+    amount = (draw(count, 1, 1, 1) < 0.5) * draw(count, 1, 1, 1)
+    soft = images
+    for _ in range(passes):
+        soft = soft.lerp(blur(soft), amount)
     shift = (draw(count, 3, 1, 1) - 0.5) * 0.08 * (amount > 0)
     noise = torch.randn(images.shape, generator=generator) * 0.04 * amount * draw(count, 1, 1, 1)
     return (soft + shift + noise).clamp(0, 1)
