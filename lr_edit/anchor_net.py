@@ -61,11 +61,15 @@ def bank_rois(
 class AnchorNet(nn.Module):
     """pi(size | anchor point) from the features of all sizes at that point.
 
-    1x1 convolutions are linear maps of the channels and are written so: training many nets at once
-    then is a batched matrix product.
+    1x1 convolutions are linear maps of the channels and are written so.
 
     Departure: trained, projection included; in the release no gradient reaches the net and its
     projection is in no optimiser.
+
+    Departure: leaky ReLUs, slope 0.1, where the release has ReLUs. Of four ReLUs in the bottleneck
+    some are dead at the start and the rest die in training. Share of the gap from start to floor
+    closed in 200 steps (16 simulated tasks with neighbouring anchors; tables of pure noise / tables
+    that follow overlap and size): ReLU 57% / 72%, SiLU 92% / 88%, leaky ReLU 99% / 97%.
     """
 
     def __init__(self, channels: int, sizes: int) -> None:
@@ -87,10 +91,10 @@ class AnchorNet(nn.Module):
         weight = (mix @ self.project.weight).reshape(8, sizes * channels)
         bias = self.mix.bias + (mix @ self.project.bias).reshape(8, sizes).sum(-1)
         cells = rois.permute(1, 2, 0, 3, 4).reshape(sizes * channels, points * ROI * ROI)
-        hidden = ACT(weight @ cells + bias[:, None])  # (8, points * 64)
-        hidden = ACT(self.squeeze.weight @ hidden + self.squeeze.bias[:, None])
+        hidden = _activation(weight @ cells + bias[:, None])  # (8, points * 64)
+        hidden = _activation(self.squeeze.weight @ hidden + self.squeeze.bias[:, None])
         hidden = hidden.reshape(4, points, -1).transpose(0, 1).flatten(1)  # (points, 4 * 64)
-        hidden = ACT(self.bottleneck(hidden))
+        hidden = _activation(self.bottleneck(hidden))
         return F.log_softmax(self.head(hidden), dim=-1)
 
 
@@ -101,11 +105,11 @@ def fresh_net(channels: int, sizes: int, *, generator: torch.Generator) -> Ancho
     net.to_empty(device="cpu")
     for layer in net.children():
         assert isinstance(layer, nn.Linear)
-        bound = GAIN / layer.in_features**0.5
+        bound = layer.in_features**-0.5  # as nn.Linear draws, but from this generator
         nn.init.uniform_(layer.weight, -bound, bound, generator=generator)
         nn.init.uniform_(layer.bias, -bound, bound, generator=generator)
     return net
 
 
-ACT = F.silu
-GAIN = 1.0
+def _activation(hidden: Tensor) -> Tensor:
+    return F.leaky_relu(hidden, 0.1)

@@ -68,9 +68,7 @@ def choose(
     return Choice(point=point, size=int(sizes[point]))
 
 
-def best_of_bank(
-    bank: Bank, *, rank: Rank = "S", weights: LossWeights = LossWeights()
-) -> Choice:
+def best_of_bank(bank: Bank, *, rank: Rank = "S", weights: LossWeights = LossWeights()) -> Choice:
     """The best of all candidates: the ceiling of every way to pick sizes."""
     merit = _merit(bank, rank, weights)
     point, size = np.unravel_index(merit.argmax(), merit.shape)

@@ -1,0 +1,82 @@
+"""Stand-ins for the three frozen models, by the Protocols of lr_edit.frozen: no weights, instant.
+
+Each is a pure function of one picture at a time, so batches cannot change what it says.
+"""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from lr_edit.frozen.images import checked
+
+WIDTH = 16  # of every embedding
+
+
+def drawn(seed: int, *shape: int) -> Tensor:
+    """Normal numbers that a seed alone decides."""
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+
+
+class FakeAnchors:
+    """Attends to what differs from the picture's mean; features are patch colours, mixed."""
+
+    def __init__(self, patch: int = 4) -> None:
+        self.patch = patch
+        self.seen: list[Tensor] = []
+
+    def attention(self, images: Tensor) -> Tensor:
+        self.seen.append(checked(images))
+        contrast = (images - images.mean((2, 3), keepdim=True)).square().sum(1, keepdim=True)
+        cells = F.avg_pool2d(contrast, self.patch).flatten(1)
+        return (cells / cells.sum(1, keepdim=True).clamp(min=1e-9)).unflatten(
+            1, (images.shape[2] // self.patch, -1)
+        )
+
+    def features(self, images: Tensor) -> Tensor:
+        cells = F.avg_pool2d(checked(images), self.patch)
+        return torch.einsum("nchw,cd->ndhw", cells, drawn(1, 3, WIDTH))
+
+
+class FakeClip:
+    """Embeds the colours of a 4x4 thumbnail, and words by their spelling."""
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        cells = F.adaptive_avg_pool2d(checked(images), 4).flatten(1)
+        mixed = torch.cat([row[None] @ drawn(2, 48, WIDTH) for row in cells])
+        return F.normalize(mixed, dim=-1)
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        rows = [
+            torch.stack([drawn(zlib.crc32(word.encode()), WIDTH) for word in text.split()]).sum(0)
+            for text in texts
+        ]
+        return F.normalize(torch.stack(rows), dim=-1)
+
+    def tokens(self, images: Tensor) -> Tensor:
+        cells = F.adaptive_avg_pool2d(checked(images), 4).flatten(2).mT
+        return torch.cat([row[None] @ drawn(3, 3, WIDTH) for row in cells])
+
+
+class FakeInpainter:
+    """Paints the prompt's colour with the noise's grain. One UNet evaluation a picture."""
+
+    def __init__(self) -> None:
+        self.evaluations = 0
+        self.prompts: list[str] = []
+        self.noises: list[Tensor] = []
+
+    def noise(self, side: int, seed: int) -> Tensor:
+        return drawn(seed, 1, 3, side, side)
+
+    def inpaint(self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor) -> Tensor:
+        self.evaluations += len(masks)
+        self.prompts.append(prompt)
+        self.noises.append(noise)
+        colour = drawn(zlib.crc32(prompt.encode()), 3).sigmoid()[:, None, None]
+        painted = (colour + 0.05 * noise).clamp(0, 1)
+        return torch.where(masks, painted, checked(image))

@@ -1,0 +1,136 @@
+"""Configuration: params.yaml is sound, and whatever is wrong in it gets one sentence."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import yaml
+from pydantic import ValidationError
+
+from lr_edit.config import Config, load_config
+from lr_edit.errors import UserError, nearest
+
+PARAMS = Path(__file__).parent.parent / "params.yaml"
+
+
+@pytest.fixture
+def params() -> dict:
+    return yaml.safe_load(PARAMS.read_text())
+
+
+def load(tmp_path: Path, params: dict, **options) -> Config:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params))
+    return load_config(path, **options)
+
+
+def test_the_shipped_file_is_sound_with_every_profile(params: dict) -> None:
+    for profile in params["profiles"]:
+        config = load_config(PARAMS, profile=profile)
+        assert config.models is config.profiles[profile]
+        assert config.models.side % config.models.cell == 0
+
+
+def test_a_variant_states_only_its_difference_from_the_base(params: dict) -> None:
+    config = load_config(PARAMS)
+    learned, base = config.variant("learned"), params["base"]
+    assert learned.learner == params["variants"]["learned"]["learner"] == "exact"
+    assert learned.steps == base["steps"] and learned.rate == base["rate"]
+
+
+def test_the_variants_of_the_first_study_are_there() -> None:
+    asked = {"learned", "untrained", "argmin-table", "dino-random-size", "fixed-medium"}
+    assert asked | {"ground-truth-box"} <= set(load_config(PARAMS).variants)
+
+
+def test_a_configuration_cannot_be_changed() -> None:
+    config = load_config(PARAMS)
+    with pytest.raises(ValidationError, match="frozen"):
+        config.study.seed = 3  # type: ignore[misc]
+
+
+def test_judges_are_not_the_teacher() -> None:
+    for profile in load_config(PARAMS).profiles.values():
+        assert profile.judges.clip.name != profile.clip.name
+
+
+def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
+    path = tmp_path / "params.yaml"
+    with pytest.raises(UserError, match=r"params\.yaml is missing"):
+        load_config(path)
+    path.write_text("a: [1")
+    with pytest.raises(UserError, match="not valid YAML"):
+        load_config(path)
+    path.write_text("- 1")
+    with pytest.raises(UserError, match="mapping"):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("where", "key", "meant"),
+    [
+        ((), "varients", "variants"),
+        (("study",), "sead", "seed"),
+        (("propose",), "point", "points"),
+        (("inpaint",), "guidence", "guidance"),
+        (("variants", "learned"), "learnr", "learner"),
+        (("base",), "step", "steps"),
+        (("profiles", "picturebook"), "sid", "side"),
+        (("proposals", "dino"), "box", "boxes"),
+    ],
+)
+def test_an_unknown_parameter_is_named_with_the_nearest_known_one(
+    tmp_path: Path, params: dict, where: tuple, key: str, meant: str
+) -> None:
+    table = params
+    for part in where:
+        table = table[part]
+    table[key] = 1
+    with pytest.raises(UserError, match=f"unknown parameter '.*{key}'; did you mean '{meant}'"):
+        load(tmp_path, params)
+
+
+@pytest.mark.parametrize(
+    ("where", "value"),
+    [
+        (("study", "split"), "test"),
+        (("propose", "points"), 0),
+        (("inpaint", "guided"), 1.5),
+        (("variants", "learned", "learner"), "exactly"),
+        (("variants", "learned", "rate"), 0),
+        (("base", "seeds"), "many"),
+    ],
+)
+def test_an_impossible_value_is_named(
+    tmp_path: Path, params: dict, where: tuple, value: object
+) -> None:
+    table = params
+    for part in where[:-1]:
+        table = table[part]
+    table[where[-1]] = value
+    with pytest.raises(UserError, match=f"parameter '.*{where[-1]}'"):
+        load(tmp_path, params)
+
+
+def test_unknown_names_are_named_with_the_nearest_known_one(tmp_path: Path, params: dict) -> None:
+    config = load_config(PARAMS)
+    with pytest.raises(UserError, match="unknown variant 'learnt'; did you mean 'learned'"):
+        config.variant("learnt")
+    with pytest.raises(UserError, match="unknown proposal set 'dinos'; did you mean 'dino'"):
+        config.proposal_set("dinos")
+    with pytest.raises(UserError, match="unknown profile 'sd3'; did you mean 'sd2'"):
+        load(tmp_path, params, profile="sd3")
+    params["variants"]["learned"]["proposals"] = "dinos"
+    with pytest.raises(UserError, match="unknown proposal set 'dinos'"):
+        load(tmp_path, params)
+
+
+def test_a_baseline_must_be_a_variant(tmp_path: Path, params: dict) -> None:
+    params["study"]["baseline"] = "dino-random-sizes"
+    with pytest.raises(UserError, match="unknown variant 'dino-random-sizes'"):
+        load(tmp_path, params)
+
+
+def test_where_no_known_name_is_near_all_are_listed() -> None:
+    assert nearest("xyz", ["b", "a"]) == "; known: a, b"
