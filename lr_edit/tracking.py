@@ -226,11 +226,11 @@ def _write_files(client: MlflowClient, run: str, chain: Chain, root: Path) -> No
     pictures = [picture(root, chain.variant, task, boxes.get(task.id)) for task in tasks]
     for step, image in enumerate(pictures):
         client.log_image(run, image, key="images/edit", step=step)
-    table = {
+    table = {  # the page groups by the first column and compares the second
         "id": [task.id for task in tasks],
+        "source and edit": pictures,
         "source words": [task.source for task in tasks],
         "prompt": [task.prompt for task in tasks],
-        "source and edit": pictures,
     }
     client.log_table(run, table, "edits.json")
     client.log_artifacts(run, str(root / "artifacts/nets" / chain.variant), "nets")

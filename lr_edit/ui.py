@@ -25,7 +25,7 @@ def comparison_url(experiment: str, *, server: str = f"http://{HOST}:5000") -> s
     """The page that compares every variant's current run; by itself the server opens another."""
     shown = quote("tags.current = 'true'", safe="")
     return (
-        f"{server}/#/experiments/{experiment}/runs"
+        f"{server.rstrip('/')}/#/experiments/{experiment}/runs"
         f"?searchFilter={shown}&compareRunsMode=CHART&workflowType=machine_learning"
     )
 
