@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -41,7 +42,7 @@ def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
             "",
             table_page(results, references=references),
             "Tables: [Markdown](table.md), [LaTeX](table.tex), [CSV](table.csv). "
-            f"Judges, none of which takes part in choosing: {judges}.",
+            f"Judges: {judges}.{_shared(results)}",
             "",
             "## By category",
             "",
@@ -59,11 +60,18 @@ def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
     )
 
 
+def _shared(results: dict[str, Any]) -> str:
+    """A judge that is part of the method as well is said to be."""
+    shared = results["meta"]["shared_with_method"]
+    names = " and ".join(shared)
+    return f" Of these, {names} is a network that the method uses as well." if shared else ""
+
+
 def _psnr(results: dict[str, Any]) -> str:
     """Perfect backgrounds have no finite PSNR: how many, and the number that keeps them."""
     total, measure = results["meta"]["tasks"]["headline"], BY_KEY["background_psnr"]
     rows = [
-        f"| {name} | {one['infinite']} of {total} | {shown(one['of_mean_mse'], measure)} |"
+        f"| {name} | {one['infinite']} of {total} | {shown(_of_mean_mse(one), measure)} |"
         for name, one in results["psnr"].items()
     ]
     return "\n".join(
@@ -77,6 +85,11 @@ def _psnr(results: dict[str, Any]) -> str:
             "",
         ]
     )
+
+
+def _of_mean_mse(one: dict[str, Any]) -> float | None:
+    """inf where nothing changed in any background."""
+    return math.inf if one["of_mean_mse"] is None and one["infinite"] else one["of_mean_mse"]
 
 
 def _categories(results: dict[str, Any]) -> str:

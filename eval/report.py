@@ -34,7 +34,7 @@ from lr_edit.storage import (
 )
 from lr_edit.types import Box, EditTask
 
-DIGITS = 6  # of per_image.csv, which is kept in git
+DIGITS = 5  # of per_image.csv, which is kept in git
 
 
 def write_report(root: Path, config: Config) -> None:

@@ -19,7 +19,7 @@ from typing import Any
 from eval.conventions import APART, BY_KEY, PROTOCOL, caption, is_headline
 from eval.scores import Scores
 from eval.statistics import LEVEL, NO_COMPARISON, Comparison, holm, paired_difference
-from lr_edit.config import Config, Judges, Weights
+from lr_edit.config import Config, Judges, Profile, Weights
 from lr_edit.errors import UserError
 
 PAIRED = ("difference", "low", "high", "p")
@@ -138,9 +138,16 @@ def _meta(config: Config, scores: Scores, summaries: dict[str, dict[str, Any]]) 
         "apart": [c for c in APART if c in scores.categories],
         "seeds": {name: row["seeds"] for name, row in summaries.items()},
         "judges": _judges(config.models.judges),
+        "shared_with_method": _shared(config.models),
         "caption": caption(world=world, profile=config.profile),
         "holm": "over every variant and tested metric of the table; costs and PSNR are not tested",
     }
+
+
+def _shared(models: Profile) -> list[str]:
+    """Judges whose weights the method uses too; the judge CLIP must never be among them."""
+    method = (models.anchors, models.clip, models.inpainter)
+    return [role for role, name in models.judges if name in method]
 
 
 def _judges(judges: Judges) -> dict[str, str | None]:

@@ -58,7 +58,7 @@ def contact_sheet(
     """Write the sheet."""
     column = 2 * PANEL + 2 * GAP
     tall = WORDS + PANEL + NOTE + GAP
-    notes = textwrap.wrap(f"{_LEGEND} {caption}", 150)
+    notes = textwrap.wrap(f"{_LEGEND} {caption}", 280)
     width = GAP + PANEL + 2 * GAP + len(variants) * (column + GAP)
     height = HEAD + len(rows) * tall + 2 * GAP + 16 * len(notes)
     sheet = Image.new("RGB", (width, height), "white")
@@ -108,17 +108,12 @@ def _panel(image: np.ndarray, box: Box | None, colour: str) -> Image.Image:
     panel = picture.resize((PANEL, PANEL), how)
     if box:
         across, down = PANEL / picture.width, PANEL / picture.height
-        corners = [
-            round(box.left * across),
-            round(box.top * down),
-            round(box.right * across) - 1,
-            round(box.bottom * down) - 1,
-        ]
+        left, top = round(box.left * across), round(box.top * down)
+        right, bottom = round(box.right * across) - 1, round(box.bottom * down) - 1
+        corners = [left, top, max(right, left), max(bottom, top)]
         draw = ImageDraw.Draw(panel)
-        draw.rectangle(corners, outline="black", width=3)
-        draw.rectangle(
-            [corners[0] + 1, corners[1] + 1, corners[2] - 1, corners[3] - 1], outline=colour
-        )
+        draw.rectangle(corners, outline=colour, width=3)
+        draw.rectangle(corners, outline="black")  # keeps the colour readable on any ground
     return panel
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -126,39 +127,62 @@ def long_csv(results: dict[str, Any], *, references: Sequence[str]) -> str:
 
 
 def shown(value: float | None, measure: Measure, *, sign: bool = False) -> str:
-    """A value in the table's unit, a dash where there is none."""
+    """A value in the table's unit, a dash where there is none, ∞ for a perfect PSNR."""
     if value is None:
         return "–"
+    if math.isinf(value):
+        return "∞"
     text = f"{value * 10**measure.power:{'+' if sign else ''}.{measure.decimals}f}"
     return text.replace("-", "−")
 
 
 def _lines(rows: dict[str, Any], results: dict[str, Any]) -> list[Line]:
-    columns = []
+    baseline, columns = results["meta"]["baseline"], []
     for measure in MEASURES:
-        ranks = _ranks({name: row[measure.key]["mean"] for name, row in rows.items()}, measure)
+        means = {
+            name: _mean(results, name, row[measure.key], measure) for name, row in rows.items()
+        }
+        ranks = _ranks(means, measure)
         columns.append(
             [
-                _cell(row[measure.key], measure, _against(results, name, measure.key), ranks[name])
+                Cell(
+                    shown(means[name], measure),
+                    _interval(row[measure.key], measure),
+                    _difference(*_against(results, name, measure.key), measure=measure),
+                    ranks[name],
+                )
                 for name, row in rows.items()
             ]
         )
-    return [Line(name, cells) for name, cells in zip(rows, zip(*columns, strict=True), strict=True)]
+    labels = [f"{name} (baseline)" if name == baseline else name for name in rows]
+    return [Line(*parts) for parts in zip(labels, zip(*columns, strict=True), strict=True)]
 
 
-def _cell(one: dict[str, Any], measure: Measure, against: tuple[dict, dict], rank: int) -> Cell:
-    paired, tests = against
-    spread = one["low"] is not None and one["low"] != one["high"]
-    interval = f"[{shown(one['low'], measure)}, {shown(one['high'], measure)}]" if spread else ""
-    difference = ""
-    if paired.get("difference") is not None:
-        holm_p = tests.get("holm_p")
-        star = "*" if holm_p is not None and holm_p < SIGNIFICANT else ""
-        difference = f"{shown(paired['difference'], measure, sign=True)}{star}"
-        if paired["low"] is not None and paired["low"] != paired["high"]:
-            low, high = (shown(paired[k], measure, sign=True) for k in ("low", "high"))
-            difference += f" [{low}, {high}]"
-    return Cell(shown(one["mean"], measure), interval, difference, rank)
+def _mean(
+    results: dict[str, Any], name: str, one: dict[str, Any], measure: Measure
+) -> float | None:
+    """inf where every background is perfect: PSNR's mean leaves those out."""
+    perfect = measure.key == "background_psnr" and results["psnr"][name]["infinite"]
+    return math.inf if one["mean"] is None and perfect else one["mean"]
+
+
+def _interval(one: dict[str, Any], measure: Measure) -> str:
+    if one["low"] is None or one["low"] == one["high"]:
+        return ""
+    return f"[{shown(one['low'], measure)}, {shown(one['high'], measure)}]"
+
+
+def _difference(paired: dict[str, Any], tests: dict[str, Any], *, measure: Measure) -> str:
+    """With its interval; a star where Holm's p is below 0.05."""
+    if paired.get("difference") is None:
+        return ""
+    holm_p = tests.get("holm_p")
+    star = "*" if holm_p is not None and holm_p < SIGNIFICANT else ""
+    text = f"{shown(paired['difference'], measure, sign=True)}{star}"
+    if paired["low"] is None or paired["low"] == paired["high"]:
+        return text
+    low, high = (shown(paired[key], measure, sign=True) for key in ("low", "high"))
+    return f"{text} [{low}, {high}]"
 
 
 def _against(results: dict[str, Any], method: str, key: str) -> tuple[dict, dict]:
@@ -223,5 +247,9 @@ def _tex_arrow(measure: Measure) -> str:
 
 def _tex(text: str) -> str:
     """Escaped; the minus sign and the dash as LaTeX writes them."""
-    special = {"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "−": "$-$", "–": "--"}
-    return "".join(special.get(letter, letter) for letter in text)
+    return "".join(_TEX.get(letter, letter) for letter in text)
+
+
+_TEX = {
+    "_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "−": "$-$", "–": "--", "∞": r"$\infty$",
+}  # fmt: skip

@@ -90,7 +90,7 @@ def test_every_row_states_what_it_paid(root: Path, name: str, paid: int, share: 
 
 
 def test_a_net_that_samples_pays_for_what_it_sampled() -> None:
-    variant = Variant(proposals="dino", learner="reinforce")
+    variant = Variant.model_validate({"proposals": "dino", "learner": "reinforce"})
     assert candidates_paid(variant, random_bank(), trained={"paid": 7}) == 7
 
 

@@ -76,7 +76,7 @@ def test_only_windows_inside_the_region_count(region: str) -> None:
         window_by_window(a.double().numpy(), b.double().numpy(), m[0].numpy())
         for a, b, m in zip(source, edited, inside, strict=True)
     ]
-    got = structural_similarity(source, edited, mask, region=region)  # type: ignore[arg-type]
+    got = structural_similarity(source, edited, mask, region=region)
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, equal_nan=True)
     assert bool(got[1].isnan()) == (region == "edited")
 
