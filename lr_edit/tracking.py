@@ -28,7 +28,7 @@ from lr_edit.palette import free_colour
 from lr_edit.provenance import describe
 from lr_edit.storage import cache_folder, study_tasks
 from lr_edit.types import Track
-from lr_edit.ui import SETTINGS, comparison_url, server
+from lr_edit.ui import SETTINGS, comparison_url, server, wait_until_interrupted
 
 # Set before the import: MLflow reads some of them once. A server that is gone would otherwise
 # block every call for four minutes.
@@ -106,11 +106,7 @@ def serve(root: Path, *, port: int = 5000, say: Callable[[str], Any] = print) ->
         raise UserError(f"{database} holds no {name!r}: run `lr-edit publish` first")
     with server(uri, folder=_home(root), port=port) as address:
         say(comparison_url(found.experiment_id, server=address))
-        try:
-            while True:
-                time.sleep(3600)
-        except KeyboardInterrupt:
-            return
+        wait_until_interrupted()
 
 
 def default_uri(root: Path) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -54,6 +55,16 @@ def server(store: str, *, folder: Path, port: int, patience: float = 240.0) -> I
         except subprocess.TimeoutExpired:
             child.kill()
             child.wait()
+
+
+def wait_until_interrupted() -> None:
+    """Return at Ctrl-C or when asked to terminate, so that children are ended too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        while True:
+            time.sleep(3600)
+    except KeyboardInterrupt:
+        return
 
 
 def _taken(port: int) -> bool:
