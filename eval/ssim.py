@@ -26,7 +26,7 @@ def structural_similarity(
     protocol: Protocol = "strict",
 ) -> Float[Tensor, " n"]:
     """Mean SSIM, one value an image."""
-    source, inside = compared(source, edited, mask, region=region, protocol=protocol)
+    _, inside = compared(source, edited, mask, region=region, protocol=protocol)
     if min(edited.shape[2:]) < WINDOW:
         return torch.full((len(edited),), torch.nan, dtype=torch.float64, device=edited.device)
     similarity = _similarity(source.double(), edited.double()).mean(1, keepdim=True)
@@ -35,9 +35,9 @@ def structural_similarity(
 
 
 def _similarity(
-    x: Float[Tensor, "n 3 h w"], y: Float[Tensor, "n 3 h w"]
+    x: Float[Tensor, "#n 3 h w"], y: Float[Tensor, "n 3 h w"]
 ) -> Float[Tensor, "n 3 rows cols"]:
-    """Eq. 13 of Wang et al. at every pixel whose window lies in the frame."""
+    """Eq. 13 of Wang et al. at every pixel whose window lies in the frame; one x for many y."""
     mean_x, mean_y = _blur(x), _blur(y)
     var_x, var_y = _blur(x * x) - mean_x**2, _blur(y * y) - mean_y**2
     covariance = _blur(x * y) - mean_x * mean_y
