@@ -169,7 +169,7 @@ def _lookup(table: dict[str, Any], name: str, what: str) -> Any:
 def _explain(error: ValidationError) -> str:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
-    if first["type"] == "extra_forbidden":
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         return f"unknown parameter {where!r}{nearest(str(first['loc'][-1]), _fields(first['loc']))}"
     return f"parameter {where!r}: {first['msg'].lower()}"
 
@@ -181,6 +181,7 @@ def _fields(location: tuple) -> list[str]:
         if not hasattr(model, "model_fields") or part not in model.model_fields:
             continue  # a name in a table, such as a variant's
         kind = model.model_fields[part].annotation
-        model = kind.__args__[-1] if hasattr(kind, "__args__") else kind
+        parts = [part for part in getattr(kind, "__args__", [kind]) if part is not type(None)]
+        model = parts[-1]
     names = getattr(model, "model_fields", None) or getattr(model, "__dataclass_fields__", {})
     return list(names) + (["base"] if model is Config else [])

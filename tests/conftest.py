@@ -7,7 +7,9 @@ Set before torch, matplotlib or mlflow is imported; command-line tests inherit t
 from __future__ import annotations
 
 import os
+from pathlib import Path
 
+import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
 
@@ -30,3 +32,23 @@ settings.load_profile("repeatable")
 install_import_hook(
     ["lr_edit", "eval"], "beartype.beartype(conf=beartype.BeartypeConf(is_pep484_tower=True))"
 )
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder of the picture book's models with random weights."""
+    from tests.tiny import write_models
+
+    folder = tmp_path_factory.mktemp("models")
+    write_models(folder)
+    return folder
+
+
+@pytest.fixture
+def tiny_root(tmp_path: Path, tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A checkout of two tasks on those models, with a cache of its own."""
+    from tests.tiny import write_root
+
+    monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "root").mkdir()
+    return write_root(tmp_path / "root", tiny_models)

@@ -75,7 +75,7 @@ def _common_key(root: Path, config: Config, name: str) -> str:
         [weights.digest(root, part.name, revision=part.revision) for part in frozen],
         [folder_digest(Path(module.__file__ or "")) for module in _CODE],
         config.propose.model_dump(),
-        config.inpaint.model_dump(exclude={"batch"}),
+        config.inpaint.model_dump(),  # the batch too: it moves the last bits of convolutions
         config.score.model_dump(),
         config.proposal_set(name).model_dump(),
         [models.side, models.cell, models.attention_side, config.study.seed],

@@ -1,0 +1,197 @@
+"""The diffusers adapter, on a pipeline of random weights in diffusers' own format."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoPipelineForInpainting, DPMSolverMultistepScheduler
+from torch import Tensor
+
+from lr_edit.errors import UserError
+from lr_edit.frozen.inpainter import Inpainter, load_inpainter
+from lr_edit.frozen.protocols import Inpainter as InpainterProtocol
+from lr_edit.inpaint import box_masks
+
+SIDE = 64
+BOXES = torch.tensor([[0, 0, 64, 64], [8, 8, 40, 32], [48, 4, 64, 20]])
+PROMPT = "a blue fish on sand"
+
+
+def load(models: Path, *, steps: int = 4, guidance: float = 3.0, guided: float = 0.5) -> Inpainter:
+    name = f"local-dir:{models / 'inpainter'}"
+    return load_inpainter(name, steps=steps, guidance=guidance, guided=guided)
+
+
+@pytest.fixture(scope="module")
+def folder(tiny_models: Path) -> Path:
+    return tiny_models
+
+
+@pytest.fixture(scope="module")
+def painter(folder: Path) -> Inpainter:
+    return load(folder)
+
+
+def picture() -> Tensor:
+    return torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
+
+
+def paint(painter: Inpainter, boxes: Tensor = BOXES, *, seed: int = 5) -> Tensor:
+    masks, noise = box_masks(boxes, side=SIDE), painter.noise(SIDE, seed)
+    return painter.inpaint(picture(), PROMPT, masks=masks, noise=noise)
+
+
+@torch.no_grad()
+def by_hand(folder: Path, box: Tensor, *, steps: int, guidance: float, guided: int) -> Tensor:
+    """The sampler written out for one box: two UNet calls while guided, one after."""
+    pipe = AutoPipelineForInpainting.from_pretrained(folder / "inpainter", dtype=torch.float32)
+    scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
+    scheduler.set_timesteps(steps)
+    tokens = pipe.tokenizer(
+        [PROMPT, ""], padding="max_length", max_length=pipe.tokenizer.model_max_length,
+        truncation=True, return_tensors="pt",
+    )  # fmt: skip
+    words = pipe.text_encoder(tokens.input_ids)[0]
+    mask, source = box_masks(box[None], side=SIDE).float(), picture() * 2 - 1
+    scale = pipe.vae.config.scaling_factor
+    seen = scale * pipe.vae.encode(source * (1 - mask)).latent_dist.mode()
+    cells = torch.nn.functional.interpolate(mask, size=seen.shape[-2:])
+    x = torch.randn(seen.shape, generator=torch.Generator().manual_seed(5))
+    x = x * scheduler.init_noise_sigma
+    for step, t in enumerate(scheduler.timesteps):
+        entry = torch.cat([x, cells, seen], 1)
+        guess = pipe.unet(entry, t, encoder_hidden_states=words[:1]).sample
+        if step < guided:
+            blind = pipe.unet(entry, t, encoder_hidden_states=words[1:]).sample
+            guess = blind + guidance * (guess - blind)
+        x = scheduler.step(guess, t, x).prev_sample
+    return (pipe.vae.decode(x / scale).sample / 2 + 0.5).clamp(0, 1)
+
+
+def test_it_is_what_the_method_asks_for(painter: Inpainter) -> None:
+    assert isinstance(painter, InpainterProtocol)
+
+
+def test_a_picture_a_box_in_range_comes_out(painter: Inpainter) -> None:
+    painted = paint(painter)
+    assert painted.shape == (3, 3, SIDE, SIDE) and painted.dtype == torch.float32
+    assert float(painted.min()) >= 0 and float(painted.max()) <= 1
+    assert not torch.equal(painted[0], painted[1])
+
+
+@pytest.mark.parametrize(
+    ("steps", "guided", "guidance", "each"),
+    [
+        (4, 0.5, 3.0, 2 * 2 + 2),
+        (4, 1.0, 3.0, 4 * 2),
+        (4, 0.0, 3.0, 4),
+        (4, 0.5, 1.0, 4),
+        (3, 0.34, 2.0, 2 + 2),
+        (1, 1.0, 2.0, 2),
+    ],
+)
+def test_every_unet_evaluation_is_counted(
+    folder: Path, steps: int, guided: float, guidance: float, each: int
+) -> None:
+    painter = load(folder, steps=steps, guidance=guidance, guided=guided)
+    assert painter.evaluations == 0
+    paint(painter)
+    assert painter.evaluations == len(BOXES) * each
+    paint(painter, BOXES[:1])
+    assert painter.evaluations == (len(BOXES) + 1) * each
+
+
+@pytest.mark.parametrize("guided", [0, 2, 4])
+def test_it_samples_as_the_loop_written_by_hand(folder: Path, guided: int) -> None:
+    painted = paint(load(folder, guided=guided / 4))
+    for box, image in zip(BOXES, painted, strict=True):
+        expected = by_hand(folder, box, steps=4, guidance=3.0, guided=guided)[0]
+        torch.testing.assert_close(image, expected, rtol=0, atol=2e-3)
+
+
+def test_no_guided_step_equals_guidance_one(folder: Path) -> None:
+    assert torch.equal(paint(load(folder, guided=0.0)), paint(load(folder, guidance=1.0)))
+
+
+def test_guidance_makes_a_difference(folder: Path, painter: Inpainter) -> None:
+    assert not torch.equal(paint(load(folder, guided=0.0)), paint(painter))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_what_is_painted_depends_on_the_batch_by_rounding_alone(
+    painter: Inpainter, batch: int
+) -> None:
+    """CPU convolutions sum in an order that follows the batch: the last bits move."""
+    in_parts = torch.cat([paint(painter, chunk) for chunk in BOXES.split(batch)])
+    torch.testing.assert_close(in_parts, paint(painter), rtol=0, atol=2e-5)
+
+
+def test_painting_again_paints_the_same(painter: Inpainter) -> None:
+    first = paint(painter)
+    torch.manual_seed(123)
+    assert torch.equal(first, paint(painter))  # nothing is drawn from the global generator
+    assert not torch.equal(first, paint(painter, seed=6))
+
+
+def test_noise_is_a_function_of_the_seed(painter: Inpainter) -> None:
+    assert painter.noise(SIDE, 3).shape == (1, 4, 16, 16)
+    assert torch.equal(painter.noise(SIDE, 3), painter.noise(SIDE, 3))
+    assert not torch.equal(painter.noise(SIDE, 3), painter.noise(SIDE, 4))
+
+
+def test_the_frozen_parts_cannot_be_trained(painter: Inpainter) -> None:
+    pipe = painter._pipeline
+    for part in (pipe.unet, pipe.vae, pipe.text_encoder):
+        assert not part.training
+        assert not any(p.requires_grad for p in part.parameters())
+
+
+@pytest.fixture
+def broken(folder: Path, tmp_path: Path) -> Path:
+    """A copy to break."""
+    return Path(shutil.copytree(folder / "inpainter", tmp_path / "inpainter")).parent
+
+
+def sentence(models: Path) -> str:
+    with pytest.raises(UserError) as caught:
+        load(models)
+    return str(caught.value)
+
+
+def test_a_missing_folder_is_one_sentence(tmp_path: Path) -> None:
+    said = sentence(tmp_path)
+    assert "model_index.json" in said and "dvc pull" in said and "\n" not in said
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_a_missing_part_is_one_sentence(broken: Path, part: str) -> None:
+    for weights in (broken / "inpainter" / part).glob("*.safetensors"):
+        weights.unlink()
+    said = sentence(broken)
+    assert "inpainter" in said and "dvc pull" in said and "\n" not in said
+
+
+@pytest.mark.parametrize("part", ["unet", "vae", "text_encoder"])
+def test_corrupt_weights_are_one_sentence(broken: Path, part: str) -> None:
+    for weights in (broken / "inpainter" / part).glob("*.safetensors"):
+        weights.write_bytes(weights.read_bytes()[:5000])
+    said = sentence(broken)
+    assert "inpainter" in said and "dvc pull" in said and "\n" not in said
+
+
+@pytest.mark.parametrize("text", ["{", json.dumps({"_class_name": "NoSuchPipeline"})])
+def test_a_broken_index_is_one_sentence(broken: Path, text: str) -> None:
+    (broken / "inpainter/model_index.json").write_text(text)
+    said = sentence(broken)
+    assert "inpainter" in said and "\n" not in said
+
+
+@pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks`:UserWarning")
+def test_a_hub_model_that_is_not_cached_is_one_sentence() -> None:
+    with pytest.raises(UserError, match="cannot be loaded") as caught:
+        load_inpainter("nobody/no-such-inpainter", steps=1, guidance=1.0, guided=0.0)
+    assert "\n" not in str(caught.value)

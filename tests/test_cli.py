@@ -1,0 +1,114 @@
+"""The command line's results: on stdout, for a person or as JSON; warnings go to stderr."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from lr_edit.cli import main
+from lr_edit.storage import read_image
+from tests.tiny import tiny_params, write_data, write_params
+
+Captured = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Parameters and data, no models."""
+    monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("PROFILE", raising=False)
+    home = tmp_path / "root"
+    home.mkdir()
+    write_params(home, tiny_params())
+    write_data(home / "data")
+    return home
+
+
+def run(root: Path, *words: str) -> int:
+    """The exit code of `lr-edit --root ROOT WORDS`."""
+    try:
+        main(["--root", str(root), *words])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
+
+
+def edit(image: Path) -> list[str]:
+    return ["edit", str(image), "--source", "a red boat", "--prompt", "a blue fish"]
+
+
+def test_where_names_the_results(root: Path, capsys: Captured) -> None:
+    assert run(root, "where") == 0
+    out = capsys.readouterr().out
+    assert "results.json" in out and "contact_sheet.png" in out and "make ui" in out
+
+
+def test_models_list_says_what_is_there(tiny_root: Path, capsys: Captured) -> None:
+    assert run(tiny_root, "models", "list", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    bundled = [row for row in rows if row["profile"] == "picturebook"]
+    full_size = [row for row in rows if row["profile"] == "sd2"]
+    assert len(bundled) == 7 and all(row["present"] for row in bundled)
+    assert len(full_size) == 6 and not any(row["present"] for row in full_size)
+    assert run(tiny_root, "models", "list") == 0
+    assert len(capsys.readouterr().out.splitlines()) == len(rows)
+
+
+def test_doctor_finds_versions_weights_and_the_store(root: Path, capsys: Captured) -> None:
+    assert run(root, "doctor", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["root"] == str(root) and "torch" in found["versions"]
+    assert not any(row["present"] for row in found["weights"])
+    assert found["store"].startswith("none")
+    (root / ".dvc").mkdir()
+    (root / ".dvc/config").write_text(
+        "[core]\n    remote = store\n['remote \"store\"']\n    url = ../dvcstore\n"
+    )
+    assert run(root, "doctor", "--json") == 0
+    assert "missing" in json.loads(capsys.readouterr().out)["store"]
+    (root / "dvcstore").mkdir()
+    assert run(root, "doctor") == 0
+    out = capsys.readouterr().out
+    assert "reachable" in out and "missing: dvc pull" in out
+
+
+def test_one_image_is_edited_from_its_words(tiny_root: Path, capsys: Captured) -> None:
+    image = tiny_root / "data/images/eval-000.png"
+    assert run(tiny_root, *edit(image), "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert Path(result["output"]) == image.with_suffix(".edit.png")
+    before, after = read_image(image), read_image(image.with_suffix(".edit.png"))
+    left, top, right, bottom = result["box"]
+    changed = (before != after).any(2)
+    assert changed[top:bottom, left:right].any()
+    changed[top:bottom, left:right] = False
+    assert not changed.any()
+    assert result["candidates"] == 4
+    assert 0 < result["unet_evaluations"] <= 4 * 3
+
+
+def test_a_photo_is_warned_about(tiny_root: Path, capsys: Captured, tmp_path: Path) -> None:
+    Image.effect_noise((90, 60), 40).save(tmp_path / "photo.jpg")
+    output = tmp_path / "edited.png"
+    assert run(tiny_root, *edit(tmp_path / "photo.jpg"), "--output", str(output)) == 0
+    streams = capsys.readouterr()
+    assert "is no 64x64 drawing" in streams.err and str(output) in streams.out
+    assert read_image(output).shape == (64, 64, 3)
+
+
+def test_pictures_are_drawn_where_they_are_asked_for(
+    root: Path, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lr_edit.picturebook.tasks.COUNTS", {"eval": {"replace": 2}})
+    assert run(root, "picturebook", "draw", "--out", str(tmp_path / "drawn")) == 0
+    assert capsys.readouterr().out.startswith("2 tasks in ")
+    assert len(list((tmp_path / "drawn/images").iterdir())) == 2
+
+
+def test_picturebook_status_parses(root: Path, capsys: Captured) -> None:
+    assert run(root, "picturebook", "status", "--json") == 0
+    rows = json.loads(capsys.readouterr().out)
+    assert {row["steps"] for row in rows} == {0} and not any(row["exported"] for row in rows)
