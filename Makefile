@@ -7,7 +7,7 @@ STAMP := .venv/.installed
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pull repro test check ui clean
+.PHONY: help setup pull repro test check readme ui clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -37,6 +37,9 @@ check: setup  ## lint, format, types, tests: what must pass before a commit
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
+
+readme: setup  ## put the results of reports/results.json into README.md
+	$(BIN)/python -m eval.readme
 
 ui: setup  ## open the comparison of all variants in MLflow
 	$(BIN)/lr-edit ui

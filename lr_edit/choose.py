@@ -40,9 +40,9 @@ def pick_sizes(
     if rule == "net":
         if probabilities is None:
             raise ValueError("the rule 'net' needs probabilities")
-        return np.where(np.isnan(probabilities), -np.inf, probabilities).argmax(-1)
+        return np.argmax(np.where(np.isnan(probabilities), -np.inf, probabilities), axis=-1)
     if rule == "table":
-        return _merit(bank, "loss", weights).argmax(-1)
+        return np.argmax(_merit(bank, "loss", weights), axis=-1)
     if rule == "random":
         if rng is None:
             raise ValueError("the rule 'random' needs a generator")

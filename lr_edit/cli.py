@@ -107,7 +107,7 @@ def publish(context: click.Context, tracking_uri: str | None, as_json: bool) -> 
     from lr_edit.tracking import publish as publish_study
 
     root, _ = load_study(context)
-    receipt = publish_study(root, tracking_uri=tracking_uri)
+    receipt = publish_study(root, tracking_uri=tracking_uri, progress=track)
     click.echo(json.dumps(receipt.as_dict()) if as_json else receipt.text)
 
 
@@ -116,9 +116,12 @@ def publish(context: click.Context, tracking_uri: str | None, as_json: bool) -> 
 @click.pass_context
 def ui(context: click.Context, port: int) -> None:
     """Open MLflow on the comparison of all variants."""
+    from lr_edit.tracking import publish as publish_study
     from lr_edit.tracking import serve
 
-    serve(load_study(context)[0], port=port)
+    root, _ = load_study(context)
+    click.echo(publish_study(root, progress=track).text, err=True)
+    serve(root, port=port)
 
 
 @cli.command()

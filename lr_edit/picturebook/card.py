@@ -146,5 +146,6 @@ def _judged(judge: Judge, task: EditTask, edited: torch.Tensor) -> tuple[bool, b
 
 
 def _sheet(pairs: list[torch.Tensor], columns: int = 16) -> np.ndarray:
-    rows = [torch.cat(pairs[i : i + columns], 2) for i in range(0, len(pairs), columns)]
+    whole = range(0, len(pairs) - columns + 1, columns)
+    rows = [torch.cat(pairs[i : i + columns], 2) for i in whole]
     return torch.cat(rows, 1).permute(1, 2, 0).numpy()

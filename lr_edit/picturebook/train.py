@@ -17,7 +17,7 @@ from torch import nn
 from lr_edit.errors import UserError, nearest
 from lr_edit.picturebook import anchors, clip, inpainter, judge, perceptual, vae
 from lr_edit.picturebook.pool import Pool, load_pool
-from lr_edit.picturebook.trainer import Recipe, fit, load_average
+from lr_edit.picturebook.trainer import Recipe, fit
 from lr_edit.storage import write_json
 from lr_edit.types import Track
 
@@ -55,11 +55,19 @@ def enrol(name: str, *, cache: Path) -> tuple[Trainee, Pool]:
             module,
             package.RECIPES[name] if named else package.RECIPE,
             loss=lambda indices, generator: package.loss(module, pool, indices, generator),
-            measure=lambda held_out: package.measure(module, held_out),
+            measure=lambda held_out: package.measure(module, held_out, **_round_trip(name, cache)),
             export=lambda folder: package.export(module, folder, **also),
         ),
         pool,
     )
+
+
+def _round_trip(name: str, cache: Path) -> dict[str, Any]:
+    """The trunk is measured on what the autoencoder does to a picture, once there is one."""
+    if name != "perceptual" or not (cache / "vae/config.json").is_file():
+        return {}
+    frozen = AutoencoderKL.from_pretrained(cache / "vae").eval()
+    return {"reconstruct": lambda images: vae.reconstruct(frozen, images)}
 
 
 def _inpainter(pool: Pool, cache: Path) -> Trainee:
@@ -87,7 +95,6 @@ def train(name: str, *, models: Path, cache: Path, track: Track) -> dict[str, An
     seconds = 0.0
     for record in track(records, f"train {name}", steps):
         seconds = record.seconds
-    load_average(trainee.module, checkpoint)
     trainee.module.eval()
     found = trainee.measure(load_pool("val", HELD_OUT, cache))
     # The autoencoder travels inside the inpainter's folder.

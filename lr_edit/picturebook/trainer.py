@@ -91,14 +91,6 @@ def fit(
         w.data.copy_(average[name])
 
 
-def load_average(module: nn.Module, checkpoint: Path) -> int:
-    """Put a checkpoint's averaged weights into a module; returns the step they were saved at."""
-    with safe_open(checkpoint, "pt") as file:
-        for name, w in module.named_parameters():
-            w.data.copy_(file.get_tensor(f"average/{name}"))
-        return int(file.metadata()["step"])
-
-
 _SLOTS = ("exp_avg", "exp_avg_sq")
 
 
