@@ -97,7 +97,7 @@ _SLOTS = ("exp_avg", "exp_avg_sq")
 def _save(
     path: Path, weights: dict, average: dict, optimizer: torch.optim.AdamW, step: int
 ) -> None:
-    tensors = {}
+    tensors: dict[str, Tensor] = {}
     for name, w in weights.items():
         tensors |= {f"weight/{name}": w.detach(), f"average/{name}": average[name]}
         tensors |= {f"{slot}/{name}": optimizer.state[w][slot] for slot in _SLOTS}
