@@ -100,7 +100,9 @@ def train(name: str, *, models: Path, cache: Path, track: Track) -> dict[str, An
     # The autoencoder travels inside the inpainter's folder.
     folder = (cache if name == "vae" else models) / name
     trainee.export(folder)
-    card = {**found, "steps": steps, "seed": trainee.recipe.seed, "seconds": round(seconds)}
+    card = {**found, "steps": steps, "seed": trainee.recipe.seed}
+    if seconds:  # of this call; a finished model is only measured again
+        card["seconds"] = round(seconds)
     write_json(measured_path(models, name), card)
     return card
 

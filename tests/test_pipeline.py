@@ -1,0 +1,95 @@
+"""The whole pipeline under the real `dvc`, on two tasks and models of random weights."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from tests.source_tree import ROOT
+from tests.tiny import tiny_params, write_params, write_root
+
+CHOSEN = ("learned", "fixed-medium")  # one proposal set: starting processes is what costs
+EVERY_STAGE = {
+    "prepare", "candidates@dino", "judge@dino", "report", "publish",
+    *(f"{stage}@{name}" for stage in ("train", "edit", "evaluate") for name in CHOSEN),
+}  # fmt: skip
+
+
+def small_params() -> dict:
+    params = tiny_params()
+    params["proposals"] = {"dino": params["proposals"]["dino"]}
+    params["variants"] = {name: params["variants"][name] for name in CHOSEN}
+    params["study"]["baseline"] = "fixed-medium"
+    return params
+
+
+@pytest.fixture
+def project(tmp_path: Path, tiny_models: Path) -> Path:
+    """A checkout without git: the real dvc.yaml and code, the tiny study."""
+    root = tmp_path / "project"
+    root.mkdir()
+    write_root(root, tiny_models, copy=True)
+    write_params(root, small_params())
+    shutil.copy(ROOT / "dvc.yaml", root / "dvc.yaml")
+    for package in ("lr_edit", "eval"):
+        skip = shutil.ignore_patterns("__pycache__")
+        shutil.copytree(ROOT / package, root / package, ignore=skip)
+    dvc(root, "init", "--no-scm", "--quiet")
+    (root / ".dvc/config").write_text("[core]\n    no_scm = true\n    check_update = false\n")
+    return root
+
+
+def dvc(root: Path, *words: str) -> str:
+    """What `dvc` says; the test fails with it if the command does."""
+    tools = Path(sys.executable).parent
+    own = {
+        "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
+        "PYTHONPATH": str(root),
+        "LR_EDIT_CACHE": str(root.parent / "cache"),
+        "DVC_SITE_CACHE_DIR": str(root.parent / "site"),
+        "DVC_GLOBAL_CONFIG_DIR": str(root.parent / "config"),
+    }
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", *words], cwd=root, env={**os.environ, **own},
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1200,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout[-4000:]
+    return done.stdout
+
+
+def reproduced(root: Path) -> set[str]:
+    """The stages that `dvc repro` ran."""
+    return set(re.findall(r"Running stage '([^']+)'", dvc(root, "repro")))
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) -> None:
+    assert reproduced(project) == EVERY_STAGE
+    results = json.loads((project / "reports/results.json").read_text())
+    assert set(CHOSEN) <= set(results["variants"])
+    assert (project / "reports/contact_sheet.png").is_file()
+    assert set(json.loads((project / "artifacts/receipt.json").read_text())) == set(CHOSEN)
+    scores = (project / "artifacts/scores/fixed-medium.csv").read_bytes()
+    kept = contents(project.parent / "cache")
+
+    assert reproduced(project) == set()
+
+    params = small_params()
+    params["variants"]["learned"]["steps"] += 1
+    (project / "params.yaml").write_text(yaml.safe_dump(params, sort_keys=False))
+    assert reproduced(project) == {
+        "train@learned", "edit@learned", "evaluate@learned", "report", "publish"
+    }  # fmt: skip
+    assert (project / "artifacts/scores/fixed-medium.csv").read_bytes() == scores
+    assert contents(project.parent / "cache").keys() == kept.keys()  # nothing was painted
