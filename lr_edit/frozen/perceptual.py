@@ -7,6 +7,7 @@ name this distance for what it is.
 from __future__ import annotations
 
 import json
+import warnings
 from pathlib import Path
 
 import lpips
@@ -48,7 +49,9 @@ class Perceptual:
     """A distance of pictures in [0, 1]; zero for equal ones."""
 
     def __init__(self, trunk: Trunk, *, device: str | torch.device = "cpu") -> None:
-        with torch.random.fork_rng(devices=[]):  # the trunk it draws first is thrown away
+        # The package's own first trunk is thrown away; drawing it warns of torchvision's names.
+        with torch.random.fork_rng(devices=[]), warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
             self.module = lpips.LPIPS(
                 pretrained=False, net="squeeze", lpips=False, pnet_rand=True, verbose=False
             )
