@@ -46,7 +46,7 @@ def pick_sizes(
     if rule == "random":
         if rng is None:
             raise ValueError("the rule 'random' needs a generator")
-        return rng.integers(sizes, size=points)
+        return rng.integers(sizes, size=(points,))
     if not 0 <= size < sizes:
         raise UserError(f"size {size} does not exist: the candidates have sizes 0 to {sizes - 1}")
     return np.full(points, size)

@@ -92,7 +92,7 @@ def test_a_score_that_is_missing_never_wins() -> None:
 @given(st.integers(1, 5), st.integers(1, 5), st.integers(0, 99), st.sampled_from(["S", "loss"]))
 def test_nothing_ranks_above_the_best_of_the_bank(points, sizes, seed, rank) -> None:
     rng = np.random.default_rng(seed)
-    some = bank(rng.normal(size=(points, sizes)).tolist(), rng.normal(size=(points, sizes)))
+    some = bank(*rng.normal(size=(2, points, sizes)).tolist())
     picked = pick_sizes("random", some, rng=rng)
     merit = some.score if rank == "S" else -some.loss(LossWeights())
     chosen, best = choose(some, picked, rank=rank), best_of_bank(some, rank=rank)

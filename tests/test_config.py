@@ -47,7 +47,7 @@ def test_the_variants_of_the_first_study_are_there() -> None:
 def test_a_configuration_cannot_be_changed() -> None:
     config = load_config(PARAMS)
     with pytest.raises(ValidationError, match="frozen"):
-        config.study.seed = 3  # type: ignore[misc]
+        config.study.seed = 3
 
 
 def test_judges_are_not_the_teacher() -> None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -16,7 +15,7 @@ from torch import nn
 
 from lr_edit.anchor_net import fresh_net, roi_features
 from lr_edit.choose import choose, pick_sizes
-from lr_edit.config import Propose, Score, load_config
+from lr_edit.config import load_config
 from lr_edit.frozen.dino import Dino
 from lr_edit.frozen.inpainter import Inpainter
 from lr_edit.inpaint import paint_candidates
@@ -35,6 +34,7 @@ from lr_edit.teacher import score_candidates
 from lr_edit.types import Bank, Choice, EditTask
 from tests.fakes import WIDTH, FakeAnchors, FakeClip, FakeInpainter, drawn
 
+CONFIG = load_config(Path(__file__).parent.parent / "params.yaml")
 POINTS, SIZES, SIDE = 3, 2, 32
 TASK = EditTask("a", Path("images/a.png"), source="a red boat", prompt="a blue fish on sand")
 
@@ -124,7 +124,7 @@ def test_every_anchor_gets_its_own_feature_blocks() -> None:
 
 def test_the_border_rule_is_off_and_anchors_are_distinct() -> None:
     attention = torch.rand(32, 32, generator=torch.Generator().manual_seed(0))
-    assert not Propose().margin
+    assert CONFIG.propose.margin == 0
     assert len(anchor_points(attention, points=9).unique(dim=0)) == 9
     # What the release's rule does at its own setting: four legal cells, then the centre.
     assert len(anchor_points(attention, points=9, margin=15.0).unique(dim=0)) == 4
@@ -150,30 +150,21 @@ def test_the_anchor_model_sees_normalised_pixels() -> None:
 def test_source_and_edit_enter_clip_in_the_same_range() -> None:
     source = picture()
     images = source.expand(POINTS, SIZES, -1, -1, -1)
-    losses, cosines = score_candidates(FakeClip(), TASK, source, images, score=Score())
+    losses, cosines = score_candidates(FakeClip(), TASK, source, images, score=CONFIG.score)
     torch.testing.assert_close(cosines[..., 1], torch.ones(POINTS, SIZES))
     torch.testing.assert_close(losses[..., 2], torch.zeros(POINTS, SIZES), atol=1e-3, rtol=0)
 
 
 def test_guidance_reaches_the_pipeline() -> None:
-    asked: dict[str, Any] = {}
-
-    class Pipeline(SimpleNamespace):
-        def __call__(self, **options: Any) -> SimpleNamespace:
-            asked.update(options)
-            return SimpleNamespace(images=options["image"])
-
-    pipeline = Pipeline(
-        unet=nn.Conv2d(1, 1, 1), vae=nn.Conv2d(1, 1, 1), text_encoder=nn.Linear(1, 1),
-        scheduler=DDIMScheduler(), device="cpu",
-        set_progress_bar_config=lambda **_: None,
-    )  # fmt: skip
+    vae = MagicMock(spec=nn.Module, encode=MagicMock())
+    pipeline = MagicMock(device="cpu", scheduler=DDIMScheduler(), vae=vae)
     pipeline.unet.dtype = torch.float32
+    pipeline.return_value.images = torch.zeros(1, 3, 8, 8)
     painter = Inpainter(pipeline, steps=7, guidance=4.5, guided=1.0)
-    image, mask = torch.zeros(1, 3, 8, 8), torch.ones(1, 1, 8, 8, dtype=torch.bool)
-    painter.inpaint(image, "a fish", masks=mask, noise=torch.zeros(1, 4, 2, 2))
-    assert asked["guidance_scale"] == 4.5
-    assert asked["num_inference_steps"] == 7
+    mask = torch.ones(1, 1, 8, 8, dtype=torch.bool)
+    painter.inpaint(torch.zeros(1, 3, 8, 8), "a fish", masks=mask, noise=torch.zeros(1, 4, 2, 2))
+    asked = pipeline.call_args.kwargs
+    assert (asked["guidance_scale"], asked["num_inference_steps"]) == (4.5, 7)
 
 
 def test_all_boxes_of_a_task_share_their_noise() -> None:
@@ -206,8 +197,7 @@ def test_ranking_is_by_raw_cosines_of_all_anchors() -> None:
 
 def test_an_earlier_result_does_not_compete_on_a_second_run(tmp_path: Path) -> None:
     name = "argmin-table"
-    config = load_config(Path(__file__).parent.parent / "params.yaml")
-    candidates = tmp_path / "artifacts/candidates" / config.variant(name).proposals
+    candidates = tmp_path / "artifacts/candidates" / CONFIG.variant(name).proposals
     write_tasks(tmp_path / "artifacts/tasks/tasks.json", [TASK])
     write_bank(candidates / "tables/a.safetensors", bank([[0.1, 0.2], [0.4, 0.3]]))
     images = np.arange(4, dtype=np.uint8).reshape(2, 2, 1, 1, 1).repeat(3, axis=2)
@@ -215,7 +205,7 @@ def test_an_earlier_result_does_not_compete_on_a_second_run(tmp_path: Path) -> N
     out = tmp_path / "artifacts/edits" / name
     write_image(out / "final_output.png", np.full((1, 1, 3), 255, dtype=np.uint8))
     for _ in range(2):
-        edit.run(tmp_path, config, name=name)
+        edit.run(tmp_path, CONFIG, name=name)
         assert read_choices(out / "choices.json") == {"a": [Choice(point=1, size=0)]}
         assert read_image(out / "a.png").tolist() == [[[2, 2, 2]]]
         assert sorted(path.name for path in out.iterdir()) == ["a.png", "choices.json"]

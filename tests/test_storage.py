@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -37,30 +38,31 @@ from lr_edit.storage import (
 from lr_edit.types import Bank, Box, Choice, EditTask, Label, Truth
 
 few = hypothesis_settings(max_examples=25)
-words = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), min_size=1).filter(
-    lambda s: bool(s.strip())
+# Alphabets by hand: hypothesis' Unicode tables take long to build.
+words = st.text("aZ0 \"\\/{}'\n\tä字🐟", min_size=1, max_size=8).filter(lambda s: bool(s.strip()))
+names = st.text("aZ0_-.", max_size=8).map(lambda rest: f"a{rest}")
+corners = st.tuples(
+    st.integers(0, 99), st.integers(0, 99), st.integers(100, 199), st.integers(100, 199)
 )
-names = st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,12}", fullmatch=True)
-boxes = st.builds(
-    lambda left, top, wide, high: Box(left, top, left + wide, top + high),
-    st.integers(0, 99), st.integers(0, 99), st.integers(1, 99), st.integers(1, 99),
-)  # fmt: skip
-labels = st.builds(Label, kind=words, colour=words)
-truths = st.builds(
-    Truth,
-    box=st.none() | boxes,
-    wanted=st.none() | labels,
-    bystanders=st.lists(st.tuples(labels, boxes), max_size=2).map(tuple),
+labels = st.tuples(words, words)
+truths = st.tuples(
+    st.none() | corners, st.none() | labels, st.lists(st.tuples(labels, corners), max_size=2)
 )
-tasks = st.builds(
-    EditTask,
-    id=names,
-    image=names.map(lambda name: Path("images") / f"{name}.png"),
-    source=words,
-    prompt=words,
-    caption=st.none() | words,
-    truth=st.none() | truths,
-)
+tasks = st.tuples(names, words, words, st.none() | words, st.none() | truths)
+
+
+def truth_of(box: tuple | None, wanted: tuple | None, bystanders: list) -> Truth:
+    return Truth(
+        box=Box(*box) if box else None,
+        wanted=Label(*wanted) if wanted else None,
+        bystanders=tuple((Label(*label), Box(*place)) for label, place in bystanders),
+    )
+
+
+def task_of(name: str, source: str, prompt: str, caption: str | None, truth: Any) -> EditTask:
+    image = Path("images") / f"{name}.png"
+    known = truth_of(*truth) if truth else None
+    return EditTask(name, image, source, prompt, caption=caption, truth=known)
 
 
 @pytest.fixture
@@ -75,8 +77,9 @@ def tasks_file(folder: Path, *rows: dict) -> Path:
 
 
 @few
-@given(st.lists(tasks, max_size=3, unique_by=lambda task: task.id))
-def test_tasks_come_back_as_they_were(rows: list[EditTask]) -> None:
+@given(st.lists(tasks, max_size=3, unique_by=lambda parts: parts[0]))
+def test_tasks_come_back_as_they_were(drawn: list) -> None:
+    rows = [task_of(*parts) for parts in drawn]
     with tempfile.TemporaryDirectory() as folder:
         write_tasks(Path(folder) / "tasks.json", rows)
         assert read_tasks(Path(folder) / "tasks.json") == rows
@@ -262,7 +265,7 @@ def test_temporary_copies_of_a_checkout_share_its_cache(monkeypatch) -> None:
 def test_a_content_key_tells_values_types_shapes_and_borders_apart(tmp_path: Path) -> None:
     zeros = np.zeros(4, dtype=np.float32)
     parts = [
-        ("ab", "c"), ("a", "bc"), (1,), (1.0,), (b"1",), (zeros,), (zeros.reshape(2, 2),),
+        ("ab", "c"), ("a", "bc"), (1,), (1.0,), ("1",), (zeros,), (zeros.reshape(2, 2),),
         (zeros.astype(np.int32),), ({"a": 1},),
     ]  # fmt: skip
     assert len({content_key(*part) for part in parts}) == len(parts)
