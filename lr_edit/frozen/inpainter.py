@@ -85,7 +85,7 @@ class Inpainter:
         return {}
 
 
-def _encode_without_chance(vae: torch.nn.Module) -> None:
+def _encode_without_chance(vae: Any) -> None:
     """Latents of masked pictures become the posterior's mode.
 
     The pipeline would sample them with torch's global generator, in batch order.
