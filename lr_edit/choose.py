@@ -1,4 +1,4 @@
-"""Scored candidates -> one of them. Paper, section 3.4. NumPy alone: its stages start in no time.
+"""Scored candidates -> one of them. Paper, inference. NumPy alone: its stages start in no time.
 
 First a size at every anchor point (`pick_sizes`), then the anchor point (`choose`). Ties go to the
 first; a candidate whose score is NaN never wins against one that has a score.
@@ -29,7 +29,7 @@ def pick_sizes(
 ) -> Int[np.ndarray, " points"]:
     """The index of one size at every anchor point.
 
-    net      the likeliest under AnchorNet's `probabilities` (paper, section 3.4, without noise)
+    net      the likeliest under AnchorNet's `probabilities` (paper, inference)
     table    the lowest loss: what a perfect net would pick
     random   any, by `rng` (paper, Table 2)
     fixed    `size` everywhere; UserError if the bank has fewer sizes
@@ -61,7 +61,7 @@ def choose(
 ) -> Choice:
     """The best of the picked candidates, one an anchor: highest S = 2 S_t2i + 1 S_i2i.
 
-    Paper, section 3.4. `rank="loss"` takes the lowest loss instead.
+    Paper, inference. `rank="loss"` takes the lowest loss instead.
     """
     merit = np.take_along_axis(_merit(bank, rank, weights), sizes[:, None], axis=1)[:, 0]
     point = int(merit.argmax())

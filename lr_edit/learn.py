@@ -1,4 +1,4 @@
-"""RoI features + table of losses -> a trained AnchorNet. Paper, section 3.3.
+"""RoI features + table of losses -> a trained AnchorNet. Paper, training.
 
 The frozen inpainter is a pure function, so every candidate's loss can stand in a table, and the
 expected loss under pi is exact and differentiable:
@@ -109,10 +109,10 @@ def learn(
     rate: float = 5e-3,
     weight_decay: float = 0.0,
 ) -> Learned:
-    """Train one net on one task with Adam (paper, section 4.1).
+    """Train one net on one task with Adam, as the paper does.
 
     exact      the gradient of J; reads the whole table
-    gumbel     straight-through Gumbel-softmax (paper, section 3.3); reads whole rows as well
+    gumbel     straight-through Gumbel-softmax (paper, training); reads whole rows as well
     reinforce  the score function on one sampled size an anchor and step; pays for what it samples
     none       no step: the start, which is what the release amounts to
     """

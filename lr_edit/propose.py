@@ -1,4 +1,4 @@
-"""Attention (rows, cols) -> anchor points -> boxes (points, sizes, 4). Paper, section 3.2.
+"""Attention (rows, cols) -> anchor points -> boxes (points, sizes, 4). Paper, region proposals.
 
 Cells are (row, col), pixels are (x, y), boxes are half-open (left, top, right, bottom) pixels of a
 square image of `side` pixels. Every box is clamped to the image and then snapped outward to the
@@ -25,7 +25,7 @@ def anchor_points(
 ) -> Int[Tensor, "points 2"]:
     """The (row, col) of the cells with the highest attention, highest first, ties by index.
 
-    Paper, section 3.2: the K patches that the last layer's [CLS] token attends to most.
+    Paper, anchors: the K patches that the last layer's [CLS] token attends to most.
     `distance` is the least Euclidean distance between two anchors, in cells, met greedily.
     `margin` is the release's border rule: no anchor closer than this many cells to the border.
     Where either leaves fewer cells than `points`, the image's centre fills the rest, as the release
@@ -75,7 +75,7 @@ def square_boxes(
     sizes: Sequence[float],
     cell: int,
 ) -> Int[Tensor, "points sizes 4"]:
-    """One square a size around every anchor's centre. Paper, section 3.2.
+    """One square a size around every anchor's centre. Paper, region proposals.
 
     `sizes` are shares of the image's side. The border may cut a square to a rectangle.
     """

@@ -1,4 +1,4 @@
-"""Embeddings -> three losses and two cosines a candidate. Paper, sections 3.3 and 3.4.
+"""Embeddings -> three losses and two cosines a candidate. Paper, training and inference.
 
 Pure functions of what the frozen CLIP gives: embeddings (n, dim) and last-layer tokens
 (n, tokens, dim). Losses are lower-is-better, cosines higher-is-better. An argument with one row
@@ -19,7 +19,7 @@ STILL = 1e-4
 def clip_loss(
     edited: Float[Tensor, "n dim"], prompt: Float[Tensor, "#n dim"]
 ) -> Float[Tensor, " n"]:
-    """L_Clip = 1 - cos(E_v(X_o), E_t(T)). Paper, section 3.3."""
+    """L_Clip = 1 - cos(E_v(X_o), E_t(T)). Paper, training."""
     return 1 - F.cosine_similarity(edited, prompt)
 
 
@@ -30,7 +30,7 @@ def directional_loss(
     prompt: Float[Tensor, "#n dim"],
     source_text: Float[Tensor, "#n dim"],
 ) -> Float[Tensor, " n"]:
-    """L_Dir = 1 - cos(E_v(X_o) - E_v(X), E_t(T) - E_t(T_ROI)). Paper, section 3.3.
+    """L_Dir = 1 - cos(E_v(X_o) - E_v(X), E_t(T) - E_t(T_ROI)). Paper, training.
 
     An edit that changes nothing, or a prompt that says what the source words say, has no direction:
     its cosine is 0 and its loss 1.
@@ -44,7 +44,7 @@ def directional_loss(
 def structure_loss(
     edited_tokens: Float[Tensor, "n tokens dim"], source_tokens: Float[Tensor, "#n tokens dim"]
 ) -> Float[Tensor, " n"]:
-    """L_Str = ||Q(f_Xo) - Q(f_X)||_2, Q the self-similarity of CLIP's last tokens. Section 3.3.
+    """L_Str = ||Q(f_Xo) - Q(f_X)||_2, Q the self-similarity of CLIP's last tokens. Paper, training.
 
     Departure: divided by the number of tokens, so that it is the root mean square difference of two
     cosine matrices and its weight means the same for every CLIP. The release takes the last layer
@@ -75,7 +75,7 @@ def cosines(
     *,
     prompt: Float[Tensor, "#n dim"],
 ) -> Float[Tensor, "n 2"]:
-    """(S_t2i, S_i2i): prompt to edit, source image to edit. Paper, section 3.4.
+    """(S_t2i, S_i2i): prompt to edit, source image to edit. Paper, inference.
 
     Departure: raw cosines as in the paper; the release ranks softmaxed ones.
     """
