@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+import torch.nn.functional as F
 from diffusers import (
     AutoencoderKL,
     DPMSolverMultistepScheduler,
@@ -27,21 +28,28 @@ from lr_edit.picturebook import words
 from lr_edit.picturebook.pool import Pool
 from lr_edit.picturebook.trainer import Recipe
 from lr_edit.picturebook.vae import GRID
-from lr_edit.picturebook.world import SIDE, Scene
+from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene, Thing
 
 RECIPE = Recipe(steps=5000, batch=32, rate=8e-4, warmup=200, cooldown=0.35, average=0.998, seed=21)
 WIDTH = 128  # of the text
+_CHANNELS = (48, 112, 160)
 SCHEDULE = {
     "num_train_timesteps": 1000,
     "beta_schedule": "squaredcos_cap_v2",
     "prediction_type": "v_prediction",
     "steps_offset": 1,
 }
-MASKS = 2  # masks drawn for each scene
+MASKS = 3  # masks drawn for each scene: two over a thing, one of another sort
+_SHARES = torch.tensor([0.36, 0.36, 0.28])  # how often each of them is drawn
+_EARLY = 1 / 3  # times are u^this: the words matter at high noise, where most of the draws then are
+_OUTSIDE = 0.1  # weight of what is pasted over anyway
+_MISSING = 0.3  # weight of telling from the middle of the net what is missing
+_IGNORE = -100  # a mask whose thing cannot be told
 
 
 class Painter(nn.Module):
-    """UNet and text encoder, the two parts that are trained."""
+    """UNet and text encoder, and a head that only training needs: it reads from the middle of the
+    net, under the mask, the kind and the colour of what is missing there."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -49,7 +57,7 @@ class Painter(nn.Module):
             sample_size=SIDE // GRID,
             in_channels=9,
             out_channels=4,
-            block_out_channels=(48, 112, 160),
+            block_out_channels=_CHANNELS,
             layers_per_block=1,
             # No attention at 16x16: it costs as much as all the rest.
             down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
@@ -76,18 +84,34 @@ class Painter(nn.Module):
                 pad_token_id=words.tokenizer().pad_token_id,
             )
         )
+        self.missing = nn.Linear(_CHANNELS[-1], len(KINDS) + len(COLOURS) + 2)
+
+    def forward(
+        self, entry: Tensor, t: Tensor, tokens: Tensor, mask: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The velocity (n, 4, 16, 16) and the logits of what is missing."""
+        caught: list[Tensor] = []
+        hook = self.unet.mid_block.register_forward_hook(lambda *args: caught.append(args[2]))
+        state = self.text(tokens).last_hidden_state
+        velocity = self.unet(entry, t, encoder_hidden_states=state).sample
+        hook.remove()
+        under = F.adaptive_avg_pool2d(mask, caught[0].shape[-2:])
+        under = under / under.sum((2, 3), keepdim=True)
+        return velocity, self.missing((caught[0] * under).sum((2, 3)))
 
 
 @dataclass(frozen=True)
 class Latents:
     """What training reads: latents of scenes and of their masked pictures, scaled to deviation 1.
 
-    clean (N, 4, 16, 16), masked (N, MASKS, 4, 16, 16), masks (N, MASKS, 1, 16, 16), tokens (N, L).
+    clean (N, 4, 16, 16), masked (N, MASKS, 4, 16, 16), masks (N, MASKS, 1, 16, 16), tokens (N, L),
+    missing (N, MASKS, 2): kind and colour of what each mask hides.
     """
 
     clean: Tensor
     masked: Tensor
     masks: Tensor
+    missing: Tensor
     tokens: Tensor
 
 
@@ -97,33 +121,54 @@ def build() -> Painter:
     return Painter()
 
 
-def draw_mask(scene: Scene, rng: np.random.Generator) -> tuple[int, int, int, int]:
-    """A box on the latent grid, in cells: over a thing, part of one, ground, anything or all."""
+Cells = tuple[int, int, int, int]  # left, top, right, bottom on the latent grid
+
+
+def draw_mask(scene: Scene, rng: np.random.Generator, *, over: bool) -> tuple[Cells, Thing | None]:
+    """A box of latent cells, over a thing or of another sort: on ground, anywhere, everywhere.
+
+    Told with it: the one thing it is drawn over, or None.
+    """
     cells = SIDE // GRID
-    kind = rng.choice(["over", "free", "ground", "all"], p=[0.62, 0.2, 0.13, 0.05])
-    if kind == "all":
-        return 0, 0, cells, cells
-    if kind == "over" and scene.things:
-        box = scene.things[rng.integers(len(scene.things))].box
-        slack = rng.exponential(1.6, 4).astype(int)  # uneven: the shape must not tell the kind
+    if over and scene.things:
+        thing = scene.things[rng.integers(len(scene.things))]
+        slack = rng.exponential(1.3, 4).astype(int)  # uneven: the shape must not tell the kind
         return (
-            max(0, box.left // GRID - slack[0]),
-            max(0, box.top // GRID - slack[1]),
-            min(cells, -(-box.right // GRID) + slack[2]),
-            min(cells, -(-box.bottom // GRID) + slack[3]),
-        )
-    for _ in range(30):
-        wide, high = rng.integers(3, 15, 2)
+            max(0, thing.box.left // GRID - slack[0]),
+            max(0, thing.box.top // GRID - slack[1]),
+            min(cells, -(-thing.box.right // GRID) + slack[2]),
+            min(cells, -(-thing.box.bottom // GRID) + slack[3]),
+        ), thing
+    kind = rng.choice(["ground", "free", "all"], p=[0.55, 0.33, 0.12])
+    if kind == "all":
+        return (0, 0, cells, cells), None
+    for _ in range(50):
+        wide, high = rng.integers(3, 12, 2)
         left, top = (int(rng.integers(0, cells - n + 1)) for n in (wide, high))
         cell = (left, top, left + int(wide), top + int(high))
-        if kind != "ground" or not any(_overlap(cell, t.box.as_tuple()) for t in scene.things):
+        if kind != "ground" or not covered(scene, cell):
             break
-    return cell
+    return cell, None
 
 
-def _overlap(cell: tuple[int, ...], box: tuple[int, ...]) -> bool:
+def covered(scene: Scene, cell: Cells) -> list[Thing]:
+    """The things that a box of cells touches."""
     left, top, right, bottom = (GRID * v for v in cell)
-    return left < box[2] and box[0] < right and top < box[3] and box[1] < bottom
+    return [
+        thing
+        for thing in scene.things
+        if left < thing.box.right
+        and thing.box.left < right
+        and top < thing.box.bottom
+        and thing.box.top < bottom
+    ]
+
+
+def told(scene: Scene, cell: Cells, thing: Thing | None) -> tuple[int, int]:
+    """Class of kind and colour of what a mask hides: the last of each is nothing."""
+    if thing:
+        return KINDS.index(thing.kind), list(COLOURS).index(thing.colour)
+    return (_IGNORE, _IGNORE) if covered(scene, cell) else (len(KINDS), len(COLOURS))
 
 
 @torch.no_grad()
@@ -131,51 +176,58 @@ def encode(vae: AutoencoderKL, pool: Pool, path: Path, *, batch: int = 64) -> La
     """Every scene and its masked pictures through the autoencoder, once; kept at `path`."""
     if not path.exists():
         scale = vae.config.scaling_factor
-        clean, masked, masks = [], [], []
+        parts: dict[str, list[Tensor]] = {"clean": [], "masked": [], "masks": [], "missing": []}
         for start in range(0, len(pool), batch):
             rows = range(start, min(start + batch, len(pool)))
             x = pool.pictures(list(rows)) * 2 - 1
-            m = torch.stack(
-                [_masks(pool.scenes[row], row) for row in rows]
-            )  # (n, MASKS, 1, 16, 16)
-            full = m.repeat_interleave(GRID, -2).repeat_interleave(GRID, -1)
+            m, missing = zip(*(_masks(pool.scenes[row], row) for row in rows), strict=True)
+            full = torch.stack(m).repeat_interleave(GRID, -2).repeat_interleave(GRID, -1)
             z = [x] + [x * (1 - full[:, c]) for c in range(MASKS)]
             z = [vae.encode(v).latent_dist.mode().mul(scale).half() for v in z]
-            clean.append(z[0])
-            masked.append(torch.stack(z[1:], 1))
-            masks.append(m.half())
-        tensors = {"clean": clean, "masked": masked, "masks": masks}
-        save_file({k: torch.cat(v).contiguous() for k, v in tensors.items()}, path)
+            parts["clean"].append(z[0])
+            parts["masked"].append(torch.stack(z[1:], 1))
+            parts["masks"].append(torch.stack(m).half())
+            parts["missing"].append(torch.stack(missing))
+        save_file({k: torch.cat(v).contiguous() for k, v in parts.items()}, path)
     return Latents(**load_file(path), tokens=words.encode(pool.captions))
 
 
-def _masks(scene: Scene, row: int) -> Tensor:
-    masks = torch.zeros(MASKS, 1, SIDE // GRID, SIDE // GRID)
+def _masks(scene: Scene, row: int) -> tuple[Tensor, Tensor]:
+    """The masks of a scene (MASKS, 1, 16, 16), and what each hides (MASKS, 2)."""
+    masks, missing = torch.zeros(MASKS, 1, SIDE // GRID, SIDE // GRID), []
     for copy in range(MASKS):
-        left, top, right, bottom = draw_mask(scene, np.random.default_rng([7, row, copy]))
+        rng = np.random.default_rng([7, row, copy])
+        cell, thing = draw_mask(scene, rng, over=copy < MASKS - 1)
+        left, top, right, bottom = cell
         masks[copy, :, top:bottom, left:right] = 1
-    return masks
+        missing.append(told(scene, cell, thing))
+    return masks, torch.tensor(missing)
 
 
 def loss(painter: Painter, data: Latents, indices: Tensor, generator: torch.Generator) -> Tensor:
-    """Mean squared error of the velocity, the mask weighted 3 to 1, words dropped in 10%."""
+    """Squared error of the velocity under the mask, and what is missing there; 10% without words.
+
+    The second term teaches in hundreds of steps which of the named things is the missing one.
+    """
     n = len(indices)
-    which = torch.randint(MASKS, (n,), generator=generator)
+    which = torch.multinomial(_SHARES, n, replacement=True, generator=generator)
     x = data.clean[indices].float()
     masked, mask = data.masked[indices, which].float(), data.masks[indices, which].float()
     noise = torch.randn(x.shape, generator=generator)
-    t = torch.randint(SCHEDULE["num_train_timesteps"], (n,), generator=generator)
-    scheduler = _scheduler()
-    tokens = data.tokens[indices].clone()
+    last = SCHEDULE["num_train_timesteps"] - 1
+    t = (torch.rand(n, generator=generator) ** _EARLY * last).round().long()
+    tokens, missing = data.tokens[indices].clone(), data.missing[indices, which].clone()
     dropped = torch.rand(n, generator=generator) < 0.1
-    tokens[dropped] = words.encode([""])
-    signal, level = _levels(scheduler, t)
+    tokens[dropped], missing[dropped] = words.encode([""]), _IGNORE
+    signal, level = _levels(_scheduler(), t)
     noisy, velocity = signal * x + level * noise, signal * noise - level * x
-    state = painter.text(tokens).last_hidden_state
     entry = torch.cat([noisy, mask, masked], 1).to(memory_format=torch.channels_last)
-    guess = painter.unet(entry, t, encoder_hidden_states=state).sample
-    weight = 1 + 2 * mask
-    return (weight * (guess - velocity).square()).sum() / (4 * weight.sum())
+    guess, seen = painter(entry, t, tokens, mask)
+    weight = _OUTSIDE + mask
+    error = (weight * (guess - velocity).square()).sum() / (4 * weight.sum())
+    kind, colour = seen.split([len(KINDS) + 1, len(COLOURS) + 1], dim=1)
+    told = F.cross_entropy(kind, missing[:, 0]) + F.cross_entropy(colour, missing[:, 1])
+    return error + _MISSING * told
 
 
 def _scheduler() -> DPMSolverMultistepScheduler:

@@ -33,64 +33,88 @@ class Trainee:
 
     module: nn.Module
     recipe: Recipe
+    size: int  # of what training draws from
     loss: Callable[[torch.Tensor, torch.Generator], torch.Tensor]
     measure: Callable[[Pool], dict[str, float]]
     export: Callable[[Path], None]
 
 
-def enrol(name: str, *, cache: Path) -> tuple[Trainee, Pool]:
-    """A fresh model by name, and the scenes it learns from."""
+def enrol(name: str, *, cache: Path) -> Trainee:
+    """A fresh model by name, and what it learns from."""
     if name not in NAMES:
         raise UserError(f"unknown model {name!r}{nearest(name, NAMES)}")
     pool = load_pool("pretrain", SCENES.get(name, 20_000), cache)
     if name == "inpainter":
-        return _inpainter(pool, cache), pool
+        return _inpainter(pool, cache)
+    if name == "perceptual":
+        return _perceptual(pool, cache)
     package: Any = {"teacher": clip, "judge-clip": clip, "anchors": anchors, "judge": judge,
-                    "perceptual": perceptual, "vae": vae}[name]  # fmt: skip
+                    "vae": vae}[name]  # fmt: skip
     named = {"name": name} if package is clip else {}
     also: dict[str, Any] = {"pool": pool} if package is vae else named
     module = package.build(**named)
-    return (
-        Trainee(
-            module,
-            package.RECIPES[name] if named else package.RECIPE,
-            loss=lambda indices, generator: package.loss(module, pool, indices, generator),
-            measure=lambda held_out: package.measure(module, held_out, **_round_trip(name, cache)),
-            export=lambda folder: package.export(module, folder, **also),
-        ),
-        pool,
+    return Trainee(
+        module,
+        package.RECIPES[name] if named else package.RECIPE,
+        size=len(pool),
+        loss=lambda indices, generator: package.loss(module, pool, indices, generator),
+        measure=lambda held_out: package.measure(module, held_out),
+        export=lambda folder: package.export(module, folder, **also),
     )
 
 
-def _round_trip(name: str, cache: Path) -> dict[str, Any]:
-    """The trunk is measured on what the autoencoder does to a picture, once there is one."""
-    if name != "perceptual" or not (cache / "vae/config.json").is_file():
-        return {}
-    frozen = AutoencoderKL.from_pretrained(cache / "vae").eval()
-    return {"reconstruct": lambda images: vae.reconstruct(frozen, images)}
+def _autoencoder(cache: Path, *, needed_by: str) -> AutoencoderKL:
+    if not (cache / "vae/config.json").is_file():
+        raise UserError(
+            f"the {needed_by} needs the autoencoder: run `lr-edit picturebook train vae`"
+        )
+    return AutoencoderKL.from_pretrained(cache / "vae").eval().requires_grad_(False)
 
 
 def _inpainter(pool: Pool, cache: Path) -> Trainee:
-    if not (cache / "vae/config.json").is_file():
-        raise UserError("the inpainter needs the autoencoder: run `lr-edit picturebook train vae`")
-    frozen = AutoencoderKL.from_pretrained(cache / "vae").eval().requires_grad_(False)
+    frozen = _autoencoder(cache, needed_by="inpainter")
     data = inpainter.encode(frozen, pool, cache / "latents.safetensors")
     painter = inpainter.build()
     return Trainee(
         painter,
         inpainter.RECIPE,
+        size=len(pool),
         loss=lambda indices, generator: inpainter.loss(painter, data, indices, generator),
         measure=lambda _: {},
         export=lambda folder: inpainter.export(painter, frozen, folder),
     )
 
 
+def _perceptual(pool: Pool, cache: Path) -> Trainee:
+    frozen = _autoencoder(cache, needed_by="perceptual trunk")
+
+    def reconstruct(images: torch.Tensor) -> torch.Tensor:
+        return vae.reconstruct(frozen, images)
+
+    named, triples = (
+        perceptual.build(),
+        perceptual.load_triples(pool, cache / "triples.safetensors", reconstruct),
+    )
+    return Trainee(
+        named,
+        perceptual.RECIPE,
+        size=len(triples),
+        loss=lambda indices, generator: perceptual.loss(named, pool, triples, indices, generator),
+        measure=lambda held_out: perceptual.measure(named, held_out, reconstruct=reconstruct),
+        export=lambda folder: perceptual.export(named, folder),
+    )
+
+
 def train(name: str, *, models: Path, cache: Path, track: Track) -> dict[str, Any]:
     """Train one model, write its folder below `models`, and return what was measured."""
-    trainee, pool = enrol(name, cache=cache)
+    trainee = enrol(name, cache=cache)
     checkpoint, steps = cache / f"{name}.ckpt.safetensors", trainee.recipe.steps
     records = fit(
-        trainee.module, trainee.loss, size=len(pool), recipe=trainee.recipe, checkpoint=checkpoint
+        trainee.module,
+        trainee.loss,
+        size=trainee.size,
+        recipe=trainee.recipe,
+        checkpoint=checkpoint,
     )
     seconds = 0.0
     for record in track(records, f"train {name}", steps):

@@ -61,8 +61,10 @@ def fit(
 ) -> Iterator[Step]:
     """Train `module` in place; `loss(indices, generator)` gets `recipe.batch` indices below `size`.
 
-    After the last record the module holds the averaged weights (if the recipe averages).
+    After the last record the module holds the averaged weights (if the recipe averages). One thread
+    computes: sums then have one order, and the same recipe gives the same bytes next to any load.
     """
+    torch.set_num_threads(1)
     weights = dict(module.named_parameters())
     optimizer = torch.optim.AdamW(
         weights.values(), lr=recipe.rate, betas=recipe.betas, weight_decay=recipe.weight_decay
