@@ -23,8 +23,8 @@ from lr_edit.picturebook.trainer import Recipe
 from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene
 
 RECIPE = Recipe(
-    steps=2200, batch=64, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=31,
-    cooldown=0.4, average=0.98,
+    steps=1800, batch=64, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=31,
+    cooldown=0.4, average=0.98, muon=True,
 )  # fmt: skip
 POINTS = 9  # anchors a scene, as the release has it
 _ARCHITECTURE = "vit_tiny_patch16_224"

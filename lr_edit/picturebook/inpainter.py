@@ -30,7 +30,9 @@ from lr_edit.picturebook.trainer import Recipe
 from lr_edit.picturebook.vae import GRID
 from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene, Thing
 
-RECIPE = Recipe(steps=5000, batch=32, rate=8e-4, warmup=200, cooldown=0.35, average=0.998, seed=21)
+RECIPE = Recipe(
+    steps=8500, batch=32, rate=1.5e-3, warmup=100, cooldown=0.5, average=0.998, seed=21, muon=True
+)
 WIDTH = 128  # of the text
 _CHANNELS = (48, 112, 160)
 SCHEDULE = {
@@ -43,7 +45,7 @@ MASKS = 3  # masks drawn for each scene: two over a thing, one of another sort
 _SHARES = torch.tensor([0.36, 0.36, 0.28])  # how often each of them is drawn
 _EARLY = 1 / 3  # times are u^this: the words matter at high noise, where most of the draws then are
 _OUTSIDE = 0.1  # weight of what is pasted over anyway
-_MISSING = 0.3  # weight of telling from the middle of the net what is missing
+_MISSING = 1.0  # weight of telling from the middle of the net what is missing
 _IGNORE = -100  # a mask whose thing cannot be told
 
 

@@ -11,11 +11,13 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
+from torch.optim import AdamW, Muon
 
 
 @dataclass(frozen=True)
@@ -31,6 +33,7 @@ class Recipe:
     cooldown: float = 0.4  # share of the steps
     average: float = 0.0  # decay of the exponential average of the weights; 0: none
     clip: float = 1.0
+    muon: bool = False  # matrices and convolutions by Muon, the rest by AdamW
     seed: int = 0
     checkpoint: int = 200  # steps between two checkpoints
 
@@ -66,50 +69,105 @@ def fit(
     """
     torch.set_num_threads(1)
     weights = dict(module.named_parameters())
-    optimizer = torch.optim.AdamW(
-        weights.values(), lr=recipe.rate, betas=recipe.betas, weight_decay=recipe.weight_decay
-    )
+    optimizers = _optimizers(module, recipe)
     average = {name: w.detach().clone() for name, w in weights.items()}
-    first = _load(checkpoint, weights, average, optimizer) if checkpoint else 0
+    first = _load(checkpoint, weights, average, optimizers) if checkpoint else 0
     start = time.monotonic()
     for step in range(first, recipe.steps):
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         indices = torch.randint(size, (recipe.batch,), generator=generator)
-        for group in optimizer.param_groups:
-            group["lr"] = recipe.rate_at(step)
         value = loss(indices, generator)
-        optimizer.zero_grad()
+        module.zero_grad()
         value.backward()
         nn.utils.clip_grad_norm_(weights.values(), recipe.clip)
-        optimizer.step()
+        for optimizer in optimizers:
+            optimizer.step(recipe.rate_at(step))
         decay = min(recipe.average, (1 + step) / (10 + step))
         for name, w in weights.items():
             average[name].lerp_(w.detach(), 1 - decay)
         done = step + 1
         if checkpoint and (done % recipe.checkpoint == 0 or done == recipe.steps):
-            _save(checkpoint, weights, average, optimizer, done)
+            _save(checkpoint, weights, average, optimizers, done)
         yield Step(done, recipe.steps, value.item(), time.monotonic() - start)
     for name, w in weights.items():
         w.data.copy_(average[name])
 
 
-_SLOTS = ("exp_avg", "exp_avg_sq")
+class _Optimizer:
+    """One of torch's optimizers over named weights, its slots told by name."""
+
+    def __init__(
+        self, weights: dict[str, nn.Parameter], kind: type, slots: tuple[str, ...], **how: Any
+    ) -> None:
+        self.weights, self.slots = weights, slots
+        # Muon knows matrices alone: a convolution is one, its kernels side by side.
+        self.views = weights
+        if kind is Muon:
+            self.views = {n: nn.Parameter(_matrix(w.data, like=w)) for n, w in weights.items()}
+        self.inner: torch.optim.Optimizer = kind(self.views.values(), **how)
+
+    def step(self, rate: float) -> None:
+        for group in self.inner.param_groups:
+            group["lr"] = rate
+        for name, view in self.views.items():
+            grad = self.weights[name].grad
+            if view is not self.weights[name] and grad is not None:
+                view.grad = _matrix(grad, like=self.weights[name])
+        self.inner.step()
+
+    def state(self) -> dict[str, Tensor]:
+        return {
+            f"{slot}/{name}": self.inner.state[view][slot]
+            for name, view in self.views.items()
+            for slot in self.slots
+        }
+
+    def restore(self, read: Callable[[str], Tensor], step: int) -> None:
+        for name, view in self.views.items():
+            self.inner.state[view] = {"step": torch.tensor(float(step))} | {
+                slot: read(f"{slot}/{name}") for slot in self.slots
+            }
+
+
+def _matrix(w: Tensor, *, like: Tensor) -> Tensor:
+    """A weight, or its gradient, as (out, everything else) in the weight's own memory order, so
+    that the weight's matrix shares its storage."""
+    return (w if like.is_contiguous() else w.permute(0, 2, 3, 1)).flatten(1)
+
+
+def _optimizers(module: nn.Module, recipe: Recipe) -> list[_Optimizer]:
+    weights = dict(module.named_parameters())
+    tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
+    matrices = {
+        name: w
+        for name, w in weights.items()
+        if recipe.muon and w.ndim > 1 and id(w) not in tables and min(len(w), w[0].numel()) >= 32
+    }
+    rest = {name: w for name, w in weights.items() if name not in matrices}
+    how = {"lr": recipe.rate, "weight_decay": recipe.weight_decay}
+    found = [_Optimizer(rest, AdamW, ("exp_avg", "exp_avg_sq"), betas=recipe.betas, **how)]
+    if matrices:  # Jordan 2024, at AdamW's rates as Liu et al. 2025 scale it
+        found.append(
+            _Optimizer(matrices, Muon, ("momentum_buffer",), adjust_lr_fn="match_rms_adamw", **how)
+        )
+    return found
 
 
 def _save(
-    path: Path, weights: dict, average: dict, optimizer: torch.optim.AdamW, step: int
+    path: Path, weights: dict, average: dict, optimizers: list[_Optimizer], step: int
 ) -> None:
     tensors: dict[str, Tensor] = {}
     for name, w in weights.items():
         tensors |= {f"weight/{name}": w.detach(), f"average/{name}": average[name]}
-        tensors |= {f"{slot}/{name}": optimizer.state[w][slot] for slot in _SLOTS}
+    for optimizer in optimizers:
+        tensors |= optimizer.state()
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_suffix(".part")
     save_file({k: v.contiguous() for k, v in tensors.items()}, part, {"step": str(step)})
     part.replace(path)
 
 
-def _load(path: Path, weights: dict, average: dict, optimizer: torch.optim.AdamW) -> int:
+def _load(path: Path, weights: dict, average: dict, optimizers: list[_Optimizer]) -> int:
     if not path.exists():
         return 0
     with safe_open(path, "pt") as file:
@@ -117,6 +175,6 @@ def _load(path: Path, weights: dict, average: dict, optimizer: torch.optim.AdamW
         for name, w in weights.items():
             w.data.copy_(file.get_tensor(f"weight/{name}"))
             average[name].copy_(file.get_tensor(f"average/{name}"))
-            slots = {slot: file.get_tensor(f"{slot}/{name}") for slot in _SLOTS}
-            optimizer.state[w] = {"step": torch.tensor(float(step)), **slots}
+        for optimizer in optimizers:
+            optimizer.restore(file.get_tensor, step)
     return step
