@@ -1,6 +1,5 @@
-"""The method on one page: propose boxes, inpaint candidates, score them, learn which size to choose
-at every anchor, choose. Lin et al., CVPR 2024, figure 2. The stages call these same functions.
-Sources are uint8 (3, side, side), candidates (points, sizes, 3, side, side)."""
+"""The method on one page: propose boxes, inpaint, score, learn sizes, choose. Lin et al., CVPR 2024,
+figure 2. Sources are uint8 (3, side, side), candidates (points, sizes, 3, side, side)."""
 
 from __future__ import annotations
 
@@ -31,13 +30,14 @@ def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config,
     seen = seen_at(source, side=config.models.attention_side)
     attention, features = models.anchors.attention(seen)[0], models.anchors.features(seen)[0]
     anchors = anchor_points(attention, points=p.points, distance=p.distance, margin=p.margin)
-    boxes = draw_boxes(task, anchors, proposals=how, grid=tuple(attention.shape), side=side,
+    boxes = draw_boxes(task, anchors, proposals=how, grid=attention.shape[-2:], side=side,
                        cell=config.models.cell, sizes=p.sizes, seed=seed)
     images, spent = paint_candidates(models.inpainter, source, task.prompt, boxes,
                                      seed=seed, feather=i.feather, batch=i.batch)
     losses, cosines = score_candidates(models.clip, task, source, images, score=config.score)
-    arrays = (part.cpu().numpy() for part in (boxes, losses, cosines, anchors, attention, features))
-    return Bank(*arrays, evaluations=spent), images
+    return Bank(
+        boxes.cpu().numpy(), losses.cpu().numpy(), cosines.cpu().numpy(),
+        anchors.cpu().numpy(), attention.cpu().numpy(), features.cpu().numpy(), spent), images
 
 
 def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], variant: Variant, *,

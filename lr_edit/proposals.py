@@ -22,7 +22,7 @@ def draw_boxes(
     anchors: Int[Tensor, "points 2"],
     *,
     proposals: ProposalSet,
-    grid: tuple[int, int],
+    grid: Sequence[int],
     side: int,
     cell: int,
     sizes: Sequence[float],

@@ -50,7 +50,7 @@ def anchor_points(
 
 
 def cells_to_pixels(
-    cells: Int[Tensor, "*n 2"], *, grid: tuple[int, int], side: int
+    cells: Int[Tensor, "*n 2"], *, grid: Sequence[int], side: int
 ) -> Float[Tensor, "*n 2"]:
     """(row, col) of cells of a (rows, cols) grid -> (x, y) of their centres in pixels."""
     rows, cols = grid
@@ -59,7 +59,7 @@ def cells_to_pixels(
 
 
 def pixels_to_cells(
-    pixels: Shaped[Tensor, "*n 2"], *, grid: tuple[int, int], side: int
+    pixels: Shaped[Tensor, "*n 2"], *, grid: Sequence[int], side: int
 ) -> Int[Tensor, "*n 2"]:
     """(x, y) in pixels -> (row, col) of the cells of a (rows, cols) grid that hold them."""
     rows, cols = grid
@@ -70,7 +70,7 @@ def pixels_to_cells(
 def square_boxes(
     anchors: Int[Tensor, "points 2"],
     *,
-    grid: tuple[int, int],
+    grid: Sequence[int],
     side: int,
     sizes: Sequence[float],
     cell: int,
@@ -88,7 +88,7 @@ def square_boxes(
 def random_boxes(
     anchors: Int[Tensor, "points 2"],
     *,
-    grid: tuple[int, int],
+    grid: Sequence[int],
     side: int,
     draws: int,
     cell: int,

@@ -35,8 +35,9 @@ RECIPE = Recipe(
 )
 WIDTH = 128  # of the text
 _CHANNELS = (48, 112, 160)
+TIMES = 1000
 SCHEDULE = {
-    "num_train_timesteps": 1000,
+    "num_train_timesteps": TIMES,
     "beta_schedule": "squaredcos_cap_v2",
     "prediction_type": "v_prediction",
     "steps_offset": 1,
@@ -97,7 +98,8 @@ class Painter(nn.Module):
         state = self.text(tokens).last_hidden_state
         velocity = self.unet(entry, t, encoder_hidden_states=state).sample
         hook.remove()
-        under = F.adaptive_avg_pool2d(mask, caught[0].shape[-2:])
+        rows, cols = caught[0].shape[-2:]
+        under = F.adaptive_avg_pool2d(mask, (rows, cols))
         under = under / under.sum((2, 3), keepdim=True)
         return velocity, self.missing((caught[0] * under).sum((2, 3)))
 
@@ -216,8 +218,7 @@ def loss(painter: Painter, data: Latents, indices: Tensor, generator: torch.Gene
     x = data.clean[indices].float()
     masked, mask = data.masked[indices, which].float(), data.masks[indices, which].float()
     noise = torch.randn(x.shape, generator=generator)
-    last = SCHEDULE["num_train_timesteps"] - 1
-    t = (torch.rand(n, generator=generator) ** _EARLY * last).round().long()
+    t = (torch.rand(n, generator=generator) ** _EARLY * (TIMES - 1)).round().long()
     tokens, missing = data.tokens[indices].clone(), data.missing[indices, which].clone()
     dropped = torch.rand(n, generator=generator) < 0.1
     tokens[dropped], missing[dropped] = words.encode([""]), _IGNORE

@@ -63,8 +63,8 @@ def _new_thing(category: str, old: Thing, scene: Scene, rng: np.random.Generator
         if new.name not in taken and (kind == old.kind) == (category == "recolour"):
             return new
     while category == "add":
-        if new := place_thing(rng, list(scene.things)):
-            return new
+        if placed := place_thing(rng, list(scene.things)):
+            return placed
     return None
 
 
