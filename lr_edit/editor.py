@@ -1,4 +1,4 @@
-"""The method on one page: propose boxes, inpaint, score, learn sizes, choose. Lin et al., CVPR 2024,
+"""The method on one page: propose, inpaint, score, learn sizes, choose. Lin et al., CVPR 2024,
 figure 2. Sources are uint8 (3, side, side), candidates (points, sizes, 3, side, side)."""
 
 from __future__ import annotations
