@@ -1,23 +1,35 @@
-"""CLIP similarities by an embedder that is passed in: images and words in, one float an image out.
+"""CLIP similarities by a model that is passed in: images and words in, one float an image out.
 
-The similarity to a prompt is 100 cos, not clamped (Hessel et al. 2021 without their clamp); the
-directional and the image similarity are plain cosines in -1..1. The edited region is judged with
-everything else filled with black, so that all editors show CLIP the same frame.
+The similarity to a prompt is 100 cos, not clamped (Hessel et al. 2021 without their clamp; under
+`pie-bench` with it); the directional and the image similarity are plain cosines in -1..1, whatever
+the protocol. The edited region is judged with everything else filled with black, so that all
+editors show CLIP the same frame.
+
+The model is an `Embedder`, or an open_clip model with its tokenizer, which is frozen and shown
+images as its own checkpoint asks.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol, cast, runtime_checkable
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 
+from eval import pie_bench
 from eval.masks import Protocol as Rules
-from eval.masks import Region, check_protocol, region_pixels
+from eval.masks import Region, check_protocol, missing_where_empty, region_pixels
 
+Tokenizer = Callable[[list[str]], Tensor]
+
+# What open_clip prepares images with where a model does not say: OpenAI's means and deviations.
+OPENAI = {
+    "mean": (0.48145466, 0.4578275, 0.40821073),
+    "std": (0.26862954, 0.26130258, 0.27577711),
+}
 # A direction shorter than this is rounding of unit vectors, not an edit.
 STILL = 1e-4
 
@@ -40,7 +52,8 @@ def clip_similarity(
     images: Float[Tensor, "n 3 h w"],
     prompts: Sequence[str],
     *,
-    model: Embedder,
+    model: Embedder | nn.Module,
+    tokenizer: Tokenizer | None = None,
     mask: Shaped[Tensor, "#n 1 rows cols"] | None = None,
     region: Region = "whole",
     protocol: Rules = "strict",
@@ -48,9 +61,12 @@ def clip_similarity(
     """100 cos(image, prompt); one prompt may stand for all images. An empty region is NaN."""
     check_protocol(protocol)
     inside = region_pixels(images, mask, region)
-    texts = model.embed_texts(list(prompts))
-    similarity = 100 * cosine(model.embed_images(images * inside), texts)
-    return similarity.masked_fill(~inside.flatten(1).any(1).to(similarity.device), torch.nan)
+    clip = embedder(model, tokenizer)
+    texts = clip.embed_texts(list(prompts))
+    similarity = 100 * cosine(clip.embed_images((images * inside).float()), texts)
+    if protocol == "pie-bench":
+        similarity = pie_bench.clip_score(similarity)
+    return missing_where_empty(similarity, inside)
 
 
 @torch.no_grad()
@@ -60,23 +76,56 @@ def directional_similarity(
     *,
     source_texts: Sequence[str],
     prompts: Sequence[str],
-    model: Embedder,
+    model: Embedder | nn.Module,
+    tokenizer: Tokenizer | None = None,
+    protocol: Rules = "strict",
 ) -> Float[Tensor, " n"]:
-    """cos(edited - source, prompt - source text), Gal et al. 2021; see `direction_cosine`."""
+    """cos(edited - source, prompt - source text), Gal et al. 2021; see `direction_cosine`.
+
+    PnPInversion has no such number: both protocols mean the same.
+    """
+    check_protocol(protocol)
+    clip = embedder(model, tokenizer)
     return direction_cosine(
-        model.embed_images(source),
-        model.embed_images(edited),
-        source_text=model.embed_texts(list(source_texts)),
-        prompt=model.embed_texts(list(prompts)),
+        clip.embed_images(source.float()),
+        clip.embed_images(edited.float()),
+        source_text=clip.embed_texts(list(source_texts)),
+        prompt=clip.embed_texts(list(prompts)),
     )
 
 
 @torch.no_grad()
 def image_similarity(
-    source: Float[Tensor, "#n 3 h w"], edited: Float[Tensor, "n 3 h w"], *, model: Embedder
+    source: Float[Tensor, "#n 3 h w"],
+    edited: Float[Tensor, "n 3 h w"],
+    *,
+    model: Embedder | nn.Module,
+    tokenizer: Tokenizer | None = None,
 ) -> Float[Tensor, " n"]:
-    """CLIP-I: cos(source, edited)."""
-    return cosine(model.embed_images(edited), model.embed_images(source))
+    """CLIP-I: cos(source, edited). No word is read: a bare model may come without tokenizer."""
+    clip = embedder(model, tokenizer or _no_words)
+    return cosine(clip.embed_images(edited.float()), clip.embed_images(source.float()))
+
+
+def embedder(model: Embedder | nn.Module, tokenizer: Tokenizer | None = None) -> Embedder:
+    """The model itself, or an open_clip model with its tokenizer behind the same two methods.
+
+    ValueError for a bare model without a tokenizer.
+    """
+    if isinstance(model, Embedder):
+        return model
+    if tokenizer is None:
+        raise ValueError("an open_clip model reads words with its tokenizer: pass tokenizer=")
+    from lr_edit.frozen.clip import Clip  # imports open_clip: only where a bare model is passed
+
+    tower = cast(Any, getattr(model, "visual", model))
+    if not getattr(tower, "preprocess_cfg", None):  # built by hand, not by open_clip's factory
+        tower.preprocess_cfg = {"size": tower.image_size, **OPENAI}
+    return Clip(model, tokenizer, device=next(model.parameters()).device)
+
+
+def _no_words(texts: list[str]) -> Tensor:
+    raise ValueError(f"no tokenizer was given to read {texts!r} with")
 
 
 def cosine(a: Float[Tensor, "n d"], b: Float[Tensor, "#n d"]) -> Float[Tensor, " n"]:

@@ -3,6 +3,9 @@
 Enter: float RGB images (N, 3, H, W) in [0, 1] and masks (N, 1, H, W), True = edited, of the same
 size; one image or mask may stand for all N. Leave: a bool map of the pixels that count. Nothing is
 resized, and a mask is 0/1, bool or 0/255 and nothing else. Raises ValueError otherwise.
+
+`strict` measures the region's pixels alone; `pie-bench` repeats what published tables were made
+with (pie_bench.py says how).
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 Region = Literal["background", "edited", "whole"]
-Protocol = Literal["strict"]
+Protocol = Literal["strict", "pie-bench"]
 
 
 def as_mask(mask: Shaped[Tensor, "n 1 h w"]) -> Bool[Tensor, "n 1 h w"]:
@@ -60,6 +63,14 @@ def region_pixels(
         )
     edited = as_mask(mask).expand(n, -1, -1, -1)
     return edited if region == "edited" else ~edited
+
+
+def missing_where_empty(
+    values: Float[Tensor, " n"], inside: Bool[Tensor, "n 1 h w"]
+) -> Float[Tensor, " n"]:
+    """The values in float64, NaN for every image whose region holds no pixel."""
+    empty = ~inside.flatten(1).any(1)
+    return values.double().masked_fill(empty.to(values.device), torch.nan)
 
 
 def compared(

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from eval.conventions import BY_KEY
+from eval.results import WORTH
 from eval.tables import markdown, shown
 
 
@@ -44,6 +45,9 @@ def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
             "Tables: [Markdown](table.md), [LaTeX](table.tex), [CSV](table.csv). "
             f"Judges: {judges}.{_shared(results)}",
             "",
+            "## What this study can resolve",
+            "",
+            _resolution(results),
             "## By category",
             "",
             _categories(results),
@@ -65,6 +69,43 @@ def _shared(results: dict[str, Any]) -> str:
     shared = results["meta"]["shared_with_method"]
     names = " and ".join(shared)
     return f" Of these, {names} is a network that the method uses as well." if shared else ""
+
+
+def _resolution(results: dict[str, Any]) -> str:
+    """The smallest differences that this many tasks find, and how many others would take."""
+    baseline, n = results["meta"]["baseline"], results["meta"]["tasks"]["headline"]
+    rows = []
+    for name, found in results["resolution"].items():
+        cells = [
+            cell
+            for key in WORTH
+            for cell in (
+                (f"{100 * found[key]['detectable']:.1f}", str(found[key]["needed"]))
+                if key in found
+                else ("–", "–")
+            )
+        ]
+        rows.append("| " + " | ".join([name, *cells]) + " |")
+    worth = [f"{100 * value:.0f} points" for value in WORTH.values()]
+    titles = [BY_KEY[key].title for key in WORTH]
+    head = " | ".join(
+        cell
+        for title, points in zip(titles, worth, strict=True)
+        for cell in (f"{title}: least difference", f"tasks for {points}")
+    )
+    return "\n".join(
+        [
+            f"The smallest paired difference to {baseline}, in points, that a two-sided test at 5% "
+            f"finds with 80% power over these {n} tasks, from the spread seen, and how many tasks "
+            f"would find {worth[0]} of {titles[0]} or {worth[1]} of {titles[1]}. "
+            "What is smaller than these may be there and stay unseen.",
+            "",
+            f"| Method | {head} |",
+            "| --- |" + " ---: |" * (2 * len(WORTH)),
+            *rows,
+            "",
+        ]
+    )
 
 
 def _psnr(results: dict[str, Any]) -> str:

@@ -3,7 +3,8 @@
 The network expects -1..1 (0..1 fed unscaled is 3 to 14 times too small): scaling is done here. For
 the background, the source is composited into the edited region first, and the other way round, so
 that both images agree outside the region. A source that stands for all edits is passed as one row,
-which `lpips.LPIPS` broadcasts. An empty region is NaN.
+which `lpips.LPIPS` broadcasts. Under `pie-bench` both images are black outside the region instead.
+An empty region is NaN.
 """
 
 from __future__ import annotations
@@ -12,9 +13,10 @@ from collections.abc import Callable
 
 import torch
 from jaxtyping import Float, Shaped
-from torch import Tensor
+from torch import Tensor, nn
 
-from eval.masks import Protocol, Region, compared
+from eval import pie_bench
+from eval.masks import Protocol, Region, compared, missing_where_empty
 
 
 @torch.no_grad()
@@ -27,9 +29,16 @@ def lpips_distance(
     region: Region = "background",
     protocol: Protocol = "strict",
 ) -> Float[Tensor, " n"]:
-    """Distance by `net`, an `lpips.LPIPS` or anything called like one."""
+    """Distance by `net`, an `lpips.LPIPS` (a spatial one is averaged) or anything called like one.
+
+    `strict` stands for alex, `pie-bench` for squeeze: which network it is, is the caller's.
+    """
     sources, inside = compared(source, edited, mask, region=region, protocol=protocol)
-    pasted = torch.where(inside, edited, sources)
-    distance = net(2 * source - 1, 2 * pasted - 1).reshape(-1)  # (N, 1, 1, 1) -> (N,)
-    empty = ~inside.flatten(1).any(1)
-    return distance.double().masked_fill(empty.to(distance.device), torch.nan)
+    if protocol == "pie-bench":
+        first, second = pie_bench.zero_filled(sources, edited, inside)
+    else:
+        first, second = source, torch.where(inside, edited, sources)
+    weights = net.parameters() if isinstance(net, nn.Module) else iter(())
+    like = next(weights, first)  # where the network is, and as precise
+    distance = net((2 * first - 1).to(like), (2 * second - 1).to(like))  # (N, 1, 1, 1)
+    return missing_where_empty(distance.reshape(len(edited), -1).mean(1), inside)

@@ -6,6 +6,7 @@ ceilings    as variants, for choices made with the whole table
 tests       as paired: win rate, sign test, effect size, Holm over the whole family, tasks paired
 categories  category -> name -> metric -> as variants; remove and add stand here alone
 psnr        name -> {infinite, of_mean_mse}
+resolution  variant -> success and IoU against the baseline: {spread, detectable, n, needed}
 learning    variant -> start, end, floor, share of the gap closed, share of tasks that fell
 meta        what was measured, by which judges, and what the reader must know
 """
@@ -18,7 +19,15 @@ from typing import Any
 
 from eval.conventions import APART, BY_KEY, PROTOCOL, caption, is_headline
 from eval.scores import Scores
-from eval.statistics import LEVEL, NO_COMPARISON, Comparison, holm, paired_difference
+from eval.statistics import (
+    LEVEL,
+    NO_COMPARISON,
+    Comparison,
+    holm,
+    paired_difference,
+    resolution,
+    tasks_needed,
+)
 from lr_edit.config import Config, Judges, Profile, Weights
 from lr_edit.errors import UserError
 
@@ -63,6 +72,7 @@ def build_results(
             for category in categories
         },
         "psnr": {name: row["psnr"] for name, row in rows.items()},
+        "resolution": resolutions(scores, config),
         "learning": learning,
         "meta": _meta(config, scores[0], summaries),
     }
@@ -85,6 +95,24 @@ def compare(scores: Sequence[Scores], config: Config) -> dict[str, dict[str, Com
                 key: _compare_one(row, baseline, key, keep, study.resamples, study.seed)
                 for key in BY_KEY
             }
+    return table
+
+
+# Differences worth seeing, in the metric's own unit: ten points of success, five of IoU.
+WORTH = {"success": 0.10, "iou": 0.05}
+
+
+def resolutions(scores: Sequence[Scores], config: Config) -> dict[str, dict[str, Any]]:
+    """What this many tasks can resolve, and how many would resolve what is worth seeing."""
+    baseline = next(row for row in scores if row.variant == config.study.baseline)
+    keep = baseline.where()
+    table: dict[str, dict[str, Any]] = {}
+    for row in scores:
+        for key, worth in WORTH.items() if row is not baseline else ():
+            one = resolution(row.per_task(key)[keep], baseline.per_task(key)[keep])
+            if one and one.spread > 0:
+                needed = tasks_needed(worth / one.spread)
+                table.setdefault(row.variant, {})[key] = {**asdict(one), "needed": needed}
     return table
 
 

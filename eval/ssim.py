@@ -3,6 +3,8 @@
 Wang et al. 2004: Gaussian window 11x11 of sigma 1.5, population covariance, data range 1, K1 0.01,
 K2 0.03; three channels averaged. Equals scikit-image (`gaussian_weights=True, sigma=1.5,
 use_sample_covariance=False, data_range=1`) where the region is everything. No such pixel: NaN.
+
+Under `pie-bench` the zero-filled pair is padded by reflection and every pixel of the frame counts.
 """
 
 from __future__ import annotations
@@ -12,7 +14,8 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 from torch.nn import functional as F
 
-from eval.masks import Protocol, Region, compared
+from eval import pie_bench
+from eval.masks import Protocol, Region, compared, missing_where_empty
 
 WINDOW, SIGMA, C1, C2 = 11, 1.5, 0.01**2, 0.03**2
 
@@ -25,8 +28,13 @@ def structural_similarity(
     region: Region = "background",
     protocol: Protocol = "strict",
 ) -> Float[Tensor, " n"]:
-    """Mean SSIM, one value an image."""
-    _, inside = compared(source, edited, mask, region=region, protocol=protocol)
+    """Mean SSIM, one value an image. Too small an image for any window is NaN."""
+    sources, inside = compared(source, edited, mask, region=region, protocol=protocol)
+    if protocol == "pie-bench":
+        if min(edited.shape[2:]) <= WINDOW // 2:  # nothing to reflect
+            return torch.full_like(edited[:, 0, 0, 0], torch.nan, dtype=torch.float64)
+        pair = pie_bench.reflected(sources, edited, inside, margin=WINDOW // 2)
+        return missing_where_empty(_similarity(*pair).mean((1, 2, 3)), inside)
     if min(edited.shape[2:]) < WINDOW:
         return torch.full((len(edited),), torch.nan, dtype=torch.float64, device=edited.device)
     similarity = _similarity(source.double(), edited.double()).mean(1, keepdim=True)

@@ -7,15 +7,17 @@ SciPy alone.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy import stats
+from scipy import optimize, stats
 
 RESAMPLES = 9999
 LEVEL = 0.95
+POWER = 0.8
 ROUNDING = 1e-12  # a spread that is this share of the values is none
 
 
@@ -46,6 +48,19 @@ class Comparison:
     win_rate: float | None
     sign_p: float | None
     effect: float | None
+    n: int
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """What a paired comparison of n tasks can see.
+
+    spread      standard deviation of the tasks' differences
+    detectable  the smallest mean difference found in `POWER` of such studies
+    """
+
+    spread: float
+    detectable: float
     n: int
 
 
@@ -128,6 +143,40 @@ def paired_difference(
         effect=float(difference.mean()) / spread if spread > 0 else None,
         n=len(difference),
     )
+
+
+def resolution(
+    ours: Float[np.ndarray, " tasks"], baseline: Float[np.ndarray, " tasks"]
+) -> Resolution | None:
+    """From the spread seen over the tasks that both have; None where they are too few."""
+    both = np.isfinite(ours) & np.isfinite(baseline)
+    n = int(both.sum())
+    if n < 2:
+        return None
+    spread = float((ours - baseline)[both].std(ddof=1))
+    return Resolution(spread, spread * detectable_effect(n), n)
+
+
+def detectable_effect(n: int, *, power: float = POWER, level: float = LEVEL) -> float:
+    """The smallest mean over standard deviation that a two-sided paired t-test of `n` tasks finds
+    with `power`: Cohen 1988, by the noncentral t distribution."""
+
+    def short_of(effect: float) -> float:
+        beyond = stats.t.ppf((1 + level) / 2, n - 1)
+        shifted = stats.nct(n - 1, effect * math.sqrt(n))
+        return shifted.sf(beyond) + shifted.cdf(-beyond) - power
+
+    return float(optimize.brentq(short_of, 1e-3 / math.sqrt(n), 100 / math.sqrt(n)))
+
+
+def tasks_needed(effect: float, *, power: float = POWER, level: float = LEVEL) -> int:
+    """How many tasks find a mean over standard deviation of `effect` with `power`."""
+    n = 2
+    while detectable_effect(n, power=power, level=level) > effect:
+        n = max(n + 1, int(n * (detectable_effect(n, power=power, level=level) / effect) ** 1.5))
+    while n > 2 and detectable_effect(n - 1, power=power, level=level) <= effect:
+        n -= 1
+    return n
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

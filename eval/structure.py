@@ -1,7 +1,7 @@
 """Structure distance: mean squared difference of two images' patch self-similarities.
 
 Keys of DINO's last block, heads side by side, class token kept (Tumanyan et al. 2022): cosine of
-every token with every token, 785 x 785 at 224 pixels.
+every token with every token, 785 x 785 at 224 pixels. `pie-bench` shows the backbone 0..255.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from eval import pie_bench
 from eval.masks import Protocol as Rules
 from eval.masks import check_images, check_protocol
 
@@ -38,19 +39,35 @@ def structure_distance(
     """One value an image.
 
     `backbone` has `keys`, or is a timm VisionTransformer. Images are resized, antialiased, to a
-    square of `side` pixels: by default a timm model's own (224 for DINO), else not at all.
+    square of `side` pixels: by default a timm model's own (224 for DINO), else not at all. Under
+    `pie-bench` the resize is the protocol's, and the backbone must be a timm model or hold one.
     """
     check_protocol(protocol)
     for images in (source, edited):
         check_images(images)
+    if source.shape[2:] != edited.shape[2:]:
+        raise ValueError(
+            f"source {tuple(source.shape[2:])} and edit {tuple(edited.shape[2:])} differ in size"
+        )
+    if protocol == "pie-bench":
+        model = backbone if isinstance(backbone, nn.Module) else getattr(backbone, "model", None)
+        if model is None:
+            raise ValueError("pie-bench feeds 0..255: pass a timm ViT, which does not normalise")
+        return _distance(*(pie_bench.dino_keys(images, model) for images in (source, edited)))
     if not isinstance(backbone, Keys):
         from lr_edit.frozen.dino import Dino  # imports timm: only where a bare model is passed
 
         side = side or int(cast(Any, backbone).patch_embed.img_size[0])
-        backbone = Dino(backbone)
-    difference = _self_similarity(backbone.keys(_resized(edited, side))) - _self_similarity(
-        backbone.keys(_resized(source, side))
+        backbone = Dino(backbone, device=next(backbone.parameters()).device)
+    return _distance(
+        *(backbone.keys(_resized(images.float(), side)) for images in (source, edited))
     )
+
+
+def _distance(
+    source: Float[Tensor, "#n tokens c"], edited: Float[Tensor, "n tokens c"]
+) -> Float[Tensor, " n"]:
+    difference = _self_similarity(edited) - _self_similarity(source)
     return difference.double().square().mean((1, 2))
 
 

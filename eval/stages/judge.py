@@ -14,7 +14,18 @@ import lpips
 import torch
 from torch import nn
 
-from eval import clip, judging, masks, perceptual, pixels, region, ssim, structure, success
+from eval import (
+    clip,
+    judging,
+    masks,
+    perceptual,
+    pie_bench,
+    pixels,
+    region,
+    ssim,
+    structure,
+    success,
+)
 from eval.judging import JudgeNets, judge_candidates
 from lr_edit.config import Config, Profile, Weights
 from lr_edit.frozen.clip import load_clip
@@ -37,7 +48,9 @@ from lr_edit.storage import (
 from lr_edit.types import EditTask, Track
 
 # Editing one of these judges anew.
-_CODE = (clip, judging, masks, perceptual, pixels, region, ssim, structure, success)
+_CODE = (
+    clip, judging, masks, perceptual, pie_bench, pixels, region, ssim, structure, success,
+)  # fmt: skip
 DINO_SIDE = 224  # pixels: what structure distances are published at
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
+import open_clip
+import pytest
 import torch
+from torch.nn import functional as F
+from torchvision.transforms.functional import center_crop, resize
 
 from eval import clip_similarity, directional_similarity, image_similarity
 from tests.eval.networks import FakeClip
@@ -74,3 +78,41 @@ def test_an_image_is_wholly_similar_to_itself() -> None:
     images = [MODEL.embed_images(x)[0].numpy() for x in (SOURCE, EDITED)]
     got = image_similarity(SOURCE[:1], EDITED, model=MODEL)
     np.testing.assert_allclose(got[0], cosine(*images), rtol=1e-6)
+
+
+@pytest.fixture(scope="module")
+def bare() -> open_clip.CLIP:
+    """The real class, small, with random weights and no word of how images are prepared."""
+    with torch.random.fork_rng():
+        torch.manual_seed(3)
+        return open_clip.CLIP(
+            16,
+            open_clip.CLIPVisionCfg(layers=1, width=32, head_width=16, patch_size=8, image_size=32),
+            open_clip.CLIPTextCfg(context_length=77, width=16, heads=2, layers=1),
+        ).eval()
+
+
+def test_a_plain_open_clip_model_comes_with_its_tokenizer(bare: open_clip.CLIP) -> None:
+    tokenizer = open_clip.SimpleTokenizer()
+    got = clip_similarity(EDITED, PROMPTS, model=bare, tokenizer=tokenizer).numpy()
+    seen = center_crop(resize(EDITED, [32], interpolation=3, antialias=True).clamp(0, 1), [32, 32])
+    mean, std = (
+        torch.tensor(v).view(3, 1, 1)
+        for v in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
+    )
+    with torch.no_grad():
+        images = F.normalize(bare.encode_image((seen - mean) / std), dim=-1).numpy()
+        words = F.normalize(bare.encode_text(tokenizer(PROMPTS)), dim=-1).numpy()
+    want = [100 * cosine(a, b) for a, b in zip(images, words, strict=True)]
+    np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)
+    direction = directional_similarity(
+        SOURCE, EDITED.double(), source_texts=PROMPTS, prompts=PROMPTS[::-1], model=bare,
+        tokenizer=tokenizer,
+    )  # fmt: skip
+    assert direction[1].isnan() and direction[0].abs() <= 1
+    assert image_similarity(SOURCE, SOURCE, model=bare)[0].item() == pytest.approx(1)
+
+
+def test_a_plain_model_without_a_tokenizer_is_refused(bare: open_clip.CLIP) -> None:
+    with pytest.raises(ValueError, match="tokenizer"):
+        clip_similarity(EDITED, PROMPTS, model=bare)
