@@ -161,12 +161,15 @@ def detectable_effect(n: int, *, power: float = POWER, level: float = LEVEL) -> 
     """The smallest mean over standard deviation that a two-sided paired t-test of `n` tasks finds
     with `power`: Cohen 1988, by the noncentral t distribution."""
 
-    def short_of(effect: float) -> float:
-        beyond = stats.t.ppf((1 + level) / 2, n - 1)
-        shifted = stats.nct(n - 1, effect * math.sqrt(n))
-        return shifted.sf(beyond) + shifted.cdf(-beyond) - power
+    beyond = stats.t.ppf((1 + level) / 2, n - 1)
 
-    return float(optimize.brentq(short_of, 1e-3 / math.sqrt(n), 100 / math.sqrt(n)))
+    def short_of(shift: float) -> float:  # the other tail adds nothing where power is asked for
+        return float(power - stats.nct.sf(beyond, n - 1, shift))
+
+    highest = beyond + 3.0
+    while short_of(highest) > 0:
+        highest *= 1.5
+    return float(optimize.brentq(short_of, 0.0, highest)) / math.sqrt(n)
 
 
 def tasks_needed(effect: float, *, power: float = POWER, level: float = LEVEL) -> int:
