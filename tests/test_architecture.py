@@ -36,7 +36,7 @@ ARROWS: dict[str, set[str]] = {
     "editor": GROUND | CORE | {"learn", "config", "frozen", "proposals", "teacher"},
     "tracking": GROUND | (STUDY - {"tracking"}),
     "console": GROUND | {"config", "storage"},
-    "picturebook": GROUND | CORE | {"config", "storage", "frozen", "console"},
+    "picturebook": GROUND | CORE | {"config", "storage", "frozen", "console", "proposals"},
     "stages": GROUND | CORE | EDGES | {"learn", "editor"},
     "single": GROUND | {"config", "storage", "frozen", "editor", "stages"},
     "doctor": GROUND | {"config", "storage", "frozen"},
@@ -44,9 +44,12 @@ ARROWS: dict[str, set[str]] = {
     "__main__": {"cli"},
 }
 # `errors` is how a bad input is said anywhere; the rest is what eval shares with the method.
-EVAL_MAY_IMPORT = {"errors", "types", "storage", "frozen", "config", "tracking"}
+EVAL_MAY_IMPORT = {"errors", "types", "storage", "frozen", "config", "tracking", "console"}
 # Who speaks to a terminal.
-COMMANDS = ("lr_edit.cli", "lr_edit.console", "lr_edit.doctor", "lr_edit.picturebook.commands")
+COMMANDS = (
+    "lr_edit.cli", "lr_edit.console", "lr_edit.doctor", "lr_edit.picturebook.commands",
+    "eval.commands",
+)  # fmt: skip
 # Third-party module -> where alone it may be imported.
 ONLY_IN: dict[str, tuple[str, ...]] = {
     "timm": ("lr_edit.frozen", "lr_edit.picturebook"),

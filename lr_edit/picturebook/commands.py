@@ -66,22 +66,49 @@ def status(context: click.Context, as_json: bool) -> None:
 @click.command()
 @click.pass_context
 def card(context: click.Context) -> None:
-    """Measure the inpainter and the autoencoder, and write reports/models.md."""
+    """Measure what the models do, and write reports/models.md with its pictures."""
     from lr_edit.picturebook import card as cards
+    from lr_edit.picturebook import measures
     from lr_edit.picturebook.pool import load_pool
-    from lr_edit.picturebook.train import measured_path
-    from lr_edit.storage import cache_folder, read_json, write_json
+    from lr_edit.picturebook.train import note
+    from lr_edit.storage import cache_folder
 
     root, config = load_study(context)
-    models, pool = root / "models/picturebook", cache_folder(root) / "picturebook"
-    found, sheet = cards.measure_inpainter(models, config.inpaint, track=track)
-    rebuilt = cards.measure_reconstructions(models, load_pool("val", 512, pool))
-    for name, values in (("inpainter", found), ("vae", rebuilt)):
-        path = measured_path(models, name)
-        write_json(path, (read_json(path) if path.exists() else {}) | values)
-    cards.write_sheet(root / "reports/models_edits.png", sheet)
-    cards.write_card(models, root / "reports/models.md")
-    click.echo((root / "reports/models.md").read_text())
+    models, reports = root / "models/picturebook", root / "reports"
+    pool = load_pool("val", 512, cache_folder(root) / "picturebook")
+    found, edits = measures.measure_edits(models, config.inpaint, track=track)
+    note(models, "inpainter", **found, **measures.measure_speed(models))
+    found, rebuilt = measures.measure_reconstructions(models, pool)
+    note(models, "vae", **found)
+    found, looks = measures.measure_bank(models, pool, config.propose)
+    note(models, "anchors", **found)
+    for name, exhibits, columns in (
+        ("edits", edits[::4][:48], 8),
+        ("worst", measures.worst(edits), 5),
+        ("reconstructions", [*rebuilt[:14], *measures.worst(rebuilt)], 8),
+        ("attention", [*looks[:8], *measures.worst(looks)], 6),
+    ):
+        cards.write_sheet(reports / f"models_{name}.png", exhibits, columns=columns)
+    cards.write_card(models, reports / "models.md")
+    click.echo((reports / "models.md").read_text())
 
 
-COMMANDS = (draw, train, status, card)
+@click.command()
+@click.pass_context
+def curve(context: click.Context) -> None:
+    """Measure the inpainter at every step it was kept at: what more training would bring."""
+    from lr_edit.picturebook import train as training
+    from lr_edit.storage import cache_folder
+
+    root, config = load_study(context)
+    rows = training.learning_curve(
+        models=root / "models/picturebook",
+        cache=cache_folder(root) / "picturebook",
+        inpaint=config.inpaint,
+        track=track,
+    )
+    for row in rows:
+        click.echo(json.dumps(row))
+
+
+COMMANDS = (draw, train, status, card, curve)

@@ -31,7 +31,15 @@ from lr_edit.picturebook.vae import GRID
 from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene, Thing
 
 RECIPE = Recipe(
-    steps=8500, batch=32, rate=1.5e-3, warmup=100, cooldown=0.5, average=0.998, seed=21, muon=True
+    steps=8500,
+    batch=32,
+    rate=1.5e-3,
+    warmup=100,
+    cooldown=0.5,
+    average=0.998,
+    seed=21,
+    muon=True,
+    keep=1000,
 )
 WIDTH = 128  # of the text
 _CHANNELS = (48, 112, 160)
@@ -136,7 +144,7 @@ def draw_mask(scene: Scene, rng: np.random.Generator, *, over: bool) -> tuple[Ce
     cells = SIDE // GRID
     if over and scene.things:
         thing = scene.things[rng.integers(len(scene.things))]
-        slack = rng.exponential(1.3, 4).astype(int)  # uneven: the shape must not tell the kind
+        slack = rng.exponential(1.3, 4).astype(int).tolist()  # uneven: the shape must not tell the kind
         return (
             max(0, thing.box.left // GRID - slack[0]),
             max(0, thing.box.top // GRID - slack[1]),

@@ -112,13 +112,13 @@ def loss(
     outputs = named.trunk((torch.cat([images, clean, *changed]) - 0.5) / 0.225)
     logits = named.head(outputs[-1][: len(rows)].amax((2, 3)))
     names = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").sum(1).mean()
-    near, middle, far = (_distances(outputs, len(rows), part).log() for part in (2, 3, 4))
+    near, middle, far = (distances(outputs, len(rows), part).log() for part in (2, 3, 4))
     # Sharp at the boundary: what is already in order by far adds nothing.
     order = F.softplus(4 * (near - middle + _MARGIN)) + F.softplus(4 * (middle - far + _MARGIN / 4))
     return names + order.mean()
 
 
-def _distances(outputs: list[Tensor], n: int, part: int) -> Float[Tensor, " n"]:
+def distances(outputs: list[Tensor], n: int, part: int) -> Float[Tensor, " n"]:
     """LPIPS without linear heads between rows [n, 2n) and those of a part, as in its package:
     squared differences of features of unit length, means over places, sums over stages."""
     total = torch.zeros(n)

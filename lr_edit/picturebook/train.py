@@ -8,17 +8,19 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
+from lr_edit.config import Inpaint
 from lr_edit.errors import UserError, nearest
 from lr_edit.picturebook import anchors, clip, inpainter, judge, perceptual, vae
 from lr_edit.picturebook.pool import Pool, load_pool
-from lr_edit.picturebook.trainer import Recipe, fit
-from lr_edit.storage import write_json
+from lr_edit.picturebook.trainer import Recipe, fit, load_average
+from lr_edit.storage import read_json, write_json
 from lr_edit.types import Track
 
 # In the order they are trained: the inpainter needs the autoencoder, the trunk is measured with it.
@@ -124,11 +126,40 @@ def train(name: str, *, models: Path, cache: Path, track: Track) -> dict[str, An
     # The autoencoder travels inside the inpainter's folder.
     folder = (cache if name == "vae" else models) / name
     trainee.export(folder)
-    card = {**found, "steps": steps, "seed": trainee.recipe.seed}
-    if seconds:  # of this call; a finished model is only measured again
-        card["seconds"] = round(seconds)
-    write_json(measured_path(models, name), card)
-    return card
+    # Seconds of this call; a finished model is only measured again.
+    took = {"seconds": round(seconds)} if seconds else {}
+    return note(models, name, **found, steps=steps, seed=trainee.recipe.seed, **took)
+
+
+def learning_curve(
+    *, models: Path, cache: Path, inpaint: Inpaint, track: Callable
+) -> list[dict[str, float]]:
+    """What the inpainter reached at every step whose weights were kept."""
+    from lr_edit.picturebook.measures import measure_edits  # it loads what a study loads
+
+    painter, frozen = inpainter.build(), _autoencoder(cache, needed_by="inpainter")
+    rows = []
+    kept = sorted(
+        cache.glob("inpainter.at*.safetensors"), key=lambda path: int(path.suffixes[0][3:])
+    )
+    for path in kept:
+        load_average(painter, path)
+        with TemporaryDirectory() as folder:
+            home = Path(folder)
+            (home / "judge").symlink_to((models / "judge").resolve())
+            inpainter.export(painter, frozen, home / "inpainter")
+            found, _ = measure_edits(home, inpaint, track=track)
+        rows.append({"steps": float(path.suffixes[0][3:]), **found})
+    note(models, "inpainter", curve=rows)
+    return rows
+
+
+def note(models: Path, name: str, **found: Any) -> dict[str, Any]:
+    """Add to what is known of a model."""
+    path = measured_path(models, name)
+    known = (read_json(path) if path.exists() else {}) | found
+    write_json(path, known)
+    return known
 
 
 def measured_path(models: Path, name: str) -> Path:

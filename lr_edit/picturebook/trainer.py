@@ -7,6 +7,7 @@ unbroken one are the same run.
 
 from __future__ import annotations
 
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -36,6 +37,7 @@ class Recipe:
     muon: bool = False  # matrices and convolutions by Muon, the rest by AdamW
     seed: int = 0
     checkpoint: int = 200  # steps between two checkpoints
+    keep: int = 0  # steps between two checkpoints that stay, for a learning curve; 0: none
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
@@ -88,9 +90,19 @@ def fit(
         done = step + 1
         if checkpoint and (done % recipe.checkpoint == 0 or done == recipe.steps):
             _save(checkpoint, weights, average, optimizers, done)
+            if recipe.keep and done % recipe.keep == 0:
+                stem = checkpoint.name.split(".")[0]
+                shutil.copyfile(checkpoint, checkpoint.with_name(f"{stem}.at{done}.safetensors"))
         yield Step(done, recipe.steps, value.item(), time.monotonic() - start)
     for name, w in weights.items():
         w.data.copy_(average[name])
+
+
+def load_average(module: nn.Module, checkpoint: Path) -> None:
+    """The averaged weights of a checkpoint into a module."""
+    with safe_open(checkpoint, "pt") as file:
+        for name, w in module.named_parameters():
+            w.data.copy_(file.get_tensor(f"average/{name}"))
 
 
 class _Optimizer:

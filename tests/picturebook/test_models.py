@@ -19,7 +19,7 @@ from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.judge import load_judge
 from lr_edit.frozen.perceptual import load_perceptual
 from lr_edit.picturebook import anchors, clip, judge, perceptual, words
-from lr_edit.picturebook.degrade import degrade
+from lr_edit.picturebook.degrade import blur, degrade
 from lr_edit.picturebook.pool import Pool
 from lr_edit.picturebook.trainer import Recipe, fit
 from lr_edit.picturebook.world import Scene, Thing, draw, sample_scene
@@ -47,6 +47,15 @@ def parts(name: str) -> tuple[ModuleType, dict[str, str]]:
     named = {"name": name} if name in clip.RECIPES else {}
     homes = {"anchors": anchors, "judge": judge, "perceptual": perceptual}
     return homes.get(name, clip), named
+
+
+def loss_of(name: str, module: nn.Module, pool: Pool) -> Callable[..., torch.Tensor]:
+    """A model's loss as training sees it: indices and a generator in."""
+    home, _ = parts(name)
+    if name != "perceptual":
+        return lambda indices, generator: home.loss(module, pool, indices, generator)
+    triples = perceptual.make_triples(pool, 12, blur)
+    return lambda indices, generator: perceptual.loss(module, pool, triples, indices, generator)
 
 
 LOADERS: dict[str, Callable[[str], Any]] = {
@@ -92,8 +101,10 @@ def test_a_model_learns_from_its_loss(name: str, pool: Pool) -> None:
     recipe = Recipe(steps=6, batch=12, rate=2e-3, warmup=1, cooldown=0.1)
     same = torch.arange(12)
 
+    own = loss_of(name, module, pool)
+
     def loss(_: torch.Tensor, __: torch.Generator) -> torch.Tensor:
-        return home.loss(module, pool, same, torch.Generator().manual_seed(0))
+        return own(same, torch.Generator().manual_seed(0))
 
     steps = [step.loss for step in fit(module, loss, size=len(pool), recipe=recipe)]
     assert steps[-1] < steps[0]
@@ -103,8 +114,8 @@ def test_a_model_learns_from_its_loss(name: str, pool: Pool) -> None:
 def test_a_models_loss_is_the_same_for_the_same_draws(name: str, pool: Pool) -> None:
     home, named = parts(name)
     values = {
-        home.loss(
-            home.build(**named), pool, torch.arange(6), torch.Generator().manual_seed(3)
+        loss_of(name, home.build(**named), pool)(
+            torch.arange(6), torch.Generator().manual_seed(3)
         ).item()
         for _ in range(2)
     }
@@ -115,7 +126,7 @@ def test_a_models_loss_is_the_same_for_the_same_draws(name: str, pool: Pool) -> 
 def test_measures_are_shares_and_leave_the_model_trainable(name: str, pool: Pool) -> None:
     home, named = parts(name)
     module = home.build(**named)
-    found = home.measure(module, pool)
+    found = home.measure(module, pool, **({"reconstruct": blur} if name == "perceptual" else {}))
     assert all(0 <= value <= 1 for key, value in found.items() if key != "captions")
     assert all(weight.requires_grad for weight in module.parameters())
 
@@ -192,3 +203,39 @@ def test_pictures_are_made_worse_by_little_and_repeatably() -> None:
     assert first.min() >= 0 and first.max() <= 1
     same = [torch.equal(a, b) for a, b in zip(first, images, strict=True)]
     assert any(same) and not all(same)
+
+
+def test_triples_change_nothing_then_a_colour_then_a_kind(pool: Pool) -> None:
+    triples = perceptual.make_triples(pool, 8, lambda images: images)
+    source = (pool.pictures(triples.rows) * 255).round().to(torch.uint8)
+    assert torch.equal(triples.rebuilt, source)
+    for row in range(len(triples)):
+        changed = (triples.recoloured[row] != source[row]).any(0)
+        rows, columns = changed.nonzero().T
+        boxes = [thing.box for thing in pool.scenes[int(triples.rows[row])].things]
+        assert any(  # a recolour stays within one thing's box, but for the edge's smoothing
+            b.left - 2 <= columns.min() and columns.max() < b.right + 2
+            and b.top - 2 <= rows.min() and rows.max() < b.bottom + 2
+            for b in boxes
+        )  # fmt: skip
+        assert (triples.replaced[row] != triples.recoloured[row]).any()
+
+
+def test_the_order_of_distances_is_measured_by_the_package_itself(pool: Pool) -> None:
+    """The differentiable distance of training is the lpips package's, to rounding."""
+    trunk = perceptual.build().trunk
+    first, second = pool.pictures([0, 1, 2]), pool.pictures([3, 4, 5])
+    outputs = trunk((torch.cat([first, first, second]) - 0.5) / 0.225)
+    ours = perceptual.distances(outputs, 3, part=2)
+    torch.testing.assert_close(perceptual.Perceptual(trunk)(first, second), ours.detach(),
+                               rtol=2e-2, atol=1e-4)  # fmt: skip
+
+
+def test_the_eye_reads_a_patch_and_its_neighbours_alone() -> None:
+    """A patch of ground can say nothing of a thing elsewhere, or attention would rest on it."""
+    eye = anchors.build().eye
+    image = torch.rand(1, 3, 64, 64, requires_grad=True)
+    eye(image)[0, :, 4, 4].sum().backward()
+    assert image.grad is not None
+    touched = image.grad[0].abs().sum(0) > 0
+    assert touched[24:48, 24:48].all() and touched.sum() == 24 * 24

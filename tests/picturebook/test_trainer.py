@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from lr_edit.picturebook.trainer import Recipe, fit
+from lr_edit.picturebook.trainer import Recipe, fit, load_average
 
 RECIPE = Recipe(steps=24, batch=5, rate=0.05, warmup=4, average=0.9, seed=3, checkpoint=6)
 DATA = torch.randn(40, 3, generator=torch.Generator().manual_seed(0))
@@ -55,6 +55,60 @@ def test_a_resumed_run_is_the_unbroken_one_bit_for_bit(tmp_path: Path, killed_af
     assert rest[0].step == killed_after // RECIPE.checkpoint * RECIPE.checkpoint + 1
     assert equal(state(unbroken), state(resumed))
     assert [r.loss for r in rest] == [r.loss for r in whole[-len(rest) :]]
+
+
+def network() -> nn.Module:
+    """Convolutions in both memory orders, a table and a bias: what Muon takes and leaves."""
+    torch.manual_seed(0)
+    first, second = nn.Conv2d(4, 32, 3, padding=1), nn.Conv2d(32, 40, 3, padding=1)
+    return nn.Sequential(first, second.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+
+
+def fit_pictures(module: nn.Module, recipe: Recipe, path: Path | None, stop: int | None) -> None:
+    pictures = torch.randn(16, 4, 6, 6, generator=torch.Generator().manual_seed(0))
+
+    def loss(indices: Tensor, _: torch.Generator) -> Tensor:
+        return (module(pictures[indices]) - 1).square().mean()
+
+    list(islice(fit(module, loss, size=16, recipe=recipe, checkpoint=path), stop))
+
+
+def test_muon_resumes_bit_for_bit_and_learns(tmp_path: Path) -> None:
+    recipe = replace(RECIPE, muon=True, rate=0.01)
+    unbroken, resumed, start = network(), network(), state(network())
+    fit_pictures(unbroken, recipe, None, None)
+    path = tmp_path / "m.ckpt.safetensors"
+    fit_pictures(network(), recipe, path, 13)
+    fit_pictures(resumed, recipe, path, None)
+    assert equal(state(unbroken), state(resumed))
+    assert not any(torch.equal(a, b) for a, b in zip(start, state(unbroken), strict=True))
+
+
+def test_muon_orthogonalises_matrices_and_leaves_the_rest_to_adamw() -> None:
+    """After one step, matrices have moved along an orthogonal matrix, scaled as AdamW would."""
+    recipe = Recipe(steps=1, batch=16, rate=0.01, warmup=1, weight_decay=0.0, muon=True)
+    module = network()
+    before = [w.detach().clone() for w in module.parameters()]
+    fit_pictures(module, recipe, None, None)
+    moved = [(a - b).flatten(1) if a.ndim > 1 else a - b
+             for a, b in zip(before, state(module), strict=True)]  # fmt: skip
+    for matrix in (moved[0], moved[2]):
+        sizes = torch.linalg.svdvals(matrix) / (0.01 * 0.2 * max(matrix.shape) ** 0.5)
+        assert 0.5 < sizes[0] < 1.5 and sizes[0] < 4 * sizes[len(sizes) // 2]
+    for bias in (moved[1], moved[3]):
+        assert bias.abs().max() == pytest.approx(0.01, rel=1e-2)
+
+
+def test_kept_checkpoints_stay(tmp_path: Path) -> None:
+    path = tmp_path / "model.ckpt.safetensors"
+    train(fresh(), path, recipe=replace(RECIPE, keep=12))
+    kept = sorted(one.name for one in tmp_path.glob("model.at*"))
+    assert kept == ["model.at12.safetensors", "model.at24.safetensors"]
+    module = fresh()
+    load_average(module, tmp_path / kept[-1])
+    other = fresh()
+    train(other)
+    assert equal(state(module), state(other))
 
 
 def test_a_finished_run_trains_no_further(tmp_path: Path) -> None:
