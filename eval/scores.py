@@ -61,13 +61,14 @@ def rows(scores: Scores, *, seeds: Iterable[str], digits: int | None = None) -> 
         region = BY_KEY[metric].region
         for task, category, row in zip(scores.tasks, scores.categories, values, strict=True):
             for seed, value in zip(names, row.tolist(), strict=True):
-                text, status = _cell(value, digits)
+                text, status = value_cell(value, digits)
                 yield [
                     scores.variant, task, category, seed, metric, region, PROTOCOL, text, status,
                 ]  # fmt: skip
 
 
-def _cell(value: float, digits: int | None) -> tuple[str, str]:
+def value_cell(value: float, digits: int | None = None) -> tuple[str, str]:
+    """A value as the CSV writes it, and its status; `digits` rounds."""
     if math.isnan(value):
         return "", "missing"
     text = repr(value) if digits is None else f"{value:.{digits}g}"

@@ -183,6 +183,8 @@ def picturebook() -> None:
 
 for command in COMMANDS:
     picturebook.add_command(command)
+for command in import_module("eval.commands").COMMANDS:  # by name: lr_edit knows no eval
+    cli.add_command(command)
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -45,6 +45,9 @@ def test_importing_the_package_stays_light() -> None:
     assert not loaded_after(IMPORT) & HEAVY
 
 
-@pytest.mark.parametrize("arguments", [["--help"], ["stage", "--help"], ["edit", "--help"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [["--help"], *([name, "--help"] for name in ("stage", "edit", "score", "evaluate"))],
+)
 def test_help_stays_light(arguments: list[str]) -> None:
     assert not loaded_after(HELP.format(arguments=arguments)) & HEAVY

@@ -10,9 +10,7 @@ import shutil
 from dataclasses import asdict
 from pathlib import Path
 
-import lpips
 import torch
-from torch import nn
 
 from eval import (
     clip,
@@ -27,12 +25,12 @@ from eval import (
     success,
 )
 from eval.judging import JudgeNets, judge_candidates
-from lr_edit.config import Config, Profile, Weights
+from eval.networks import load_lpips
+from lr_edit.config import Config, Profile
 from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.judge import load_judge
-from lr_edit.frozen.perceptual import load_perceptual
-from lr_edit.frozen.weights import digest, folder_of, loading, resolve
+from lr_edit.frozen.weights import digest, resolve
 from lr_edit.storage import (
     cache_folder,
     content_key,
@@ -81,20 +79,12 @@ def load_judges(root: Path, profile: Profile) -> JudgeNets:
     return JudgeNets(
         clip=load_clip(resolve(root, judges.clip.name), judges.clip.pretrained, device=device),
         structure=load_dino(resolve(root, judges.structure.name), device=device),
-        perceptual=_load_lpips(root, judges.perceptual),
+        perceptual=(
+            load_lpips(root, judges.perceptual, device=device) if judges.perceptual else None
+        ),
         labels=load_judge(resolve(root, labels.name), device=device) if labels else None,
         structure_side=None if profile.world == "picturebook" else DINO_SIDE,
     )
-
-
-def _load_lpips(root: Path, weights: Weights | None) -> nn.Module | None:
-    """The project's own trunk from a folder, or the lpips package's `alex`, `vgg`, `squeeze`."""
-    if weights is None:
-        return None
-    if folder_of(weights.name):
-        return load_perceptual(resolve(root, weights.name)).module
-    with loading(weights.name):
-        return lpips.LPIPS(net=weights.name, verbose=False).eval().requires_grad_(False)
 
 
 def _common_key(root: Path, profile: Profile) -> str:

@@ -1,0 +1,151 @@
+"""A folder's per-image rows -> means with intervals and counts, for programs and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+
+from eval.benchmark import Journal, Key, Request
+from eval.statistics import RESAMPLES, estimate, over_seeds
+from eval.suite import SUITE, about
+
+PACKAGES = (
+    "lr-edit", "lpips", "numpy", "open_clip_torch", "pillow", "scipy", "timm", "torch",
+    "torchmetrics", "torchvision",
+)  # fmt: skip
+HEAD = ("metric", "mean", "95% interval", "n", "NaN", "inf")
+
+
+def summarise(request: Request, journal: Journal, *, resamples: int = RESAMPLES) -> dict[str, Any]:
+    """What evaluation.json holds: every variant of the folder over the dataset's tasks.
+
+    Several seeds of a task are averaged first; images are resampled, not rows.
+    """
+    rows = {key: row for key, row in journal.rows.items() if key[4] == request.protocol}
+    variants = dict.fromkeys([request.variant, *(key[0] for key in rows)])
+    found = {name: _per_task(request, rows, name) for name in variants}
+    categories = dict.fromkeys(task.category for task in request.dataset.tasks)
+    return {
+        "dataset": {
+            "kind": request.dataset.kind,
+            "tasks": len(request.dataset.tasks),
+            "masks": len(request.dataset.masks),
+        },
+        "protocol": request.protocol,
+        "jpeg_75": request.jpeg_75,
+        "resamples": resamples,
+        "variants": {
+            name: {
+                key: {**asdict(estimate(column, resamples=resamples)), **about(key)}
+                for key, column in values.items()
+            }
+            for name, values in found.items()
+        },
+        "categories": {
+            name: {kind: _means(request, values, kind) for kind in categories}
+            for name, values in found.items()
+        },
+        "psnr_of_mean_mse": {name: _psnr_of_means(values) for name, values in found.items()},
+        "networks": {
+            role: {"name": network.name, "sha256": network.digest}
+            for role, network in request.networks.items()
+        },
+        "versions": versions(),
+    }
+
+
+def table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """One line a metric (and a variant, where there are several), in the columns of `HEAD`."""
+    several = len(summary["variants"]) > 1
+    lines = []
+    for name, metrics in summary["variants"].items():
+        for key, cell in metrics.items():
+            title = f"{name}: {label(key)}" if several else label(key)
+            shown = [printed(key, cell[part]) for part in ("mean", "low", "high")]
+            interval = f"[{shown[1]}, {shown[2]}]" if cell["low"] is not None else ""
+            counts = (str(cell[part]) for part in ("n", "missing", "infinite"))
+            lines.append((title, shown[0], interval, *counts))
+    return lines
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """table.md: what the numbers are, then the table."""
+    rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *table(summary)]
+    return "\n".join([caption(summary), "", *(f"| {' | '.join(row)} |" for row in rows), ""])
+
+
+def caption(summary: Mapping[str, Any]) -> str:
+    """Protocol, dataset, networks: what must stand beside the numbers."""
+    dataset = summary["dataset"]
+    nets = ", ".join(f"{role} {net['name']}" for role, net in summary["networks"].items())
+    jpeg = ", edits as JPEG of quality 75" if summary["jpeg_75"] else ""
+    return (
+        f"Protocol {summary['protocol']}{jpeg}; {dataset['kind']}, {dataset['tasks']} tasks, "
+        f"{dataset['masks']} with a mask; networks: {nets or 'none'}. Means over finite values, "
+        f"95% bootstrap intervals over images."
+    )
+
+
+def label(name: str) -> str:
+    """A metric, its factor and which way is better: `background_mse x10^4 ↓`."""
+    measure = SUITE[name].measure
+    return f"{name}{f' x10^{measure.power}' if measure.power else ''} {measure.arrow}"
+
+
+def printed(name: str, value: float | None) -> str:
+    """A value times its metric's factor; nothing for None."""
+    measure = SUITE[name].measure
+    return "" if value is None else f"{value * 10**measure.power:.{measure.decimals}f}"
+
+
+def versions() -> dict[str, str]:
+    """Of every package that a value depends on."""
+    found = {}
+    for name in PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "missing"
+    return found
+
+
+def _per_task(
+    request: Request, rows: Mapping[Key, list[str]], variant: str
+) -> dict[str, np.ndarray]:
+    """Metric -> (tasks,) float64, averaged over seeds; NaN where a task has no value."""
+    tasks = [task.id for task in request.dataset.tasks]
+    seeds = sorted({key[2] for key in rows if key[0] == variant})
+    values = {}
+    for metric in request.metrics:
+        keys = [[(variant, t, s, metric, request.protocol) for s in seeds] for t in tasks]
+        column = [
+            [float(rows[k][7] or "nan") if k in rows else np.nan for k in row] for row in keys
+        ]
+        values[metric] = over_seeds(np.array(column, float).reshape(len(tasks), len(seeds)))
+    return values
+
+
+def _means(
+    request: Request, values: Mapping[str, np.ndarray], category: str
+) -> dict[str, dict[str, float | int | None]]:
+    """Mean and number of finite values of a category's tasks."""
+    keep = np.array([task.category == category for task in request.dataset.tasks])
+    found = {}
+    for name, column in values.items():
+        finite = column[keep & np.isfinite(column)]
+        found[name] = {"mean": float(finite.mean()) if len(finite) else None, "n": len(finite)}
+    return found
+
+
+def _psnr_of_means(values: Mapping[str, np.ndarray]) -> dict[str, float | None]:
+    """Region -> PSNR of the mean MSE, which keeps perfect images; None where there is no error."""
+    found: dict[str, float | None] = {}
+    for name in (name for name in values if name.endswith("_mse")):
+        finite = values[name][np.isfinite(values[name])]
+        mean = float(finite.mean()) if len(finite) else 0.0
+        found[name.removesuffix("_mse")] = float(-10 * np.log10(mean)) if mean > 0 else None
+    return found
