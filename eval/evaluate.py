@@ -83,13 +83,15 @@ def score_choices(
 def candidates_paid(variant: Variant, bank: Bank, *, trained: dict[str, Any] | None) -> int:
     """Candidates that had to be made before the choice could.
 
-    A net's training says what it paid; a table is read whole; a random or fixed size costs one
-    candidate an anchor.
+    A net's training says what it paid; a table is read whole; a sample is what was drawn; a
+    random or fixed size costs one candidate an anchor.
     """
     points, sizes = bank.losses.shape[:2]
     if trained and "paid" in trained:
         return int(trained["paid"])
-    whole_table = variant.choose == "table" or variant.learner in ("exact", "gumbel")
+    if variant.choose == "sample":
+        return variant.draws
+    whole_table = variant.choose in ("table", "best") or variant.learner in ("exact", "gumbel")
     return points * sizes if whole_table else points
 
 

@@ -48,6 +48,8 @@ def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
             "## What this study can resolve",
             "",
             _resolution(results),
+            "Ablations on the same candidates, in groups: [ablations.md](ablations.md).",
+            "",
             "## By category",
             "",
             _categories(results),

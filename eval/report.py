@@ -1,8 +1,8 @@
 """report: every variant's scores, curves and edits -> reports/, to be read without running it.
 
-results.json is for programs; table.{md,tex,csv}, training_curves.png, contact_sheet.png and
-README.md are for people; per_image.csv holds one value a variant, task and metric, averaged over
-seeds (artifacts/scores holds every seed).
+results.json is for programs; table.{md,tex,csv}, ablations.{md,csv}, cost.png,
+training_curves.png, contact_sheet.png and README.md are for people; per_image.csv holds one value
+a variant, task and metric, averaged over seeds (artifacts/scores holds every seed).
 """
 
 from __future__ import annotations
@@ -13,6 +13,13 @@ from typing import Any
 import numpy as np
 
 from eval import page, tables
+from eval.ablations import (
+    ablation_results,
+    ablation_scores,
+    ablations_csv,
+    ablations_page,
+    cost_figure,
+)
 from eval.ceilings import ceiling_scores
 from eval.evaluate import read_judgements, summarise
 from eval.figures import training_curves
@@ -54,6 +61,9 @@ def write_report(root: Path, config: Config) -> None:
             for one in bounds
         },
         learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
+        ablations=ablation_results(
+            ablation_scores(root, config, tasks), resamples=study.resamples, seed=study.seed
+        ),
     )
     write_json(out / "results.json", results)
     averaged = [one.averaged() for one in (*full, *bounds)]
@@ -61,6 +71,7 @@ def write_report(root: Path, config: Config) -> None:
     write_rows(out / "per_image.csv", lines)
     _write_tables(out, results, references=_references(config))
     note = results["meta"]["caption"]
+    cost_figure(out / "cost.png", results["ablations"], caption=note)
     training_curves(
         out / "training_curves.png", trainings, learning=results["learning"], caption=note
     )
@@ -96,6 +107,8 @@ def _write_tables(out: Path, results: dict[str, Any], *, references: list[str]) 
         "table.md": page.table_page(results, references=references),
         "table.tex": tables.latex(results, references=references, caption=words),
         "table.csv": tables.long_csv(results, references=references),
+        "ablations.md": ablations_page(results["ablations"], caption=results["meta"]["caption"]),
+        "ablations.csv": ablations_csv(results["ablations"]),
         "README.md": page.readme(results, references=references),
     }
     for name, text in texts.items():

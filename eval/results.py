@@ -7,6 +7,7 @@ tests       as paired: win rate, sign test, effect size, Holm over the whole fam
 categories  category -> name -> metric -> as variants; remove and add stand here alone
 psnr        name -> {infinite, of_mean_mse}
 resolution  variant -> success and IoU against the baseline: {spread, detectable, n, needed}
+ablations   group -> row -> metric -> as variants, with the paired difference to the first row
 learning    variant -> start, end, floor, share of the gap closed, share of tasks that fell
 meta        what was measured, by which judges, and what the reader must know
 """
@@ -42,6 +43,7 @@ def build_results(
     summaries: dict[str, dict[str, Any]],
     ceilings: dict[str, dict[str, Any]],
     learning: dict[str, dict[str, Any]],
+    ablations: dict[str, dict[str, Any]],
 ) -> dict[str, Any]:
     """`summaries` and `ceilings` are what `evaluate.summarise` says of each row."""
     comparisons = compare(scores, config)
@@ -74,6 +76,7 @@ def build_results(
         "psnr": {name: row["psnr"] for name, row in rows.items()},
         "resolution": resolutions(scores, config),
         "learning": learning,
+        "ablations": ablations,
         "meta": _meta(config, scores[0], summaries),
     }
 

@@ -75,6 +75,23 @@ def best_of_bank(bank: Bank, *, rank: Rank = "S", weights: LossWeights = LossWei
     return Choice(point=int(point), size=int(size))
 
 
+def best_of_sample(
+    bank: Bank,
+    draws: int,
+    *,
+    rng: np.random.Generator,
+    rank: Rank = "S",
+    weights: LossWeights = LossWeights(),
+) -> Choice:
+    """The best of `draws` candidates drawn from all of them, none twice: what luck buys."""
+    merit = _merit(bank, rank, weights)
+    if draws > merit.size:
+        raise UserError(f"{draws} draws do not exist: the candidates are {merit.size}")
+    drawn = rng.permutation(merit.size)[:draws]
+    point, size = divmod(int(drawn[merit.flat[drawn].argmax()]), merit.shape[1])
+    return Choice(point=point, size=size)
+
+
 def _merit(bank: Bank, rank: Rank, weights: LossWeights) -> Float[np.ndarray, "points sizes"]:
     """Higher is better, -inf where the score is NaN."""
     merit = bank.score if rank == "S" else -bank.loss(weights)

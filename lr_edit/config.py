@@ -79,17 +79,19 @@ class Score(_Frozen):
 class ProposalSet(_Frozen):
     """A way to draw boxes for every task."""
 
-    anchors: Literal["dino", "truth"]
+    anchors: Literal["dino", "random", "centre", "truth"]
     boxes: Literal["squares", "random", "truth"]
     draws: int = Field(1, ge=1)  # random rectangles an anchor
+    sizes: tuple[float, ...] | None = None  # of squares; default: propose.sizes
 
 
 class Variant(_Frozen):
     """A row of the tables: which candidates, who picks a size at each anchor, how anchors rank."""
 
     proposals: str
-    choose: Literal["net", "table", "random", "fixed"] = "net"
+    choose: Literal["net", "table", "random", "fixed", "best", "sample"] = "net"
     size: int = Field(0, ge=0)  # for `fixed`: index into the sizes
+    draws: int = Field(1, ge=1)  # for `sample`: candidates drawn
     learner: Literal["exact", "gumbel", "reinforce", "none"] = "none"
     rank: Literal["S", "loss"] = "S"
     losses: LossWeights = LossWeights()
@@ -97,6 +99,13 @@ class Variant(_Frozen):
     rate: float = Field(5e-3, gt=0)
     weight_decay: float = Field(0.0, ge=0)
     seeds: int = Field(1, ge=1)  # random draws or random starts to average over
+
+
+class Ablation(Variant):
+    """A variant that may see a part of the candidates; scored from tables, it paints nothing."""
+
+    points: int | None = Field(None, ge=1)  # the first so many anchors; default: all
+    sizes: tuple[int, ...] | None = None  # indices of the sizes; default: all
 
 
 class Study(_Frozen):
@@ -118,6 +127,7 @@ class Config(_Frozen):
     score: Score
     proposals: dict[str, ProposalSet]
     variants: dict[str, Variant]
+    ablations: dict[str, dict[str, Ablation]] = {}  # group -> rows; the first is compared with
     profiles: dict[str, Profile]
 
     @property
@@ -147,6 +157,10 @@ def load_config(path: Path, *, profile: str | None = None) -> Config:
     base = raw.pop("base", None) or {}
     variants = raw.get("variants") or {}
     raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
+    raw["ablations"] = {
+        group: {name: {**base, **(row or {})} for name, row in (rows or {}).items()}
+        for group, rows in (raw.get("ablations") or {}).items()
+    }
     if profile:
         raw["profile"] = profile
     try:
@@ -154,7 +168,8 @@ def load_config(path: Path, *, profile: str | None = None) -> Config:
     except ValidationError as error:
         raise UserError(f"{path}: {_explain(error)}") from None
     _lookup(config.profiles, config.profile, "profile")
-    for row in config.variants.values():
+    groups = config.ablations.values()
+    for row in (*config.variants.values(), *(row for group in groups for row in group.values())):
         _lookup(config.proposals, row.proposals, "proposal set")
     _lookup(config.variants, config.study.baseline, "variant")
     return config

@@ -15,8 +15,7 @@ from lr_edit.frozen.images import seen_at
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import noise_seed, paint_candidates
 from lr_edit.learn import Learned, learn_many
-from lr_edit.proposals import draw_boxes
-from lr_edit.propose import anchor_points
+from lr_edit.proposals import draw_boxes, place_anchors
 from lr_edit.teacher import score_candidates
 from lr_edit.types import Bank, Choice, EditTask
 
@@ -29,7 +28,7 @@ def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config,
     seed = noise_seed(task.id, config.study.seed)
     seen = seen_at(source, side=config.models.attention_side)
     attention, features = models.anchors.attention(seen)[0], models.anchors.features(seen)[0]
-    anchors = anchor_points(attention, points=p.points, distance=p.distance, margin=p.margin)
+    anchors = place_anchors(attention, proposals=how, propose=p, seed=seed)
     boxes = draw_boxes(task, anchors, proposals=how, grid=attention.shape[-2:], side=side,
                        cell=config.models.cell, sizes=p.sizes, seed=seed)
     images, spent = paint_candidates(models.inpainter, source, task.prompt, boxes,

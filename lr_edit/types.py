@@ -6,8 +6,8 @@ image pixels, so that `image[:, :, top:bottom, left:right]` is what a box holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Protocol, TypeVar, runtime_checkable
 
@@ -118,6 +118,19 @@ class Bank:
     attention: np.ndarray
     features: np.ndarray
     evaluations: int
+
+    def part(self, *, points: int | None = None, sizes: Sequence[int] | None = None) -> Bank:
+        """The first so many anchors and these sizes alone, with their share of the cost."""
+        rows, columns = slice(points), list(range(self.boxes.shape[1]) if sizes is None else sizes)
+        boxes = self.boxes[rows][:, columns]
+        return replace(
+            self,
+            boxes=boxes,
+            losses=self.losses[rows][:, columns],
+            cosines=self.cosines[rows][:, columns],
+            anchors=self.anchors[rows],
+            evaluations=round(self.evaluations * boxes.size / self.boxes.size),
+        )
 
     def loss(self, weights: LossWeights) -> np.ndarray:
         """L = alpha L_clip + beta L_dir + gamma L_str, (points, sizes). Paper, Eq. 6."""

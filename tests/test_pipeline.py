@@ -18,7 +18,7 @@ from tests.tiny import tiny_params, write_params, write_root
 
 CHOSEN = ("learned", "fixed-medium")  # one proposal set: starting processes is what costs
 EVERY_STAGE = {
-    "prepare", "candidates@dino", "judge@dino", "report", "publish",
+    "prepare", "candidates@dino", "judge@dino", "ablate", "report", "publish",
     *(f"{stage}@{name}" for stage in ("train", "edit", "evaluate") for name in CHOSEN),
 }  # fmt: skip
 

@@ -24,6 +24,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "fixed-medium": {"proposals": "dino", "choose": "fixed", "size": 1},
 }
 
+ABLATIONS: dict[str, dict[str, Any]] = {
+    "regions": {
+        "argmin-table": {"proposals": "dino", "choose": "table"},
+        "first-anchor": {"proposals": "dino", "choose": "fixed", "points": 1},
+        "exact": {"proposals": "dino", "learner": "exact", "steps": 3},
+    },
+    "budget": {"random-2": {"proposals": "dino", "choose": "sample", "draws": 2, "seeds": 2}},
+}
+
 
 def write_models(folder: Path) -> None:
     """Every model of the picture-book profile, untrained."""
@@ -46,6 +55,7 @@ def tiny_params() -> dict[str, Any]:
     params["proposals"] = {name: params["proposals"][name] for name in ("dino", "dino-random")}
     params["proposals"]["dino-random"]["draws"] = 1
     params["variants"] = deepcopy(VARIANTS)
+    params["ablations"] = deepcopy(ABLATIONS)
     params["profiles"] = {name: params["profiles"][name] for name in ("picturebook", "sd2")}
     return params
 

@@ -144,7 +144,8 @@ def draw_mask(scene: Scene, rng: np.random.Generator, *, over: bool) -> tuple[Ce
     cells = SIDE // GRID
     if over and scene.things:
         thing = scene.things[rng.integers(len(scene.things))]
-        slack = rng.exponential(1.3, 4).astype(int).tolist()  # uneven: the shape must not tell the kind
+        # Uneven: the shape must not tell the kind.
+        slack = rng.exponential(1.3, 4).astype(int).tolist()
         return (
             max(0, thing.box.left // GRID - slack[0]),
             max(0, thing.box.top // GRID - slack[1]),

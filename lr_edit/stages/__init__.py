@@ -13,6 +13,7 @@ TABLE: dict[str, str] = {
     "train": "lr_edit.stages.train",
     "edit": "lr_edit.stages.edit",
     "evaluate": "eval.stages.evaluate",
+    "ablate": "lr_edit.stages.ablate",
     "report": "eval.stages.report",
     "publish": "lr_edit.stages.publish",
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from lr_edit.choose import choose, pick_sizes
+from lr_edit.choose import best_of_bank, best_of_sample, choose, pick_sizes
 from lr_edit.config import Config, Variant
 from lr_edit.storage import (
     emptied,
@@ -41,16 +42,22 @@ def run(root: Path, config: Config, *, name: str) -> None:
 def choose_one(
     variant: Variant, bank: Bank, *, task: str, seed: int, probabilities: np.ndarray | None
 ) -> Choice:
-    """A size at every anchor by the variant's rule, then the best anchor."""
+    """By the variant's rule: a size at every anchor and then the best anchor, or any candidate."""
+    rng = np.random.default_rng([seed, *task.encode()])
+    how: dict[str, Any] = {"rank": variant.rank, "weights": variant.losses}
+    if variant.choose == "best":
+        return best_of_bank(bank, **how)
+    if variant.choose == "sample":
+        return best_of_sample(bank, variant.draws, rng=rng, **how)
     sizes = pick_sizes(
         variant.choose,
         bank,
         probabilities=probabilities,
         size=variant.size,
         weights=variant.losses,
-        rng=np.random.default_rng([seed, *task.encode()]),
+        rng=rng,
     )
-    return choose(bank, sizes, rank=variant.rank, weights=variant.losses)
+    return choose(bank, sizes, **how)
 
 
 def _per_seed(

@@ -21,7 +21,7 @@ from tests.source_tree import ROOT
 
 SIDE, POINTS = 32, 3
 CATEGORIES = ("replace", "recolour", "replace", "remove", "recolour", "add", "replace", "recolour")
-SIZES = {"dino": 6, "dino-random": 2, "truth": 1}
+SIZES = {"dino": 6, "dino-random": 2, "centre": 4, "random-random": 1, "truth": 1}
 JUDGED = (
     "clip_whole", "clip_edited", "clip_directional", "clip_i", "lpips", "structure_distance",
     "background_mse", "background_psnr", "background_ssim", "iou", "hit", "success",
@@ -43,7 +43,7 @@ def make_tree(root: Path, config: Config) -> list[EditTask]:
         write_image(root / "artifacts/tasks" / task.image, _picture(rng))
     write_tasks(root / "artifacts/tasks/tasks.json", tasks)
     for name, how in config.proposals.items():
-        points = 1 if how.anchors == "truth" else POINTS
+        points = 1 if how.anchors in ("truth", "centre") else POINTS
         for task in tasks:
             write_candidates(root, name, task, rng, shape=(points, SIZES[name]))
     for name, variant in config.variants.items():
@@ -59,7 +59,27 @@ def make_tree(root: Path, config: Config) -> list[EditTask]:
             write_image(root / "artifacts/edits" / name / f"{task.id}.png", _picture(rng))
         trains = variant.choose == "net"
         write_training(root, name, tasks, rng, learner=variant.learner if trains else None)
+    write_json(root / "artifacts/ablations.json", _ablations(config, len(tasks), rng))
     return tasks
+
+
+def _ablations(config: Config, tasks: int, rng: np.random.Generator) -> dict:
+    """What the stage ablate leaves: choices within the part of the bank that a row sees."""
+    found: dict = {}
+    for group, rows in config.ablations.items():
+        found[group] = {}
+        for name, row in rows.items():
+            points = (
+                1 if config.proposal_set(row.proposals).anchors in ("truth", "centre") else POINTS
+            )
+            shape = (
+                min(points, row.points or points),
+                len(row.sizes or range(SIZES[row.proposals])),
+            )
+            drawn = rng.integers(shape, size=(tasks, row.seeds, 2)).tolist()
+            paid = [7] * tasks if row.choose == "net" else None
+            found[group][name] = {"choices": drawn, "paid": paid}
+    return found
 
 
 def write_candidates(

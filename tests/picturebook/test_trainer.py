@@ -61,7 +61,7 @@ def network() -> nn.Module:
     """Convolutions in both memory orders, a table and a bias: what Muon takes and leaves."""
     torch.manual_seed(0)
     first, second = nn.Conv2d(4, 32, 3, padding=1), nn.Conv2d(32, 40, 3, padding=1)
-    return nn.Sequential(first, second.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
+    return nn.Sequential(first, second.to(memory_format=torch.channels_last))
 
 
 def fit_pictures(module: nn.Module, recipe: Recipe, path: Path | None, stop: int | None) -> None:
