@@ -26,7 +26,7 @@ BASELINE = CONFIG.study.baseline
 CEILINGS = {"best-of-bank-s", "best-of-bank-l", "argmin-per-anchor"}
 FILES = {
     "results.json", "table.md", "table.tex", "table.csv", "per_image.csv", "README.md",
-    "training_curves.png", "contact_sheet.png",
+    "training_curves.png", "contact_sheet.png", "ablations.md", "ablations.csv", "cost.png",
 }  # fmt: skip
 
 
