@@ -12,61 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-import lr_edit.storage
 from eval import benchmark, mean_squared_error, peak_signal_noise_ratio, pie_bench
 from eval.scores import COLUMNS
-from lr_edit.cli import main
 from lr_edit.storage import read_image, write_image
+from tests.eval.picture_folder import picture, pictures, run
 
 Captured = pytest.CaptureFixture[str]
 WEIGHT_FREE = {f"{r}_{m}" for r in ("background", "whole") for m in ("mse", "psnr", "ssim")}
-
-
-def run(*words: str | Path) -> int:
-    """The exit code of `lr-edit WORDS`."""
-    try:
-        main([str(word) for word in words])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
-
-
-def refused(capsys: Captured, *words: str | Path) -> str:
-    """What stderr says when the user is to mend it: one sentence, nothing on stdout."""
-    assert run(*words) == 2
-    streams = capsys.readouterr()
-    assert "Traceback" not in streams.err and not streams.out
-    return streams.err.splitlines()[-1]
-
-
-@pytest.fixture
-def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A working directory outside every checkout."""
-    monkeypatch.setattr(lr_edit.storage, "__file__", str(tmp_path / "site/lr_edit/storage.py"))
-    monkeypatch.delenv("PROFILE", raising=False)
-    monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
-
-
-def picture(seed: int, *, height: int = 20, width: int = 31) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)
-
-
-def pictures(folder: Path, *, count: int = 3) -> Path:
-    """A CSV dataset of odd-sized pictures, masks for all but the last, and edits of them."""
-    lines = ["image,prompt,caption,mask,category"]
-    for n in range(count):
-        write_image(folder / f"in/{n}.png", picture(n))
-        write_image(folder / f"edits/in/{n}.png", picture(100 + n))
-        mask = np.zeros((20, 31), np.uint8)
-        mask[3 : 5 + n, 4:9] = 255
-        (folder / "m").mkdir(exist_ok=True)
-        Image.fromarray(mask).save(folder / f"m/{n}.png")
-        given = f"m/{n}.png" if n < count - 1 else ""
-        lines.append(f"in/{n}.png,a dog,a cat,{given},{'odd' if n % 2 else 'even'}")
-    (folder / "list.csv").write_text("\n".join(lines) + "\n")
-    return folder
 
 
 def tensor(image: np.ndarray) -> torch.Tensor:
@@ -296,39 +248,3 @@ def test_drawings_networks_do_not_judge_photos(
     streams = capsys.readouterr()
     assert not any(name.startswith("structure") for name in json.loads(streams.out)["metrics"])
     assert "64x64 drawings alone" in streams.err
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["score", "none.png", "in/0.png"], "none.png is missing"),
-        (["score", "list.csv", "in/0.png"], "cannot be read"),
-        (["score", "in/0.png", "in/0.png", "--metrics", "msa"], "did you mean 'mse'"),
-        (["score", "in/0.png", "in/0.png", "--metrics", "background_mse"], "needs --mask"),
-        (["score", "in/0.png", "in/0.png", "--metrics", "clip_whole"], "needs --prompt"),
-        (["score", "in/0.png", "in/0.png", "--metrics", "structure"], "timm.create_model"),
-        (["score", "in/0.png", "in/0.png", "--mask", "in/0.png"], "coloured"),
-        (["score", "in/0.png", "in/0.png", "--mask", "small.png"], "4x4 but the images are 31x20"),
-        (["score", "in/0.png", "other.png"], "nothing is resized"),
-        (["score", "in/0.png", "in/0.png", "--protocol", "lenient"], "lenient"),
-        (["score", "in/0.png", "in/0.png", "--perceptual", "alec", "--metrics", "whole_lpips"],
-         "did you mean 'alex'"),
-        (["evaluate", "--dataset", "csv:none", "--edits", "edits"], "none is not there"),
-        (["evaluate", "--dataset", "csv:list.csv", "--edits", "none"], "not a folder"),
-        (["evaluate", "--dataset", "csv:list.csv", "--edits", "other", "--metrics", "mse"],
-         "0.png is 4x4 but its source is 31x20"),
-        (["evaluate", "--dataset", "csv:list.csv", "--edits", "empty", "--metrics", "mse"],
-         "holds no edit"),
-        (["evaluate", "--dataset", "csv:list.csv", "--edits", "edits", "--out", "list.csv",
-          "--metrics", "mse"], "choose another --out"),
-    ],
-)  # fmt: skip
-def test_what_cannot_be_measured_is_one_sentence(
-    home: Path, capsys: Captured, words: list[str], said: str
-) -> None:
-    pictures(home)
-    (home / "empty").mkdir()
-    write_image(home / "other.png", picture(1, height=21))
-    Image.fromarray(np.zeros((4, 4), np.uint8)).save(home / "small.png")
-    write_image(home / "other/0.png", picture(1, height=4, width=4))
-    assert said in refused(capsys, *words)
