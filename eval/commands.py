@@ -189,8 +189,8 @@ def _networks(
                 )
             loaded[role] = load_network(role, weights[role], root)
         except UserError as error:
-            why = str(error).split("; get them with")[0]
-            mend = "" if "--profile or" in why or "; run" in why else f"; {cure(weights[role])}"
+            why, _, mended = str(error).partition("; get them with")  # the loaders' own cure
+            mend = f"; {cure(role, weights[role])}" if mended else ""
             if options["metrics"]:
                 raise UserError(f"{here[0]}: {why}{mend}") from None
             _say(f"left out {', '.join(here)}: {why}{mend}")

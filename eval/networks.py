@@ -90,21 +90,25 @@ def load_lpips(root: Path, weights: Weights, *, device: str = "cpu") -> nn.Modul
         raise UserError(f"unknown LPIPS network {name!r}{nearest(name, TRUNKS)}")
     url = cast(Any, get_model_weights(TRUNKS[name])).IMAGENET1K_V1.url
     if not (Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]).is_file():
-        raise UserError(f"weights {name!r}: the trunk is not in torch's cache; {cure(weights)}")
+        raise UserError(
+            f"weights {name!r}: the trunk is not in torch's cache; {cure('perceptual', weights)}"
+        )
     with loading(name), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torchvision's, of argument names
         net = lpips.LPIPS(net=name, verbose=False)
     return net.eval().requires_grad_(False).to(device)
 
 
-def cure(weights: Weights) -> str:
+def cure(role: str, weights: Weights) -> str:
     """How to get weights that are not here, in words."""
     name, tag = weights.name, weights.pretrained
     if folder_of(name):
         return "get them with `dvc pull`"
-    if name in TRUNKS:
+    if role == "clip" and not tag:
+        return f"name them with their tag, as in {name}:openai"
+    if role == "perceptual":
         line = f"import lpips; lpips.LPIPS(net='{name}')"
-    elif tag:
+    elif role == "clip":
         line = f"import open_clip; open_clip.create_model('{name}', pretrained='{tag}')"
     else:
         line = f"import timm; timm.create_model('{name}', pretrained=True)"

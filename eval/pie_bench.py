@@ -5,7 +5,7 @@ and matrics_calculator.py; Ju et al. 2024). To stand beside those tables, not be
 
 decode_mask         masks are runs `[start, length, ...]`, row-major on 512x512, cut at the end
 ringed              the outermost pixels count as edited, "to avoid annotation errors in boundary"
-strip_square        an edit that is no square is a strip: its bottom right square is the edit
+strip_square        editors save strips of 512-pixel pictures: the bottom right one is the edit
 zero_filled         both images are multiplied by the region: black outside it
 mean_squared_error  the mean runs over the whole frame, however small the region
 reflected           SSIM (torchmetrics >= 1.4.2) pads by reflection and counts the border
@@ -73,9 +73,10 @@ def ringed(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
 def strip_square(
     image: UInt8[np.ndarray, "h w 3"], *, side: int = SIDE
 ) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The last square of a strip of pictures; a square image as it is."""
+    """The last square of a strip of pictures; any other image as it is, for it is no strip."""
     high, wide = image.shape[:2]
-    return image if high == wide else image[max(high - side, 0) :, max(wide - side, 0) :]
+    is_strip = wide > side and wide % side == 0 and side <= high < wide
+    return image[high - side :, wide - side :] if is_strip else image
 
 
 def zero_filled(

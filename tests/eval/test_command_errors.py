@@ -31,6 +31,7 @@ def refused(capsys: Captured, *words: str | Path) -> str:
         (["score", "in/0.png", "in/0.png", "--metrics", "background_mse"], "needs --mask"),
         (["score", "in/0.png", "in/0.png", "--metrics", "clip_whole"], "needs --prompt"),
         (["score", "in/0.png", "in/0.png", "--metrics", "structure"], "timm.create_model"),
+        (["score", "in/0.png", "in/0.png", "--clip", "ViT-B-32", "--metrics", "clip_i"], "the tag"),
         (["score", "in/0.png", "in/0.png", "--mask", "in/0.png"], "coloured"),
         (["score", "in/0.png", "in/0.png", "--mask", "small.png"], "4x4 but the images are 31x20"),
         (["score", "in/0.png", "other.png"], "nothing is resized"),

@@ -231,5 +231,6 @@ def test_prompts_strips_and_jpegs_are_taken_as_published() -> None:
     strip = np.random.default_rng(0).integers(0, 256, (16, 64, 3), dtype=np.uint8)
     assert (pie_bench.strip_square(strip, side=16) == strip[:, 48:]).all()
     assert pie_bench.strip_square(strip[:, :16], side=8).shape == (16, 16, 3)
+    assert pie_bench.strip_square(strip[:, :25], side=16).shape == (16, 25, 3)  # no strip
     once = pie_bench.jpeg_75(strip)
     assert once.shape == strip.shape and (once != strip).any()
