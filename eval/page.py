@@ -7,6 +7,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from eval.conventions import BY_KEY
+from eval.diagnosis import diagnosis_page
+from eval.preferences import preferences_page
 from eval.results import WORTH
 from eval.tables import markdown, shown
 
@@ -48,6 +50,12 @@ def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
             "## What this study can resolve",
             "",
             _resolution(results),
+            *preferences_page(results["method"]["preferences"], method=results["method"]["name"]),
+            *diagnosis_page(
+                results["method"]["causes"],
+                method=results["method"]["name"],
+                tasks=results["meta"]["tasks"]["headline"],
+            ),
             "Ablations on the same candidates, in groups: [ablations.md](ablations.md).",
             "",
             "## By category",

@@ -10,8 +10,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from eval import page, tables
 from eval.ablations import (
     ablation_results,
@@ -22,24 +20,22 @@ from eval.ablations import (
 )
 from eval.ceilings import ceiling_scores
 from eval.evaluate import read_judgements, summarise
+from eval.examples import sheet_rows
 from eval.figures import training_curves
 from eval.learning import Training, learning_results, read_training
+from eval.method import describe_method
 from eval.results import build_results
 from eval.scores import Scores, read_scores, rows, write_rows
-from eval.sheet import Row, Shown, contact_sheet, example_tasks
+from eval.sheet import contact_sheet, example_tasks
 from lr_edit.config import Config
 from lr_edit.storage import (
-    read_bank,
     read_banks,
-    read_choices,
-    read_image,
     read_json,
-    study_image,
     study_tasks,
     whole,
     write_json,
 )
-from lr_edit.types import Box, EditTask
+from lr_edit.types import EditTask
 
 DIGITS = 5  # of per_image.csv, which is kept in git
 
@@ -52,6 +48,7 @@ def write_report(root: Path, config: Config) -> None:
     bounds = _ceilings(root, config, tasks)
     trained = (read_training(root, name) for name in config.variants)
     trainings: list[Training] = [one for one in trained if one]
+    ablated = ablation_scores(root, config, tasks)
     results = build_results(
         config,
         full,
@@ -61,9 +58,8 @@ def write_report(root: Path, config: Config) -> None:
             for one in bounds
         },
         learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
-        ablations=ablation_results(
-            ablation_scores(root, config, tasks), resamples=study.resamples, seed=study.seed
-        ),
+        ablations=ablation_results(ablated, resamples=study.resamples, seed=study.seed),
+        method=describe_method(root, config, tasks, others=ablated.get("regions", [])),
     )
     write_json(out / "results.json", results)
     averaged = [one.averaged() for one in (*full, *bounds)]
@@ -77,7 +73,7 @@ def write_report(root: Path, config: Config) -> None:
     )
     contact_sheet(
         out / "contact_sheet.png",
-        _sheet_rows(root, config, tasks, {one.variant: one for one in full}),
+        sheet_rows(root, config, example_tasks(tasks), variants=list(config.variants)),
         variants=list(config.variants),
         caption=note,
     )
@@ -114,32 +110,3 @@ def _write_tables(out: Path, results: dict[str, Any], *, references: list[str]) 
     for name, text in texts.items():
         with whole(out / name) as part:
             part.write_text(text, encoding="utf-8")
-
-
-def _sheet_rows(
-    root: Path, config: Config, tasks: list[EditTask], scores: dict[str, Scores]
-) -> list[Row]:
-    examples = example_tasks(tasks)
-    choices = {
-        name: read_choices(root / "artifacts/edits" / name / "choices.json")
-        for name in config.variants
-    }
-    result = []
-    for task in examples:
-        at = [other.id for other in tasks].index(task.id)
-        edits = []
-        for name, variant in config.variants.items():
-            folder = root / "artifacts/candidates" / variant.proposals / "tables"
-            first = choices[name][task.id][0]
-            box = read_bank(folder / f"{task.id}.safetensors").boxes[first.point, first.size]
-            edits.append(
-                Shown(
-                    box=Box(*map(int, box)),
-                    edited=read_image(root / "artifacts/edits" / name / f"{task.id}.png"),
-                    iou=float(scores[name].values["iou"][at, 0]),
-                    success=float(scores[name].values["success"][at, 0]),
-                )
-            )
-        source = np.ascontiguousarray(study_image(root, task).transpose(1, 2, 0))
-        result.append(Row(task=task, source=source, edits=tuple(edits)))
-    return result

@@ -8,6 +8,7 @@ categories  category -> name -> metric -> as variants; remove and add stand here
 psnr        name -> {infinite, of_mean_mse}
 resolution  variant -> success and IoU against the baseline: {spread, detectable, n, needed}
 ablations   group -> row -> metric -> as variants, with the paired difference to the first row
+method      the variant that stands for it: its name, causes of failure, preferences
 learning    variant -> start, end, floor, share of the gap closed, share of tasks that fell
 meta        what was measured, by which judges, and what the reader must know
 """
@@ -44,6 +45,7 @@ def build_results(
     ceilings: dict[str, dict[str, Any]],
     learning: dict[str, dict[str, Any]],
     ablations: dict[str, dict[str, Any]],
+    method: dict[str, Any],
 ) -> dict[str, Any]:
     """`summaries` and `ceilings` are what `evaluate.summarise` says of each row."""
     comparisons = compare(scores, config)
@@ -77,6 +79,7 @@ def build_results(
         "resolution": resolutions(scores, config),
         "learning": learning,
         "ablations": ablations,
+        "method": method,
         "meta": _meta(config, scores[0], summaries),
     }
 

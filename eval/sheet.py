@@ -40,6 +40,7 @@ class Row:
     task: EditTask
     source: np.ndarray
     edits: tuple[Shown, ...]
+    note: str = ""
 
 
 def example_tasks(tasks: Sequence[EditTask], *, count: int = 12) -> list[EditTask]:
@@ -84,7 +85,7 @@ _LEGEND = (
 def _draw_row(sheet: Image.Image, row: Row, top: int) -> None:
     draw = ImageDraw.Draw(sheet)
     task = row.task
-    words = f"{task.id} ({task.category}): {task.source} to {task.prompt}"
+    words = f"{task.id} ({task.category}): {task.source} to {task.prompt}{row.note}"
     draw.text((GAP, top), words, INK, _font(13))
     truth = task.truth.box if task.truth else None
     sheet.paste(_panel(row.source, truth, TRUTH), (GAP, top + WORDS))

@@ -13,7 +13,7 @@ from lr_edit.proposals import draw_boxes, place_anchors
 from lr_edit.types import EditTask
 
 TASK = EditTask("t", Path("t.png"), "a boat", "a fish")
-PROPOSE = Propose(points=9, sizes=(0.25, 0.5))
+PROPOSE = Propose(points=9, sizes=(0.25, 0.5), distance=0.0, margin=0.0)
 
 
 def boxes(how: ProposalSet, anchors: torch.Tensor) -> torch.Tensor:

@@ -27,11 +27,11 @@ from lr_edit.picturebook.world import SIDE, Scene
 RECIPES: dict[str, Recipe] = {
     "teacher": Recipe(
         steps=800, batch=144, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=21,
-        cooldown=0.6, average=0.98, muon=True,
+        cooldown=0.6, average=0.98,
     ),
     "judge-clip": Recipe(
         steps=900, batch=96, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=22,
-        cooldown=0.6, average=0.98, muon=True,
+        cooldown=0.6, average=0.98,
     ),
 }  # fmt: skip
 _MEAN = 0.5  # of every channel; the deviation too

@@ -118,6 +118,8 @@ def write_training(
         write_json(folder / "summary.json", {"learner": None})
         return
     lines, summary = [], {}
+    pi = {task.id: rng.dirichlet(np.ones(SIZES["dino"]), size=(1, POINTS)) for task in tasks}
+    write_tensors(folder / "probabilities.safetensors", pi)
     for task in tasks:
         start, fall = 1 + float(rng.random()), 0.0 if learner == "none" else 0.5
         steps = range(0, 1 if learner == "none" else 41, 10)
