@@ -178,7 +178,8 @@ def cost_figure(path: Path, results: dict[str, Any], *, caption: str) -> None:
     FigureCanvasAgg(figure)
     for axes, key in zip(figure.subplots(1, 2), ("score_s", "success"), strict=True):
         measure = BY_KEY[key]
-        curve = list(results.get("budget", {}).values())
+        budget = results.get("budget", {})
+        curve = [row for name, row in budget.items() if name.startswith("random-")]
         if curve:
             paid = [row["candidates"]["mean"] for row in curve]
             mean, low, high = ([_scaled(row[key][k], measure) for row in curve]

@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
+from eval.claims import claims
 from eval.conventions import BY_KEY
 from eval.diagnosis import diagnosis_page
 from eval.preferences import preferences_page
@@ -44,6 +45,10 @@ def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
             "[results.json](results.json). Per image: [per_image.csv](per_image.csv).",
             "",
             table_page(results, references=references),
+            "## What it says",
+            "",
+            *claims(results),
+            "",
             "Tables: [Markdown](table.md), [LaTeX](table.tex), [CSV](table.csv). "
             f"Judges: {judges}.{_shared(results)}",
             "",

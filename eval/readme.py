@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from eval.claims import claims
 from lr_edit.config import load_config
 from lr_edit.storage import read_json, whole
 
@@ -31,7 +32,8 @@ def table(results: dict[str, Any], *, order: Sequence[str]) -> str:
         cells = " | ".join(_cell(row[key], by, digits) for key, _, by, digits in COLUMNS)
         label = name if group == "variants" else f"*{name}*"
         lines.append(f"| {label} | {cells} |")
-    return "\n".join([*lines, "", f"*{results['meta']['caption']}*"])
+    said = ["", "Paired differences over tasks, with 95% intervals:", "", *claims(results)]
+    return "\n".join([*lines, "", f"*{results['meta']['caption']}*", *said])
 
 
 def insert(page: str, results: dict[str, Any], *, order: Sequence[str]) -> str:

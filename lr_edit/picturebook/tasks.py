@@ -16,7 +16,7 @@ from lr_edit.types import EditTask, Label, Truth
 COUNTS: dict[str, dict[str, int]] = {
     "train": {"replace": 64, "recolour": 64},
     "val": {"replace": 12, "recolour": 12, "remove": 4, "add": 4},
-    "eval": {"replace": 40, "recolour": 40, "remove": 8, "add": 8},
+    "eval": {"replace": 48, "recolour": 48, "remove": 8, "add": 8},
 }
 
 

@@ -1,0 +1,47 @@
+"""Sentences say a difference only where the interval leaves zero out."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from eval.claims import QUESTIONS, claims
+
+
+def results(low: float, high: float) -> dict[str, Any]:
+    one = {"difference": (low + high) / 2, "low": low, "high": high}
+    row = {"success": one, "iou": one, "score_s": {**one, "low": None}}
+    return {"paired": {"dino-random-size": {"learned": row}}, "ablations": {}}
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "word"),
+    [(0.01, 0.05, "higher"), (-0.05, -0.01, "lower"), (-0.01, 0.05, "no difference found")],
+)
+def test_words_follow_from_the_interval(low: float, high: float, word: str) -> None:
+    (line,) = claims(results(low, high))
+    assert line.startswith("- Does learning where to edit help?")
+    assert line.count(word) == 2 and "S " not in line.split(":")[1].split(";")[0]
+
+
+def test_a_group_compared_with_another_row_is_left_out() -> None:
+    one = {"mean": 1.0, "paired": {"difference": 1.0, "low": 0.5, "high": 1.5}}
+    found = results(0.1, 0.2)
+    found["ablations"] = {"learners": {"gumbel": {}, "argmin-table": {"success": one}}}
+    assert len(claims(found)) == 1
+    found["ablations"] = {"learners": {"exact": {}, "argmin-table": {"success": one}}}
+    assert len(claims(found)) == 2
+
+
+def test_every_question_is_about_rows_of_the_study() -> None:
+    from lr_edit.config import load_config
+    from tests.source_tree import ROOT
+
+    config = load_config(ROOT / "params.yaml")
+    for question in QUESTIONS:
+        if question.group is None:
+            assert question.against == config.study.baseline and question.row in config.variants
+        else:
+            rows = list(config.ablations[question.group])
+            assert rows[0] == question.against and question.row in rows
