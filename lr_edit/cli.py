@@ -125,6 +125,33 @@ def ui(context: click.Context, port: int) -> None:
 
 
 @cli.command()
+@click.argument("variant")
+@click.argument("metric")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it for a program.")
+@click.pass_context
+def trace(context: click.Context, variant: str, metric: str, as_json: bool) -> None:
+    """Where a number of the table comes from: run, lock entries, parameters, commit."""
+    from lr_edit.trace import as_text
+    from lr_edit.trace import trace as find
+
+    found = find(load_study(context)[0], variant, metric)
+    click.echo(json.dumps(found) if as_json else as_text(found))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print every cell for a program.")
+@click.pass_context
+def verify(context: click.Context, as_json: bool) -> None:
+    """Compare the study in the workspace with the committed one; exit code 1 if it differs."""
+    from lr_edit.trace import verdict
+    from lr_edit.trace import verify as compare
+
+    found = compare(load_study(context)[0])
+    click.echo(json.dumps(found) if as_json else verdict(found))
+    context.exit(int(any(one["verdict"] == "different" for one in found["cells"].values())))
+
+
+@cli.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the findings for a program.")
 @click.pass_context
 def doctor(context: click.Context, as_json: bool) -> None:

@@ -102,11 +102,22 @@ class Chain:
 
 def read_yaml(path: Path) -> dict[str, Any]:
     """UserError if missing or not a YAML mapping."""
+    return _mapping(_text(path), path)
+
+
+def _text(path: Path) -> str:
     try:
-        value = yaml.load(path.read_text(encoding="utf-8"), Loader=_Loader)
+        return path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run `dvc repro` in a checkout first") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path} is not valid YAML: {error}") from None
+
+
+def _mapping(text: str, path: Path) -> dict[str, Any]:
+    try:
+        value = yaml.load(text, Loader=_Loader)
+    except yaml.YAMLError as error:
         raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(value, dict):
         raise UserError(f"{path} must hold a mapping")
@@ -115,7 +126,12 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 def read_lock(path: Path) -> dict[str, Entry]:
     """Every stage of a dvc.lock, by name."""
-    stages = read_yaml(path).get("stages") or {}
+    return parse_lock(_text(path), path)
+
+
+def parse_lock(text: str, path: Path) -> dict[str, Entry]:
+    """The same from a lock's text; `path` is what errors name."""
+    stages = _mapping(text, path).get("stages") or {}
     try:
         return {name: _entry(name, row) for name, row in stages.items()}
     except (KeyError, TypeError, AttributeError) as error:
