@@ -1,8 +1,8 @@
 """report: every variant's scores, curves and edits -> reports/, to be read without running it.
 
-results.json is for programs; table.{md,tex,csv}, ablations.{md,csv}, cost.png,
-training_curves.png, contact_sheet.png and README.md are for people; per_image.csv holds one value
-a variant, task and metric, averaged over seeds (artifacts/scores holds every seed).
+results.json is for programs; table.{md,tex,csv}, ablations.{md,csv}, README.md, index.html and
+the pictures are for people; per_image.csv holds one value a variant, task and metric, averaged over
+seeds (artifacts/scores holds every seed).
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from eval.ceilings import ceiling_scores
 from eval.evaluate import read_judgements, summarise
 from eval.examples import sheet_rows
 from eval.figures import training_curves
+from eval.gallery import write_gallery
 from eval.learning import Training, learning_results, read_training
 from eval.method import describe_method
 from eval.results import build_results
@@ -77,6 +78,7 @@ def write_report(root: Path, config: Config) -> None:
         variants=list(config.variants),
         caption=note,
     )
+    write_gallery(root, config, tasks, results, references=_references(config))
 
 
 def _ceilings(root: Path, config: Config, tasks: list[EditTask]) -> list[Scores]:

@@ -27,7 +27,7 @@ CEILINGS = {"best-of-bank-s", "best-of-bank-l", "argmin-per-anchor"}
 FILES = {
     "results.json", "table.md", "table.tex", "table.csv", "per_image.csv", "README.md",
     "training_curves.png", "contact_sheet.png", "ablations.md", "ablations.csv", "cost.png",
-    "worst.png", "sizes.png",
+    "worst.png", "sizes.png", "index.html", "gallery",
 }  # fmt: skip
 
 
@@ -108,10 +108,12 @@ def test_learning_says_how_far_it_went(results: dict) -> None:
 
 
 def test_two_runs_give_the_same_bytes(root: Path) -> None:
-    before = {path.name: path.read_bytes() for path in (root / "reports").iterdir()}
+    def contents() -> dict[Path, bytes]:
+        return {p: p.read_bytes() for p in (root / "reports").rglob("*") if p.is_file()}
+
+    before = contents()
     write_report(root, CONFIG)
-    after = {path.name: path.read_bytes() for path in (root / "reports").iterdir()}
-    assert before == after
+    assert contents() == before
 
 
 def test_the_three_tables_hold_the_same_numbers(root: Path, results: dict) -> None:

@@ -1,0 +1,113 @@
+"""A number leads back to its run, and a fresh study is compared with the committed one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from lr_edit.errors import UserError
+from lr_edit.lockfile import read_study
+from lr_edit.runs import run_of
+from lr_edit.storage import read_json, write_json
+from lr_edit.trace import TOLERANCE, as_text, trace, verdict, verify
+from lr_edit.tracking import publish
+from tests.finished_study import lock, make_study
+
+VARIANTS = {"learned": {"learner": "exact"}, "untrained": {}}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # MLflow's engine closes at exit
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def cells(iou: float) -> dict:
+    one = {"mean": iou, "low": iou - 0.1, "high": iou + 0.1, "n": 4, "missing": 0}
+    return {"variants": {name: {"iou": one} for name in VARIANTS}, "ceilings": {}}
+
+
+def git(root: Path, *words: str) -> None:
+    names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *names, *words], cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A finished study whose reports are committed."""
+    root = tmp_path / "study"
+    make_study(root, VARIANTS)
+    write_json(root / "reports/results.json", cells(0.3))
+    lock(root, list(VARIANTS))
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "a study")
+    return root
+
+
+def test_a_cell_leads_to_stages_parameters_and_commit(root: Path) -> None:
+    name = next(iter(VARIANTS))
+    found = trace(root, name, "iou")
+    assert found["value"]["mean"] == 0.3 and found["run"] is None
+    assert {f"{stage}@{name}" for stage in ("train", "edit", "evaluate")} <= {
+        entry["name"] for entry in found["stages"]
+    }
+    assert found["commit"] and len(found["commit"]) == 40
+    text = as_text(found)
+    assert f"variants.{name}.iou = 0.3" in text and "lr-edit publish" in text
+    json.dumps(found)
+
+
+def test_a_published_cell_names_its_run(root: Path) -> None:
+    name = next(iter(VARIANTS))
+    publish(root)
+    chain = next(one for one in read_study(root) if one.variant == name)
+    found = trace(root, name, "iou")
+    assert found["run"] is not None and found["run"] == run_of(root, chain.keys)
+
+
+def test_unknown_names_are_one_sentence(root: Path) -> None:
+    name = next(iter(VARIANTS))
+    with pytest.raises(UserError, match=f"did you mean '{name}'"):
+        trace(root, name + "x", "iou")
+    with pytest.raises(UserError, match="did you mean 'iou'"):
+        trace(root, name, "iuo")
+
+
+def test_the_committed_study_verifies(root: Path) -> None:
+    found = verify(root)
+    assert {one["verdict"] for one in found["cells"].values()} == {"equal"}
+    assert found["first"] is None
+    assert "every stage's outputs are equal" in verdict(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"), [(TOLERANCE["iou"] / 2, "within tolerance"), (0.2, "different")]
+)
+def test_a_cell_that_moved_is_said_with_its_stage(root: Path, change: float, expected: str) -> None:
+    name = next(iter(VARIANTS))
+    write_json(root / "reports/results.json", cells(0.3 + change))
+    (root / f"artifacts/edits/{name}/choices.json").write_text("{}")
+    lock(root, list(VARIANTS))
+    found = verify(root)
+    assert {one["verdict"] for one in found["cells"].values()} == {expected}
+    assert found["first"] == f"edit@{name}"
+    assert f"first stage whose outputs differ: edit@{name}" in verdict(found)
+
+
+def test_a_row_that_is_new_or_gone_differs(root: Path) -> None:
+    results = read_json(root / "reports/results.json")
+    name, *_ = list(results["variants"])
+    results["variants"]["newcomer"] = results["variants"].pop(name)
+    write_json(root / "reports/results.json", results)
+    found = verify(root)["cells"]
+    assert found[f"variants.{name}.iou"]["verdict"] == "different"
+    assert found["variants.newcomer.iou"]["verdict"] == "different"
+
+
+def test_without_a_commit_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    make_study(tmp_path / "study", VARIANTS)
+    with pytest.raises(UserError, match="no committed study"):
+        verify(tmp_path / "study")
