@@ -36,6 +36,9 @@ QUESTIONS = (
         "budget",
     ),
     Question("Does one size everywhere do worse?", "fixed-medium", "argmin-table", "regions"),
+    Question(
+        "Does ranking by the loss, not by S, do better?", "ranked-by-loss", "all-three", "losses"
+    ),
     Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions"),
 )
 ASKED = ("success", "iou", "score_s")
@@ -59,8 +62,9 @@ def _paired(results: dict[str, Any], question: Question) -> dict[str, dict[str, 
         found = results.get("paired", {}).get(question.against, {}).get(question.row, {})
     else:
         rows = results.get("ablations", {}).get(question.group, {})
-        if next(iter(rows), None) != question.against:
-            return {}
+        reference = rows.get(question.against)
+        if not reference or any("paired" in one for one in reference.values()):
+            return {}  # the group is compared with another row
         found = {key: one.get("paired") or {} for key, one in rows.get(question.row, {}).items()}
     return {key: one for key, one in found.items() if one.get("low") is not None}
 

@@ -13,6 +13,8 @@ from eval.preferences import preferences_page
 from eval.results import WORTH
 from eval.tables import markdown, shown
 
+BUDGET = 100_000  # UNet evaluations of a default study
+
 
 def table_caption(results: dict[str, Any]) -> str:
     """What the numbers are, in one paragraph."""
@@ -88,7 +90,8 @@ def _shared(results: dict[str, Any]) -> str:
 
 def _resolution(results: dict[str, Any]) -> str:
     """The smallest differences that this many tasks find, and how many others would take."""
-    baseline, n = results["meta"]["baseline"], results["meta"]["tasks"]["headline"]
+    meta = results["meta"]
+    baseline, n = meta["baseline"], meta["tasks"]["headline"]
     rows = []
     for name, found in results["resolution"].items():
         cells = [
@@ -113,7 +116,8 @@ def _resolution(results: dict[str, Any]) -> str:
             f"The smallest paired difference to {baseline}, in points, that a two-sided test at 5% "
             f"finds with 80% power over these {n} tasks, from the spread seen, and how many tasks "
             f"would find {worth[0]} of {titles[0]} or {worth[1]} of {titles[1]}. "
-            "What is smaller than these may be there and stay unseen.",
+            "What is smaller than these may be there and stay unseen. The split's "
+            f"{meta['tasks']['all']} tasks cost {meta['unet_evaluations']:,} UNet evaluations; a study allows itself {BUDGET:,}, which sets their number.",
             "",
             f"| Method | {head} |",
             "| --- |" + " ---: |" * (2 * len(WORTH)),

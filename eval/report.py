@@ -61,6 +61,9 @@ def write_report(root: Path, config: Config) -> None:
         learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
         ablations=ablation_results(ablated, resamples=study.resamples, seed=study.seed),
         method=describe_method(root, config, tasks, others=ablated.get("regions", [])),
+        spent=sum(
+            bank.evaluations for name in config.proposals for bank in read_banks(root, name, tasks)
+        ),
     )
     write_json(out / "results.json", results)
     averaged = [one.averaged() for one in (*full, *bounds)]

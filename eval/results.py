@@ -46,6 +46,7 @@ def build_results(
     learning: dict[str, dict[str, Any]],
     ablations: dict[str, dict[str, Any]],
     method: dict[str, Any],
+    spent: int,
 ) -> dict[str, Any]:
     """`summaries` and `ceilings` are what `evaluate.summarise` says of each row."""
     comparisons = compare(scores, config)
@@ -80,7 +81,7 @@ def build_results(
         "learning": learning,
         "ablations": ablations,
         "method": method,
-        "meta": _meta(config, scores[0], summaries),
+        "meta": {**_meta(config, scores[0], summaries), "unet_evaluations": spent},
     }
 
 
