@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -36,6 +36,7 @@ TITLES = {
     "sizes": "Sizes: M of the six",
     "budget": "Luck: the best S of so many candidates drawn from the bank",
 }
+TICKS = (1, 3, 9, 18, 54)  # candidates
 INK, ACCENT, OTHER = "#333333", "#1f6fb2", "#b23a1f"
 
 
@@ -186,17 +187,36 @@ def cost_figure(path: Path, results: dict[str, Any], *, caption: str) -> None:
                                for k in ("mean", "low", "high"))  # fmt: skip
             axes.fill_between(paid, low, high, color=ACCENT, alpha=0.15, lw=0)
             axes.plot(paid, mean, color=ACCENT, marker="o", ms=3, label="best S of m drawn")
-        for name, row in results.get("regions", {}).items():
-            x, y = row["candidates"]["mean"], _scaled(row[key]["mean"], measure)
-            axes.plot(x, y, "o", ms=4, color=OTHER)
-            axes.annotate(name, (x, y), fontsize=6, color=INK, xytext=(4, 2),
-                          textcoords="offset points")  # fmt: skip
+        places = [
+            (name, row["candidates"]["mean"], _scaled(row[key]["mean"], measure))
+            for name, row in results.get("regions", {}).items()
+        ]
+        axes.plot([x for _, x, _ in places], [y for *_, y in places], "o", ms=4, color=OTHER)
+        axes.set_xscale("log")
+        axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
+        axes.minorticks_off()
+        for name, x, y, at in _spread(places):
+            axes.annotate(name, (x, y), (x * 1.12, at), fontsize=6, color=INK, va="center",
+                          arrowprops={"arrowstyle": "-", "lw": 0.3, "color": INK})  # fmt: skip
         axes.set(xlabel="candidates painted a task", ylabel=f"{measure.title} {measure.arrow}")
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=7) if curve else None
     figure.supxlabel(caption, fontsize=7, color=INK, wrap=True)
     with whole(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
+
+
+def _spread(
+    places: Sequence[tuple[str, float, float]],
+) -> Iterator[tuple[str, float, float, float]]:
+    """Names with a height for their label, so that labels of one column do not overlap."""
+    heights = [y for *_, y in places if np.isfinite(y)]
+    least = 0.034 * (max(heights) - min(heights)) if heights else 0.0
+    last: dict[float, float] = {}
+    for name, x, y in sorted(places, key=lambda place: place[2]):
+        if np.isfinite(y):
+            last[x] = max(y, last.get(x, -np.inf) + least)
+            yield name, x, y, last[x]
 
 
 def _scaled(value: float | None, measure: Measure) -> float:

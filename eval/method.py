@@ -49,7 +49,7 @@ def describe_method(
     worst = sorted(found, key=lambda one: one.worth)[:WORST]
     by_id = {task.id: task for task in headline}
     rows = sheet_rows(root, config, [by_id[one.task] for one in worst], variants=[name])
-    rows = [replace(row, note=f" ({one.cause})") for row, one in zip(rows, worst, strict=True)]
+    rows = [replace(row, note=f"{one.cause}: ") for row, one in zip(rows, worst, strict=True)]
     contact_sheet(root / "reports/worst.png", rows, variants=[name], caption=note)
     ours = read_scores(root / "artifacts/scores" / f"{name}.csv")
     return {

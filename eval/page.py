@@ -117,7 +117,8 @@ def _resolution(results: dict[str, Any]) -> str:
             f"finds with 80% power over these {n} tasks, from the spread seen, and how many tasks "
             f"would find {worth[0]} of {titles[0]} or {worth[1]} of {titles[1]}. "
             "What is smaller than these may be there and stay unseen. The split's "
-            f"{meta['tasks']['all']} tasks cost {meta['unet_evaluations']:,} UNet evaluations; a study allows itself {BUDGET:,}, which sets their number.",
+            f"{meta['tasks']['all']} tasks cost {meta['unet_evaluations']:,} UNet evaluations; a "
+            f"study allows itself {BUDGET:,}, which sets their number.",
             "",
             f"| Method | {head} |",
             "| --- |" + " ---: |" * (2 * len(WORTH)),

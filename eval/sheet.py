@@ -19,6 +19,7 @@ from lr_edit.storage import write_image
 from lr_edit.types import Box, EditTask
 
 PANEL, GAP, WORDS, NOTE, HEAD = 128, 6, 20, 16, 44  # pixels
+NARROWEST = 760  # so that a row's words have room
 TRUTH, CHOSEN = "#ffd400", "#ff2fd0"
 INK, GREY, GOOD, BAD = "#1a1a1a", "#6b6b6b", "#157a2e", "#b3261e"
 
@@ -59,8 +60,8 @@ def contact_sheet(
     """Write the sheet."""
     column = 2 * PANEL + 2 * GAP
     tall = WORDS + PANEL + NOTE + GAP
-    notes = textwrap.wrap(f"{_LEGEND} {caption}", 280)
-    width = GAP + PANEL + 2 * GAP + len(variants) * (column + GAP)
+    width = max(GAP + PANEL + 2 * GAP + len(variants) * (column + GAP), NARROWEST)
+    notes = textwrap.wrap(f"{_LEGEND} {caption}", width // 6)
     height = HEAD + len(rows) * tall + 2 * GAP + 16 * len(notes)
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
@@ -85,7 +86,7 @@ _LEGEND = (
 def _draw_row(sheet: Image.Image, row: Row, top: int) -> None:
     draw = ImageDraw.Draw(sheet)
     task = row.task
-    words = f"{task.id} ({task.category}): {task.source} to {task.prompt}{row.note}"
+    words = f"{row.note}{task.id} ({task.category}): {task.source} to {task.prompt}"
     draw.text((GAP, top), words, INK, _font(13))
     truth = task.truth.box if task.truth else None
     sheet.paste(_panel(row.source, truth, TRUTH), (GAP, top + WORDS))

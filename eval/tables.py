@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import io
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from typing import Any
@@ -76,8 +76,7 @@ def latex(results: dict[str, Any], *, references: Sequence[str], caption: str) -
     for title, rows in blocks(results, references=references).items():
         body.append(r"\midrule")
         body.append(rf"\multicolumn{{{len(MEASURES) + 1}}}{{l}}{{\emph{{{_tex(title)}}}}} \\")
-        for row in rows:
-            body += _latex_row(row)
+        body += [_latex_row(row) for row in rows]
     return "\n".join(
         [
             "% needs: \\usepackage{booktabs,graphicx}",
@@ -209,19 +208,14 @@ def _markdown_cell(cell: Cell) -> str:
     return "<br>".join([mean, *(f"<sub>{text}</sub>" for text in small if text)])
 
 
-def _latex_row(row: Line) -> Iterator[str]:
-    means = []
+def _latex_row(row: Line) -> str:
+    """Means, bold and underlined, with the star of the difference; intervals stand in the CSV."""
+    cells = []
     for cell in row.cells:
         form = {1: r"\textbf{%s}", 2: r"\underline{%s}"}.get(cell.rank, "%s")
-        means.append(form % _tex(cell.mean))
-    yield " & ".join([_tex(row.method), *means]) + r" \\"
-    for name, texts in (
-        ("95\\% interval", [cell.interval for cell in row.cells]),
-        ("difference", [cell.difference for cell in row.cells]),
-    ):
-        if any(texts):
-            small = [rf"{{\tiny {_tex(text)}}}" if text else "" for text in texts]
-            yield " & ".join([rf"\quad{{\tiny {name}}}", *small]) + r" \\"
+        star = r"$^{*}$" if "*" in cell.difference else ""
+        cells.append(form % _tex(cell.mean) + star)
+    return " & ".join([_tex(row.method), *cells]) + r" \\"
 
 
 def _pipes(cells: Sequence[str]) -> str:
