@@ -25,7 +25,7 @@ from lr_edit.storage import (
     write_tensors,
 )
 
-EACH = 2 * 1 + 1  # evaluations a candidate: two steps, the first with guidance
+EACH = 2 * 2  # evaluations a candidate: two steps, both with guidance
 
 
 def silent(items: Iterable, label: str, total: int | None = None) -> Iterator:
