@@ -110,7 +110,8 @@ def ablations_page(results: dict[str, Any], *, caption: str) -> str:
         "",
         f"{caption} Rows of `ablations` in params.yaml on shared candidates; 95% bootstrap "
         "intervals over tasks; Δ is the paired difference to the group's first row, * where "
-        "Holm's p over the group is below 0.05. In results.json: `ablations`.",
+        "Holm's p over the group is below 0.05. In results.json: `ablations`; `lr-edit trace "
+        "GROUP/ROW METRIC` says where a number comes from.",
         "",
         "![Score against candidates paid](cost.png)",
         "",
@@ -149,7 +150,7 @@ def _pipes(cells: Sequence[str]) -> str:
 def ablations_csv(results: dict[str, Any]) -> str:
     """A line a group, row and metric, unscaled."""
     text = io.StringIO()
-    fields = ("group", "row", "metric", "mean", "low", "high", "n", "difference",
+    fields = ("key", "group", "row", "metric", "mean", "low", "high", "n", "difference",
               "difference_low", "difference_high", "p", "p_holm")  # fmt: skip
     writer = csv.DictWriter(text, fields, lineterminator="\n", extrasaction="ignore")
     writer.writeheader()
@@ -159,6 +160,7 @@ def ablations_csv(results: dict[str, Any]) -> str:
                 paired = one.get("paired") or {}
                 writer.writerow(
                     {
+                        "key": f"ablations.{group}.{name}.{key}",
                         "group": group,
                         "row": name,
                         "metric": key,

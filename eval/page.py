@@ -44,7 +44,8 @@ def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
             "# Results",
             "",
             "Written by `lr-edit stage report`; edits to this page are lost. For programs: "
-            "[results.json](results.json). Per image: [per_image.csv](per_image.csv).",
+            "[results.json](results.json). Per image: [per_image.csv](per_image.csv). "
+            "`lr-edit trace ROW METRIC` leads a number to its run, lock entries and commit.",
             "",
             table_page(results, references=references),
             "## What it says",

@@ -19,7 +19,7 @@ from eval.conventions import BY_KEY, MEASURES, Measure
 
 SIGNIFICANT = 0.05
 FIELDS = (
-    "block", "method", "metric", "higher_is_better", "mean", "low", "high", "n", "missing",
+    "key", "block", "method", "metric", "higher_is_better", "mean", "low", "high", "n", "missing",
     "difference", "difference_low", "difference_high", "p", "p_holm",
 )  # fmt: skip
 
@@ -110,6 +110,7 @@ def long_csv(results: dict[str, Any], *, references: Sequence[str]) -> str:
                 paired, tests = _against(results, method, key)
                 writer.writerow(
                     {
+                        "key": f"{block}.{method}.{key}",
                         "block": kind,
                         "method": method,
                         "metric": key,

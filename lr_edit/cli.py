@@ -125,16 +125,19 @@ def ui(context: click.Context, port: int) -> None:
 
 
 @cli.command()
-@click.argument("variant")
+@click.argument("row")
 @click.argument("metric")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it for a program.")
 @click.pass_context
-def trace(context: click.Context, variant: str, metric: str, as_json: bool) -> None:
-    """Where a number of the table comes from: run, lock entries, parameters, commit."""
+def trace(context: click.Context, row: str, metric: str, as_json: bool) -> None:
+    """Where a number comes from: run, lock entries, parameters, commit.
+
+    ROW is a row of the main table, or GROUP/ROW of the ablations.
+    """
     from lr_edit.trace import as_text
     from lr_edit.trace import trace as find
 
-    found = find(load_study(context)[0], variant, metric)
+    found = find(*load_study(context), row, metric)
     click.echo(json.dumps(found) if as_json else as_text(found))
 
 
@@ -218,9 +221,9 @@ def main(arguments: list[str] | None = None) -> None:
     """The console script: every failure is one sentence and an exit code."""
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
     try:
-        cli.main(arguments, prog_name="lr-edit", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        code = cli.main(arguments, prog_name="lr-edit", standalone_mode=False)
+        if code:  # without standalone mode click hands back the code of context.exit()
+            sys.exit(code)
     except (UserError, click.UsageError) as error:
         if debug and isinstance(error, UserError):
             raise

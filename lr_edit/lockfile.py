@@ -153,16 +153,21 @@ def read_study(root: Path) -> list[Chain]:
 
 def chain_of(lock: dict[str, Entry], variant: str) -> Chain:
     """The variant's stages and all that they lead to; UserError if it has not been run."""
+    return chain_from(lock, variant, [f"{stage}@{variant}" for stage in STAGES])
+
+
+def chain_from(lock: dict[str, Entry], name: str, last: list[str]) -> Chain:
+    """The stages in `last` and all that they lead to, under a name."""
     writers = _writers(lock.values())
-    todo, found = [f"{stage}@{variant}" for stage in STAGES], {}
+    todo, found = list(last), {}
     while todo:
-        name = todo.pop()
-        if name not in lock:
-            raise UserError(f"dvc.lock has no {name}: run `dvc repro` first")
-        if name not in found:
-            found[name] = lock[name]
-            todo += [w.name for dep in lock[name].deps if (w := _writer(writers, dep.path))]
-    return Chain(variant, tuple(found[name] for name in sorted(found)))
+        stage = todo.pop()
+        if stage not in lock:
+            raise UserError(f"dvc.lock has no {stage}: run `dvc repro` first")
+        if stage not in found:
+            found[stage] = lock[stage]
+            todo += [w.name for dep in lock[stage].deps if (w := _writer(writers, dep.path))]
+    return Chain(name, tuple(found[stage] for stage in sorted(found)))
 
 
 def lock_digest(chains: list[Chain]) -> str:

@@ -14,8 +14,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from lr_edit.config import Config
 from lr_edit.errors import UserError, nearest
-from lr_edit.lockfile import Entry, chain_of, parse_lock, read_lock
+from lr_edit.lockfile import Chain, Entry, chain_from, chain_of, parse_lock, read_lock
 from lr_edit.storage import read_json
 
 RESULTS = "reports/results.json"
@@ -31,27 +32,59 @@ TOLERANCE: dict[str, float] = {
 ORDER = ("prepare", "candidates", "judge", "train", "edit", "evaluate", "ablate", "report")
 
 
-def trace(root: Path, variant: str, metric: str) -> dict[str, Any]:
-    """Everything one cell of the main table came from. UserError for names it does not hold."""
-    results = read_json(root / RESULTS)
-    rows = results["variants"]
-    if variant not in rows:
-        raise UserError(f"no variant {variant!r} in {RESULTS}{nearest(variant, rows)}")
-    if metric not in rows[variant]:
-        raise UserError(f"no metric {metric!r} in {RESULTS}{nearest(metric, rows[variant])}")
+def trace(root: Path, config: Config, row: str, metric: str) -> dict[str, Any]:
+    """Everything one cell came from; `row` is one of the main table, or GROUP/ROW of the ablations.
+
+    UserError for names that the results do not hold.
+    """
     from lr_edit.runs import run_of  # MLflow takes seconds to load
 
-    chain = chain_of(read_lock(root / "dvc.lock"), variant)
+    key, cells = _find(read_json(root / RESULTS), row)
+    if metric not in cells:
+        raise UserError(f"no metric {metric!r} in {RESULTS}{nearest(metric, cells)}")
+    lock = read_lock(root / "dvc.lock")
+    chain, params = _chain(lock, config, key, row)
     return {
-        "key": f"variants.{variant}.{metric}",
-        "value": rows[variant][metric],
-        "run": run_of(root, chain.keys),
+        "key": f"{key}.{metric}",
+        "value": cells[metric],
+        "run": run_of(root, chain.keys) if key.startswith("variants.") else None,
         "input_key": chain.keys.input,
         "output_key": chain.keys.output,
-        "params": chain.row,
-        "stages": [asdict(entry) for entry in chain.entries],
+        "params": params,
+        "stages": [asdict(entry) for entry in sorted(chain.entries, key=lambda e: _place(e.name))],
         "commit": _git(root, "log", "-1", "--format=%H", "--", "dvc.lock"),
     }
+
+
+def _find(results: dict[str, Any], row: str) -> tuple[str, dict[str, Any]]:
+    """(key, metric -> cell) of a row."""
+    known = {name: f"{block}.{name}" for block in ("variants", "ceilings")
+             for name in results.get(block, {})}  # fmt: skip
+    for group, rows in results.get("ablations", {}).items():
+        known |= {f"{group}/{name}": f"ablations.{group}.{name}" for name in rows}
+    if row not in known:
+        raise UserError(f"no row {row!r} in {RESULTS}{nearest(row, known)}")
+    block, *names = known[row].split(".", 2 if known[row].startswith("ablations.") else 1)
+    cells = results[block]
+    for name in names:
+        cells = cells[name]
+    return known[row], cells
+
+
+def _chain(
+    lock: dict[str, Entry], config: Config, key: str, row: str
+) -> tuple[Chain, dict[str, Any]]:
+    """The stages that a row's cells came from, and its parameters."""
+    if key.startswith("variants."):
+        chain = chain_of(lock, row)
+        return chain, chain.row
+    if key.startswith("ablations."):
+        group, name = row.split("/")
+        own = config.ablations[group][name]
+        last = ["ablate", f"candidates@{own.proposals}", f"judge@{own.proposals}"]
+        return chain_from(lock, row, last), own.model_dump(mode="json")
+    shared = next(r.proposals for r in config.variants.values() if r.choose in ("net", "table"))
+    return chain_from(lock, row, [f"judge@{shared}"]), {"proposals": shared}
 
 
 def as_text(found: dict[str, Any]) -> str:
@@ -61,7 +94,7 @@ def as_text(found: dict[str, Any]) -> str:
     value = "missing" if one["mean"] is None else f"{one['mean']:.6g}{interval}"
     lines = [
         f"{found['key']} = {value}, {one['n']} tasks, in {RESULTS}",
-        f"run      {found['run'] or 'not published in this checkout: lr-edit publish'}",
+        f"run      {found['run'] or _no_run(found['key'])}",
         f"commit   {found['commit'] or 'dvc.lock is not committed'}  (of dvc.lock)",
         f"keys     made from {found['input_key'][:12]}, made {found['output_key'][:12]}",
         f"params   {json.dumps(found['params'], sort_keys=True)}",
@@ -72,6 +105,12 @@ def as_text(found: dict[str, Any]) -> str:
         made = ", ".join(f"{o['path']} {o['md5'][:12]}" for o in entry["outs"])
         lines.append(f"  {entry['name']}\n    read {read}\n    made {made}")
     return "\n".join(lines)
+
+
+def _no_run(key: str) -> str:
+    if key.startswith("variants."):
+        return "not published in this checkout: lr-edit publish"
+    return "none: variants alone are runs; this row was scored from their candidates"
 
 
 def _is_data(item: dict[str, Any]) -> bool:
@@ -145,14 +184,16 @@ def _verdict(metric: str, committed: float | None, fresh: float | None) -> str:
 def first_difference(then: dict[str, Entry], now: dict[str, Entry]) -> str | None:
     """The earliest stage of the pipeline whose outputs are not the same in both locks."""
 
-    def place(name: str) -> tuple[int, str]:
-        stage = name.split("@")[0]
-        return (ORDER.index(stage) if stage in ORDER else len(ORDER), name)
-
-    for name in sorted({*then, *now}, key=place):
+    for name in sorted({*then, *now}, key=_place):
         if name not in then or name not in now or then[name].outs != now[name].outs:
             return name
     return None
+
+
+def _place(name: str) -> tuple[int, str]:
+    """Where a stage stands in the pipeline."""
+    stage = name.split("@")[0]
+    return (ORDER.index(stage) if stage in ORDER else len(ORDER), name)
 
 
 def _git(root: Path, *words: str) -> str | None:

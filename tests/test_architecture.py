@@ -36,7 +36,7 @@ ARROWS: dict[str, set[str]] = {
     "editor": GROUND | CORE | {"learn", "config", "frozen", "proposals", "teacher"},
     "tracking": GROUND | (STUDY - {"tracking"}),
     "runs": {"lockfile", "tracking"},
-    "trace": GROUND | {"lockfile", "storage", "runs"},
+    "trace": GROUND | {"config", "lockfile", "storage", "runs"},
     "console": GROUND | {"config", "storage"},
     "picturebook": GROUND | CORE | {"config", "storage", "frozen", "console", "proposals"},
     "stages": GROUND | CORE | EDGES | {"learn", "editor"},

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from lr_edit import cli
+from lr_edit.config import load_config
 from lr_edit.errors import UserError
 from lr_edit.lockfile import read_study
 from lr_edit.runs import run_of
@@ -15,7 +17,9 @@ from lr_edit.storage import read_json, write_json
 from lr_edit.trace import TOLERANCE, as_text, trace, verdict, verify
 from lr_edit.tracking import publish
 from tests.finished_study import lock, make_study
+from tests.source_tree import ROOT
 
+CONFIG = load_config(ROOT / "params.yaml")
 VARIANTS = {"learned": {"learner": "exact"}, "untrained": {}}
 
 pytestmark = [
@@ -49,7 +53,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_a_cell_leads_to_stages_parameters_and_commit(root: Path) -> None:
     name = next(iter(VARIANTS))
-    found = trace(root, name, "iou")
+    found = trace(root, CONFIG, name, "iou")
     assert found["value"]["mean"] == 0.3 and found["run"] is None
     assert {f"{stage}@{name}" for stage in ("train", "edit", "evaluate")} <= {
         entry["name"] for entry in found["stages"]
@@ -64,16 +68,16 @@ def test_a_published_cell_names_its_run(root: Path) -> None:
     name = next(iter(VARIANTS))
     publish(root)
     chain = next(one for one in read_study(root) if one.variant == name)
-    found = trace(root, name, "iou")
+    found = trace(root, CONFIG, name, "iou")
     assert found["run"] is not None and found["run"] == run_of(root, chain.keys)
 
 
 def test_unknown_names_are_one_sentence(root: Path) -> None:
     name = next(iter(VARIANTS))
     with pytest.raises(UserError, match=f"did you mean '{name}'"):
-        trace(root, name + "x", "iou")
+        trace(root, CONFIG, name + "x", "iou")
     with pytest.raises(UserError, match="did you mean 'iou'"):
-        trace(root, name, "iuo")
+        trace(root, CONFIG, name, "iuo")
 
 
 def test_the_committed_study_verifies(root: Path) -> None:
@@ -111,3 +115,28 @@ def test_without_a_commit_there_is_nothing_to_compare(tmp_path: Path) -> None:
     make_study(tmp_path / "study", VARIANTS)
     with pytest.raises(UserError, match="no committed study"):
         verify(tmp_path / "study")
+
+
+def test_every_row_of_the_committed_tables_can_be_traced() -> None:
+    results = read_json(ROOT / "reports/results.json")
+    rows = [*results["variants"], *results["ceilings"]]
+    rows += [f"{group}/{name}" for group, table in results["ablations"].items() for name in table]
+    for row in rows:
+        found = trace(ROOT, CONFIG, row, "success")
+        names = [entry["name"] for entry in found["stages"]]
+        assert names[0] == "prepare" and any(name.startswith("judge@") for name in names)
+        assert ("ablate" in names) == ("/" in row)
+
+
+@pytest.mark.parametrize(("verdict_", "code"), [("equal", None), ("different", 1)])
+def test_the_command_ends_with_the_verdict(
+    verdict_: str, code: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"cells": {"a.b.iou": {"committed": 0, "fresh": 1, "verdict": verdict_}}, "first": None}
+    monkeypatch.setattr("lr_edit.trace.verify", lambda root: found)
+    if code is None:
+        cli.main(["--root", str(ROOT), "verify"])
+        return
+    with pytest.raises(SystemExit) as stop:
+        cli.main(["--root", str(ROOT), "verify"])
+    assert stop.value.code == code

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from lr_edit.frozen.dino import Dino, class_attention
 from lr_edit.picturebook.degrade import degrade, mirror
 from lr_edit.picturebook.pool import Pool
-from lr_edit.picturebook.trainer import Recipe
+from lr_edit.picturebook.trainer import Recipe, home
 from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene
 
 RECIPE = Recipe(
@@ -89,12 +89,12 @@ def loss(anchors: Anchors, pool: Pool, indices: Tensor, generator: torch.Generat
     last = anchors.vit.blocks[-1].attn
     caught: list[Tensor] = []
     hook = last.register_forward_pre_hook(lambda _, inputs: caught.append(inputs[0]))
-    images = (images - _MEAN) / _MEAN
+    images, truth = ((images - _MEAN) / _MEAN).to(home(anchors)), truth.to(home(anchors))
     tokens = anchors.vit.forward_features(images)
     hook.remove()
     weights = class_attention(last, caught[0]).mean(1)  # (N, patches)
     kept = torch.rand(weights.shape, generator=generator) >= _HIDDEN
-    weights = weights * kept + 1e-8
+    weights = weights * kept.to(weights.device) + 1e-8
     weights = weights / weights.sum(1, keepdim=True)
     seen = torch.einsum("np,ncp->nc", weights, anchors.eye(images).flatten(2))
     both = torch.stack([anchors.head(tokens[:, 0]), anchors.evidence(seen)])

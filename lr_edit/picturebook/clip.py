@@ -21,7 +21,7 @@ from torch import Tensor
 from lr_edit.picturebook import words
 from lr_edit.picturebook.degrade import degrade, mirror
 from lr_edit.picturebook.pool import Pool
-from lr_edit.picturebook.trainer import Recipe
+from lr_edit.picturebook.trainer import Recipe, home
 from lr_edit.picturebook.world import SIDE, Scene
 
 RECIPES: dict[str, Recipe] = {
@@ -70,12 +70,13 @@ def loss(clip: CLIP, pool: Pool, indices: Tensor, generator: torch.Generator) ->
     scenes = [pool.scenes[i] for i in indices.tolist()]
     texts = [_say(scene, generator) for scene in scenes]
     images = degrade(mirror(pool.pictures(indices), generator=generator), generator=generator)
-    seen = clip.encode_image(normalise(images), normalize=True)
-    said = clip.encode_text(words.encode([text.words for text in texts]), normalize=True)
+    at, tokens = home(clip), words.encode([text.words for text in texts])
+    seen = clip.encode_image(normalise(images).to(at), normalize=True)
+    said = clip.encode_text(tokens.to(at), normalize=True)
     logits = clip.logit_scale.exp().clamp(max=100) * seen @ said.T
     also_true = true_of(scenes, texts) & ~torch.eye(len(scenes), dtype=torch.bool)
-    logits = logits.masked_fill(also_true, -math.inf)
-    target = torch.arange(len(scenes))
+    logits = logits.masked_fill(also_true.to(at), -math.inf)
+    target = torch.arange(len(scenes), device=at)
     return (F.cross_entropy(logits, target) + F.cross_entropy(logits.T, target)) / 2
 
 

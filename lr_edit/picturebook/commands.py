@@ -25,20 +25,27 @@ def draw(context: click.Context, out: Path | None, seed: int) -> None:
 
 @click.command()
 @click.argument("name")
+@click.option("--device", default="cpu", show_default=True, help="cuda: minutes, other last bits.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was measured for a program.")
 @click.pass_context
-def train(context: click.Context, name: str, as_json: bool) -> None:
+def train(context: click.Context, name: str, device: str, as_json: bool) -> None:
     """Train one small model, or `all`; goes on from the last checkpoint."""
+    import torch
+
+    from lr_edit.errors import UserError
     from lr_edit.picturebook import train as training
     from lr_edit.storage import cache_folder
 
     root, _ = load_study(context)
+    if device != "cpu" and not torch.cuda.is_available():
+        raise UserError(f"there is no device {device!r} here: leave --device out")
     for each in training.NAMES if name == "all" else (name,):
         found = training.train(
             each,
             models=root / "models/picturebook",
             cache=cache_folder(root) / "picturebook",
             track=track,
+            device=device,
         )
         click.echo(json.dumps({each: found}) if as_json else f"{each}: {found}")
 

@@ -26,7 +26,7 @@ from transformers import CLIPTextConfig, CLIPTextModel
 
 from lr_edit.picturebook import words
 from lr_edit.picturebook.pool import Pool
-from lr_edit.picturebook.trainer import Recipe
+from lr_edit.picturebook.trainer import Recipe, home
 from lr_edit.picturebook.vae import GRID
 from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene, Thing
 
@@ -233,8 +233,11 @@ def loss(painter: Painter, data: Latents, indices: Tensor, generator: torch.Gene
     tokens[dropped], missing[dropped] = words.encode([""]), _IGNORE
     signal, level = _levels(_scheduler(), t)
     noisy, velocity = signal * x + level * noise, signal * noise - level * x
-    entry = torch.cat([noisy, mask, masked], 1).to(memory_format=torch.channels_last)
-    guess, seen = painter(entry, t, tokens, mask)
+    entry = torch.cat([noisy, mask, masked], 1)
+    at = home(painter)
+    entry = entry.to(at, memory_format=torch.channels_last)
+    velocity, mask, missing = velocity.to(at), mask.to(at), missing.to(at)
+    guess, seen = painter(entry, t.to(at), tokens.to(at), mask)
     weight = _OUTSIDE + mask
     error = (weight * (guess - velocity).square()).sum() / (4 * weight.sum())
     kind, colour = seen.split([len(KINDS) + 1, len(COLOURS) + 1], dim=1)

@@ -19,7 +19,7 @@ from torch import Tensor
 from lr_edit.frozen.judge import CROP, NONE, Judge, crops, squares
 from lr_edit.picturebook.degrade import degrade
 from lr_edit.picturebook.pool import Pool
-from lr_edit.picturebook.trainer import Recipe
+from lr_edit.picturebook.trainer import Recipe, home
 from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene
 from lr_edit.types import Box
 
@@ -61,9 +61,10 @@ def loss(judge: ResNet, pool: Pool, indices: Tensor, generator: torch.Generator)
             if _chance(1 / 3, generator) and _clear(scenes[other], places[row]):
                 _patch(images[row], images[other], places[row], generator)
     images = degrade(images, generator=generator, passes=_PASSES)
-    logits = judge(crops(images, places) * 2 - 1)
+    at = home(judge)
+    logits = judge((crops(images, places) * 2 - 1).to(at))
     kind, colour = logits.split([len(KIND_NAMES), len(COLOUR_NAMES)], dim=1)
-    return F.cross_entropy(kind, kinds) + F.cross_entropy(colour, colours)
+    return F.cross_entropy(kind, kinds.to(at)) + F.cross_entropy(colour, colours.to(at))
 
 
 def _chance(share: float, generator: torch.Generator) -> bool:

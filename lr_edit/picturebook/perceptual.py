@@ -24,7 +24,7 @@ from lr_edit.frozen.perceptual import Perceptual, Trunk
 from lr_edit.picturebook.anchors import LABELS, labels
 from lr_edit.picturebook.degrade import degrade, mirror
 from lr_edit.picturebook.pool import Pool
-from lr_edit.picturebook.trainer import Recipe
+from lr_edit.picturebook.trainer import Recipe, home
 from lr_edit.picturebook.world import COLOURS, KINDS, draw
 
 RECIPE = Recipe(
@@ -109,9 +109,13 @@ def loss(
         part[indices].float() / 255
         for part in (triples.rebuilt, triples.recoloured, triples.replaced)
     ]
-    outputs = named.trunk((torch.cat([images, clean, *changed]) - 0.5) / 0.225)
+    outputs = named.trunk(((torch.cat([images, clean, *changed]) - 0.5) / 0.225).to(home(named)))
     logits = named.head(outputs[-1][: len(rows)].amax((2, 3)))
-    names = F.binary_cross_entropy_with_logits(logits, truth, reduction="none").sum(1).mean()
+    names = (
+        F.binary_cross_entropy_with_logits(logits, truth.to(logits.device), reduction="none")
+        .sum(1)
+        .mean()
+    )
     near, middle, far = (distances(outputs, len(rows), part).log() for part in (2, 3, 4))
     # Sharp at the boundary: what is already in order by far adds nothing.
     order = F.softplus(4 * (near - middle + _MARGIN)) + F.softplus(4 * (middle - far + _MARGIN / 4))
@@ -121,7 +125,7 @@ def loss(
 def distances(outputs: list[Tensor], n: int, part: int) -> Float[Tensor, " n"]:
     """LPIPS without linear heads between rows [n, 2n) and those of a part, as in its package:
     squared differences of features of unit length, means over places, sums over stages."""
-    total = torch.zeros(n)
+    total = outputs[0].new_zeros(n)
     for features in outputs:
         unit = features / (features.square().sum(1, keepdim=True) + 1e-8).sqrt()
         pair = unit[n : 2 * n] - unit[part * n : (part + 1) * n]

@@ -107,7 +107,9 @@ def _perceptual(pool: Pool, cache: Path) -> Trainee:
     )
 
 
-def train(name: str, *, models: Path, cache: Path, track: Track) -> dict[str, Any]:
+def train(
+    name: str, *, models: Path, cache: Path, track: Track, device: str = "cpu"
+) -> dict[str, Any]:
     """Train one model, write its folder below `models`, and return what was measured."""
     trainee = enrol(name, cache=cache)
     checkpoint, steps = cache / f"{name}.ckpt.safetensors", trainee.recipe.steps
@@ -117,6 +119,7 @@ def train(name: str, *, models: Path, cache: Path, track: Track) -> dict[str, An
         size=trainee.size,
         recipe=trainee.recipe,
         checkpoint=checkpoint,
+        device=device,
     )
     seconds = 0.0
     for record in track(records, f"train {name}", steps):
@@ -128,7 +131,7 @@ def train(name: str, *, models: Path, cache: Path, track: Track) -> dict[str, An
     trainee.export(folder)
     # Seconds of this call; a finished model is only measured again.
     took = {"seconds": round(seconds)} if seconds else {}
-    return note(models, name, **found, steps=steps, seed=trainee.recipe.seed, **took)
+    return note(models, name, **found, steps=steps, seed=trainee.recipe.seed, device=device, **took)
 
 
 def learning_curve(

@@ -63,13 +63,16 @@ def fit(
     size: int,
     recipe: Recipe,
     checkpoint: Path | None = None,
+    device: str = "cpu",
 ) -> Iterator[Step]:
     """Train `module` in place; `loss(indices, generator)` gets `recipe.batch` indices below `size`.
 
     After the last record the module holds the averaged weights (if the recipe averages). One thread
     computes: sums then have one order, and the same recipe gives the same bytes next to any load.
+    On a GPU the draws are the same and the sums are not; the module comes back to the CPU.
     """
     torch.set_num_threads(1)
+    module.to(device)
     weights = dict(module.named_parameters())
     optimizers = _optimizers(module, recipe)
     average = {name: w.detach().clone() for name, w in weights.items()}
@@ -96,6 +99,12 @@ def fit(
         yield Step(done, recipe.steps, value.item(), time.monotonic() - start)
     for name, w in weights.items():
         w.data.copy_(average[name])
+    module.to("cpu")
+
+
+def home(module: nn.Module) -> torch.device:
+    """Where a module's weights are: losses draw on the CPU and move what they drew there."""
+    return next(module.parameters()).device
 
 
 def load_average(module: nn.Module, checkpoint: Path) -> None:
@@ -137,7 +146,7 @@ class _Optimizer:
     def restore(self, read: Callable[[str], Tensor], step: int) -> None:
         for name, view in self.views.items():
             self.inner.state[view] = {"step": torch.tensor(float(step))} | {
-                slot: read(f"{slot}/{name}") for slot in self.slots
+                slot: read(f"{slot}/{name}").to(view.device) for slot in self.slots
             }
 
 

@@ -9,7 +9,7 @@ from diffusers import AutoencoderKL
 from torch import Tensor
 
 from lr_edit.picturebook.pool import Pool
-from lr_edit.picturebook.trainer import Recipe
+from lr_edit.picturebook.trainer import Recipe, home
 
 RECIPE = Recipe(steps=1200, batch=16, rate=1e-3, warmup=100, cooldown=0.5, seed=11)
 GRID = 4  # pixels a latent cell
@@ -52,9 +52,10 @@ def loss(vae: AutoencoderKL, pool: Pool, indices: Tensor, generator: torch.Gener
             left, top = (torch.randint(0, 12, (2,), generator=generator) * GRID).tolist()
             wide, high = (torch.randint(3, 12, (2,), generator=generator) * GRID).tolist()
             x[row, :, top : top + high, left : left + wide] = 0
-    x = x.to(memory_format=torch.channels_last)
+    x, weight = x.to(home(vae), memory_format=torch.channels_last), weight.to(home(vae))
     z = vae.encode(x).latent_dist.mode()
-    out = vae.decode(z + 0.1 * torch.randn(z.shape, generator=generator)).sample
+    noise = torch.randn(z.shape, generator=generator).to(home(vae))
+    out = vae.decode(z + 0.1 * noise).sample
     error = (weight * (out - x).abs()).mean() + 2 * (weight * (out - x).square()).mean()
     return error + 1e-4 * z.square().mean()
 
