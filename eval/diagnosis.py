@@ -93,6 +93,8 @@ def diagnosis_page(causes: dict[str, int], *, method: str, tasks: int) -> list[s
         "",
         "![Side of the chosen box against side of the object](sizes.png)",
         "",
+        "How it chooses, on examples: ![attention, losses, probabilities, edit](anatomy.png)",
+        "",
     ]
     return lines
 

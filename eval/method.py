@@ -9,24 +9,26 @@ from typing import Any
 
 import numpy as np
 
+from eval.anatomy import Example, anatomy
 from eval.conventions import caption, is_headline
 from eval.diagnosis import counts, diagnose, sizes_figure
 from eval.evaluate import read_judgements
 from eval.examples import sheet_rows
 from eval.preferences import preferences
 from eval.scores import Scores, read_scores
-from eval.sheet import contact_sheet
+from eval.sheet import contact_sheet, example_tasks
 from lr_edit.config import Config
 from lr_edit.storage import read_banks, read_choices, read_tensors
 from lr_edit.types import Bank, Choice, EditTask
 
 WORST = 10  # edits on the sheet
+EXAMPLES = 6  # rows of the anatomy
 
 
 def describe_method(
     root: Path, config: Config, tasks: Sequence[EditTask], *, others: Sequence[Scores]
 ) -> dict[str, Any]:
-    """Write reports/worst.png and sizes.png; what results.json says of the method.
+    """Write reports/{worst,sizes,anatomy}.png; what results.json says of the method.
 
     It is the first variant that learns, or else the first.
     """
@@ -37,15 +39,23 @@ def describe_method(
     banks = read_banks(root, proposals, headline)
     chosen = read_choices(root / "artifacts/edits" / name / "choices.json")
     choices = [chosen[task.id][0] for task in headline]
+    probabilities = _probabilities(root, config, name, headline, banks, choices)
     found = diagnose(
         headline,
         read_judgements(root, proposals, headline),
         choices=choices,
-        picked=_picked(root, config, name, headline, banks, choices),
+        picked=[table.argmax(-1) for table in probabilities],
     )
     note = caption(world=config.models.world, profile=config.profile)
     sizes = root / "reports/sizes.png"
     sizes_figure(sizes, headline, banks, choices, method=name, caption=note)
+    shown = [headline.index(task) for task in example_tasks(headline, count=EXAMPLES)]
+    rows = sheet_rows(root, config, [headline[at] for at in shown], variants=[name])
+    examples = [
+        Example(row, banks[at], probabilities[at], choices[at])
+        for row, at in zip(rows, shown, strict=True)
+    ]
+    anatomy(root / "reports/anatomy.png", examples, caption=note)
     worst = sorted(found, key=lambda one: one.worth)[:WORST]
     by_id = {task.id: task for task in headline}
     rows = sheet_rows(root, config, [by_id[one.task] for one in worst], variants=[name])
@@ -59,7 +69,7 @@ def describe_method(
     }
 
 
-def _picked(
+def _probabilities(
     root: Path,
     config: Config,
     name: str,
@@ -67,8 +77,12 @@ def _picked(
     banks: Sequence[Bank],
     choices: Sequence[Choice],
 ) -> list[np.ndarray]:
-    """A size an anchor, (points,) a task: what a net picked; elsewhere the chosen size at all."""
-    if config.variant(name).choose != "net":
-        return [np.full(len(b.boxes), c.size) for b, c in zip(banks, choices, strict=True)]
-    nets = read_tensors(root / "artifacts/nets" / name / "probabilities.safetensors")
-    return [nets[task.id][0].argmax(-1) for task in tasks]
+    """What the net makes of each task, (points, sizes); elsewhere the chosen size at all anchors."""
+    if config.variant(name).choose == "net":
+        nets = read_tensors(root / "artifacts/nets" / name / "probabilities.safetensors")
+        return [nets[task.id][0] for task in tasks]
+    sizes = [np.eye(bank.boxes.shape[1]) for bank in banks]
+    return [
+        np.tile(eye[choice.size], (len(bank.boxes), 1))
+        for eye, bank, choice in zip(sizes, banks, choices, strict=True)
+    ]

@@ -27,7 +27,7 @@ CEILINGS = {"best-of-bank-s", "best-of-bank-l", "argmin-per-anchor"}
 FILES = {
     "results.json", "table.md", "table.tex", "table.csv", "per_image.csv", "README.md",
     "training_curves.png", "contact_sheet.png", "ablations.md", "ablations.csv", "cost.png",
-    "worst.png", "sizes.png", "index.html", "gallery",
+    "worst.png", "sizes.png", "anatomy.png", "index.html", "gallery",
 }  # fmt: skip
 
 
