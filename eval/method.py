@@ -77,7 +77,7 @@ def _probabilities(
     banks: Sequence[Bank],
     choices: Sequence[Choice],
 ) -> list[np.ndarray]:
-    """What the net makes of each task, (points, sizes); elsewhere the chosen size at all anchors."""
+    """The net's (points, sizes) a task; elsewhere the chosen size at all anchors."""
     if config.variant(name).choose == "net":
         nets = read_tensors(root / "artifacts/nets" / name / "probabilities.safetensors")
         return [nets[task.id][0] for task in tasks]

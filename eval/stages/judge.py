@@ -33,9 +33,9 @@ from lr_edit.frozen.judge import load_judge
 from lr_edit.frozen.weights import digest, resolve
 from lr_edit.storage import (
     cache_folder,
+    code_digest,
     content_key,
     emptied,
-    folder_digest,
     read_bank,
     read_tensors,
     study_image,
@@ -93,7 +93,7 @@ def _common_key(root: Path, profile: Profile) -> str:
     networks = (judges.clip, judges.structure, judges.perceptual, judges.labels)
     return content_key(
         [w and [digest(root, w.name, revision=w.revision), w.pretrained] for w in networks],
-        [folder_digest(Path(str(module.__file__))) for module in _CODE],
+        [code_digest(Path(str(module.__file__))) for module in _CODE],
         profile.world,
     )
 

@@ -18,9 +18,9 @@ from lr_edit.frozen import clip, dino, inpainter, weights
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.storage import (
     cache_folder,
+    code_digest,
     content_key,
     emptied,
-    folder_digest,
     study_image,
     study_tasks,
     whole,
@@ -73,7 +73,7 @@ def _common_key(root: Path, config: Config, name: str) -> str:
     frozen = (models.anchors, models.clip, models.inpainter)
     return content_key(
         [weights.digest(root, part.name, revision=part.revision) for part in frozen],
-        [folder_digest(Path(module.__file__ or "")) for module in _CODE],
+        [code_digest(Path(module.__file__ or "")) for module in _CODE],
         config.propose.model_dump(),
         config.inpaint.model_dump(),  # the batch too: it moves the last bits of convolutions
         config.score.model_dump(),
