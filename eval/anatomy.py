@@ -24,7 +24,7 @@ COLUMNS = ("source, true box", "attention, anchors", "loss a candidate", "probab
 
 @dataclass(frozen=True)
 class Example:
-    """A task as the sheet shows it, its bank, what the net makes of it (points, sizes), the choice."""
+    """A task as the sheet shows it, its bank, the net's (points, sizes), the choice."""
 
     row: Row
     bank: Bank
