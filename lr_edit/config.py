@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lr_edit.errors import UserError, nearest
-from lr_edit.types import LossWeights
+from lr_edit.types import LossWeights, Sampler
 
 
 class _Frozen(BaseModel):
@@ -45,6 +46,7 @@ class Profile(_Frozen):
     anchors: Weights
     clip: Weights
     inpainter: Weights
+    tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
     judges: Judges
     world: Literal["picturebook", "photos"] = "photos"
 
@@ -59,13 +61,30 @@ class Propose(_Frozen):
 
 
 class Inpaint(_Frozen):
-    """The sampler: DPM++ 2M steps, guidance on the first `guided` share of them, seam in pixels."""
+    """The sampler (types.Sampler says what its values mean), the seam in pixels, the batch."""
 
     steps: int = Field(8, ge=1)
     guidance: float = 3.0
     guided: float = Field(0.5, ge=0, le=1)
+    stop: int | None = Field(None, ge=1)
+    strength: float = Field(1.0, gt=0, le=1)
+    tiny_vae: bool = False
     feather: int = Field(2, ge=0)
     batch: int = Field(54, ge=1)
+
+    @model_validator(mode="after")
+    def _has_steps(self) -> Inpaint:
+        if not (self.stop or 1) <= self.sampler.length:
+            raise ValueError(
+                f"{self.steps} steps at strength {self.strength} are {self.sampler.length}: "
+                f"`stop` and 1 may not be more"
+            )
+        return self
+
+    @property
+    def sampler(self) -> Sampler:
+        """How a picture is painted, without the seam and the batch."""
+        return Sampler(**{field.name: getattr(self, field.name) for field in fields(Sampler)})
 
 
 class Score(_Frozen):
@@ -77,12 +96,16 @@ class Score(_Frozen):
 
 
 class ProposalSet(_Frozen):
-    """A way to draw boxes for every task."""
+    """A way to draw boxes for every task, and to paint them.
+
+    In params.yaml `inpaint` states its difference from the study's.
+    """
 
     anchors: Literal["dino", "random", "centre", "truth"]
     boxes: Literal["squares", "random", "truth"]
     draws: int = Field(1, ge=1)  # random rectangles an anchor
     sizes: tuple[float, ...] | None = None  # of squares; default: propose.sizes
+    inpaint: Inpaint
 
 
 class Variant(_Frozen):
@@ -157,6 +180,11 @@ def load_config(path: Path, *, profile: str | None = None) -> Config:
     base = raw.pop("base", None) or {}
     variants = raw.get("variants") or {}
     raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
+    inpaint = raw.get("inpaint") or {}
+    raw["proposals"] = {
+        name: {**row, "inpaint": {**inpaint, **(row.get("inpaint") or {})}} if row else row
+        for name, row in (raw.get("proposals") or {}).items()
+    }
     raw["ablations"] = {
         group: {name: {**base, **(row or {})} for name, row in (rows or {}).items()}
         for group, rows in (raw.get("ablations") or {}).items()

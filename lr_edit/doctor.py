@@ -77,6 +77,7 @@ def roles(profile: Profile) -> dict[str, Weights]:
         "anchors": profile.anchors,
         "clip": profile.clip,
         "inpainter": profile.inpainter,
+        "tiny vae": profile.tiny_vae,
         "judge clip": judges.clip,
         "judge structure": judges.structure,
         "judge perceptual": judges.perceptual,
@@ -94,7 +95,7 @@ def pull(root: Path, config: Config, *, track: Track) -> Iterator[str]:
     if all(folder_of(part.name) for part in named.values()):
         raise UserError(f"the weights of {config.profile!r} are bundled: run `dvc pull`")
     for _ in track(["anchors, clip, inpainter"], f"models of {config.profile}"):
-        load_models(root, config.models, inpaint=config.inpaint)
+        load_models(root, config.models)
     yield from (f"{role}: {part.name}" for role, part in named.items())
 
 

@@ -24,15 +24,16 @@ from lr_edit.types import Bank, Choice, EditTask
 def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config, how: ProposalSet
               ) -> tuple[Bank, Tensor]:
     """Propose boxes, inpaint every one, score: all the diffusion a task ever needs."""
-    p, i, side = config.propose, config.inpaint, source.shape[-1]
+    p, i, side = config.propose, how.inpaint, source.shape[-1]
     seed = noise_seed(task.id, config.study.seed)
     seen = seen_at(source, side=config.models.attention_side)
     attention, features = models.anchors.attention(seen)[0], models.anchors.features(seen)[0]
     anchors = place_anchors(attention, proposals=how, propose=p, seed=seed)
     boxes = draw_boxes(task, anchors, proposals=how, grid=attention.shape[-2:], side=side,
                        cell=config.models.cell, sizes=p.sizes, seed=seed)
-    images, spent = paint_candidates(models.inpainter, source, task.prompt, boxes,
-                                     seed=seed, feather=i.feather, batch=i.batch)
+    images, spent = paint_candidates(
+        models.inpainter, source, task.prompt, boxes,
+        sampler=i.sampler, seed=seed, feather=i.feather, batch=i.batch)
     losses, cosines = score_candidates(models.clip, task, source, images, score=config.score)
     return Bank(
         boxes.cpu().numpy(), losses.cpu().numpy(), cosines.cpu().numpy(),

@@ -14,6 +14,7 @@ from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
 
 from lr_edit.frozen import Inpainter
+from lr_edit.types import Sampler
 
 
 def noise_seed(task: str, seed: int) -> int:
@@ -63,6 +64,7 @@ def paint_candidates(
     prompt: str,
     boxes: Int[Tensor, "points sizes 4"],
     *,
+    sampler: Sampler,
     seed: int,
     feather: int,
     batch: int,
@@ -74,7 +76,8 @@ def paint_candidates(
     image, noise = source[None].float() / 255, inpainter.noise(side, seed)
     done = []
     for chunk in distinct.split(batch):
-        painted = inpainter.inpaint(image, prompt, masks=box_masks(chunk, side=side), noise=noise)
+        masks = box_masks(chunk, side=side)
+        painted = inpainter.inpaint(image, prompt, masks=masks, noise=noise, sampler=sampler)
         done.append(paste_back(source, painted, chunk, feather=feather))
     images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])
     return images, inpainter.evaluations - before

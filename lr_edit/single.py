@@ -44,7 +44,7 @@ def edit_file(
         warn(f"{image} is no {side}x{side} drawing: picture-book weights know nothing else")
     working = working_image(pixels, side=side)
     task = EditTask(id=image.stem, image=image, source=source, prompt=prompt)
-    models = load_models(root, config.models, inpaint=config.inpaint)
+    models = load_models(root, config.models)
     tensor = torch.from_numpy(working.transpose(2, 0, 1).copy())
     count = config.propose.points * len(config.propose.sizes)
     ((edited, choice, bank),) = track(

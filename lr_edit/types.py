@@ -86,6 +86,39 @@ class EditTask:
 
 
 @dataclass(frozen=True)
+class Sampler:
+    """How one picture is painted: DPM++ 2M `steps`, `guidance` on the first `guided` share of them.
+
+    `stop` decodes the early estimate of the picture (x0) after so many steps. `strength` below 1
+    starts from the noised source and leaves out the first steps (SDEdit, Meng et al., ICLR 2022).
+    `tiny_vae` encodes and decodes with the profile's small autoencoder, where it names one.
+    """
+
+    steps: int
+    guidance: float
+    guided: float
+    stop: int | None = None
+    strength: float = 1.0
+    tiny_vae: bool = False
+
+    @property
+    def length(self) -> int:
+        """Steps of the trajectory; cut short by `strength` as diffusers rounds it."""
+        return min(int(self.steps * self.strength), self.steps)
+
+    @property
+    def guided_steps(self) -> int:
+        """The first so many steps cost two evaluations each."""
+        return round(self.guided * self.length) if self.guidance > 1 else 0
+
+    @property
+    def evaluations(self) -> int:
+        """UNet evaluations a picture."""
+        taken = min(self.stop or self.length, self.length)
+        return taken + min(taken, self.guided_steps)
+
+
+@dataclass(frozen=True)
 class LossWeights:
     """Weights of the three losses; the paper's are 1, 1, 1."""
 

@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lr_edit.frozen.images import checked
+from lr_edit.types import Sampler
 
 WIDTH = 16  # of every embedding
 
@@ -63,7 +64,7 @@ class FakeClip:
 
 
 class FakeInpainter:
-    """Paints the prompt's colour with the noise's grain. One UNet evaluation a picture."""
+    """Paints the prompt's colour with the noise's grain, the finer the more steps were taken."""
 
     def __init__(self) -> None:
         self.evaluations = 0
@@ -73,10 +74,12 @@ class FakeInpainter:
     def noise(self, side: int, seed: int) -> Tensor:
         return drawn(seed, 1, 3, side, side)
 
-    def inpaint(self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor) -> Tensor:
-        self.evaluations += len(masks)
+    def inpaint(
+        self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor, sampler: Sampler
+    ) -> Tensor:
+        self.evaluations += len(masks) * sampler.evaluations
         self.prompts.append(prompt)
         self.noises.append(noise)
         colour = drawn(zlib.crc32(prompt.encode()), 3).sigmoid()[:, None, None]
-        painted = (colour + 0.05 * noise).clamp(0, 1)
+        painted = (colour + 0.1 / sampler.evaluations * noise).clamp(0, 1)
         return torch.where(masks, painted, checked(image))

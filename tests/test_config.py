@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from lr_edit.config import Config, load_config
 from lr_edit.errors import UserError, nearest
+from lr_edit.types import Sampler
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
 
@@ -37,6 +38,24 @@ def test_a_variant_states_only_its_difference_from_the_base(params: dict) -> Non
     learned, base = config.variant("learned"), params["base"]
     assert learned.learner == params["variants"]["learned"]["learner"] == "exact"
     assert learned.steps == base["steps"] and learned.rate == base["rate"]
+
+
+def test_a_proposal_set_states_only_how_its_sampler_differs(tmp_path: Path, params: dict) -> None:
+    params["proposals"]["early"] = {
+        "anchors": "dino", "boxes": "squares", "inpaint": {"stop": 2, "guidance": 1.0}
+    }  # fmt: skip
+    config = load(tmp_path, params)
+    assert config.proposal_set("dino").inpaint == config.inpaint
+    early = config.proposal_set("early").inpaint
+    assert early == config.inpaint.model_copy(update={"stop": 2, "guidance": 1.0})
+    assert early.sampler == Sampler(config.inpaint.steps, 1.0, config.inpaint.guided, stop=2)
+
+
+@pytest.mark.parametrize("wrong", [{"stop": 6}, {"strength": 0.1}, {"strength": 0.5, "stop": 3}])
+def test_a_sampler_that_takes_no_step_is_refused(tmp_path: Path, params: dict, wrong: dict) -> None:
+    params["proposals"]["dino"]["inpaint"] = {"steps": 5, **wrong}
+    with pytest.raises(UserError, match=r"parameter 'proposals\.dino\.inpaint'.* 5 steps"):
+        load(tmp_path, params)
 
 
 def test_the_variants_of_the_first_study_are_there() -> None:
@@ -78,6 +97,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         (("base",), "step", "steps"),
         (("profiles", "picturebook"), "sid", "side"),
         (("proposals", "dino"), "box", "boxes"),
+        (("proposals", "truth", "inpaint"), "step", "steps"),
     ],
 )
 def test_an_unknown_parameter_is_named_with_the_nearest_known_one(
@@ -85,7 +105,7 @@ def test_an_unknown_parameter_is_named_with_the_nearest_known_one(
 ) -> None:
     table = params
     for part in where:
-        table = table[part]
+        table = table.setdefault(part, {})
     table[key] = 1
     with pytest.raises(UserError, match=f"unknown parameter '.*{key}'; did you mean '{meant}'"):
         load(tmp_path, params)

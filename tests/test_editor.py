@@ -87,7 +87,7 @@ def test_stages_and_editor_agree_byte_for_byte(tiny_root: Path, config: Config) 
     kept = outputs(tiny_root)
     choices = read_choices(tiny_root / "artifacts/edits/learned/choices.json")
     nets = tiny_root / "artifacts/nets/learned"
-    models = load_models(tiny_root, config.models, inpaint=config.inpaint)
+    models = load_models(tiny_root, config.models)
     for task in study_tasks(tiny_root):
         source = torch.from_numpy(study_image(tiny_root, task))
         picture, choice, bank = editor.edit(
@@ -192,6 +192,25 @@ def test_what_matters_is_painted_anew_and_what_does_not_is_not(
     score = config.score.model_copy(update={"prompt": "a picture of {}"})
     candidates.run(tiny_root, config.model_copy(update={"score": score}), name="dino", track=silent)
     assert len(loaded) == 2
+
+
+def test_a_preview_has_the_same_boxes_for_fewer_evaluations(
+    tiny_root: Path, config: Config, loaded: list[Models]
+) -> None:
+    full = config.proposal_set("dino")
+    once = full.inpaint.model_copy(update={"stop": 1, "guidance": 1.0})
+    sets = {"dino": full, "early": full.model_copy(update={"inpaint": once})}
+    both = config.model_copy(update={"proposals": sets})
+    for name in sets:
+        candidates.run(tiny_root, both, name=name, track=silent)
+    assert len(loaded) == 2  # the one's candidates are not taken for the other's
+    for task in study_tasks(tiny_root):
+        tables = [
+            read_bank(tiny_root / f"artifacts/candidates/{name}/tables/{task.id}.safetensors")
+            for name in sets
+        ]
+        assert np.array_equal(tables[0].boxes, tables[1].boxes)
+        assert tables[0].evaluations == EACH * tables[1].evaluations
 
 
 def test_training_leaves_curves_probabilities_and_a_summary(

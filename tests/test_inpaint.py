@@ -16,6 +16,7 @@ from lr_edit.inpaint import (
     paint_candidates,
     paste_back,
 )
+from lr_edit.types import Sampler
 
 SIDE = 24
 spans = st.tuples(st.integers(0, SIDE - 1), st.integers(1, SIDE)).filter(lambda s: s[0] < s[1])
@@ -37,7 +38,9 @@ class FakePainter:
     def noise(self, side: int, seed: int) -> Tensor:
         return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(seed))
 
-    def inpaint(self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor) -> Tensor:
+    def inpaint(
+        self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor, sampler: Sampler
+    ) -> Tensor:
         self.batches.append(len(masks))
         self.evaluations += len(masks)
         area = masks.float().mean((1, 2, 3), keepdim=True)
@@ -49,7 +52,7 @@ def paint(given_boxes: list, *, batch: int = 8, seed: int = 1, feather: int = 0)
     table = torch.tensor(given_boxes)
     images, spent = paint_candidates(
         painter, noisy_bytes(0, 3, SIDE, SIDE), "a blue fish", table,
-        seed=seed, feather=feather, batch=batch,
+        sampler=Sampler(1, 1.0, 0.0), seed=seed, feather=feather, batch=batch,
     )  # fmt: skip
     assert spent == painter.evaluations
     return painter, images

@@ -31,7 +31,7 @@ from lr_edit.storage import (
     write_tensors,
 )
 from lr_edit.teacher import score_candidates
-from lr_edit.types import Bank, Choice, EditTask
+from lr_edit.types import Bank, Choice, EditTask, Sampler
 from tests.fakes import WIDTH, FakeAnchors, FakeClip, FakeInpainter, drawn
 
 CONFIG = load_config(Path(__file__).parent.parent / "params.yaml")
@@ -50,8 +50,9 @@ def small_boxes() -> torch.Tensor:
 
 def painted(inpainter: FakeInpainter, boxes: torch.Tensor, *, batch: int = 2) -> torch.Tensor:
     images, _ = paint_candidates(
-        inpainter, picture(), TASK.prompt, boxes, seed=1, feather=0, batch=batch
-    )
+        inpainter, picture(), TASK.prompt, boxes,
+        sampler=Sampler(1, 1.0, 0.0), seed=1, feather=0, batch=batch,
+    )  # fmt: skip
     return images
 
 
@@ -160,9 +161,11 @@ def test_guidance_reaches_the_pipeline() -> None:
     pipeline = MagicMock(device="cpu", scheduler=DDIMScheduler(), vae=vae)
     pipeline.unet.dtype = torch.float32
     pipeline.return_value.images = torch.zeros(1, 3, 8, 8)
-    painter = Inpainter(pipeline, steps=7, guidance=4.5, guided=1.0)
-    mask = torch.ones(1, 1, 8, 8, dtype=torch.bool)
-    painter.inpaint(torch.zeros(1, 3, 8, 8), "a fish", masks=mask, noise=torch.zeros(1, 4, 2, 2))
+    mask, sampler = torch.ones(1, 1, 8, 8, dtype=torch.bool), Sampler(7, 4.5, 1.0)
+    Inpainter(pipeline).inpaint(
+        torch.zeros(1, 3, 8, 8), "a fish",
+        masks=mask, noise=torch.zeros(1, 4, 2, 2), sampler=sampler,
+    )  # fmt: skip
     asked = pipeline.call_args.kwargs
     assert (asked["guidance_scale"], asked["num_inference_steps"]) == (4.5, 7)
 
@@ -176,8 +179,8 @@ def test_all_boxes_of_a_task_share_their_noise() -> None:
 
 def test_nothing_outside_the_box_changes() -> None:
     class Smearing(FakeInpainter):
-        def inpaint(self, image, prompt, *, masks, noise):
-            return 1 - super().inpaint(image, prompt, masks=masks, noise=noise)
+        def inpaint(self, image, prompt, **options):
+            return 1 - super().inpaint(image, prompt, **options)
 
     boxes, source = small_boxes(), picture()
     images = painted(Smearing(), boxes)

@@ -1,42 +1,45 @@
 """diffusers' inpainting pipelines behind one call: an image, a prompt and masks in, images out.
 
-Sampling is DPM++ 2M with guidance on the first steps only; every UNet evaluation is counted.
+Sampling is DPM++ 2M as a `Sampler` says, call by call; every UNet evaluation is counted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
 import torch
-from diffusers import AutoPipelineForInpainting, DPMSolverMultistepScheduler
+from diffusers import AutoencoderTiny, AutoPipelineForInpainting, DPMSolverMultistepScheduler
 from diffusers.utils import logging
 from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers.utils.logging import disable_progress_bar
 
+from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, loading
+from lr_edit.types import Sampler
 
 
 class Inpainter:
-    """A frozen inpainting pipeline.
+    """A frozen inpainting pipeline, and a tiny autoencoder in place of its own where one is asked.
 
     `evaluations` counts UNet sample-evaluations so far: a batch of n with guidance counts 2n.
     """
 
-    def __init__(self, pipeline: Any, *, steps: int, guidance: float, guided: float) -> None:
+    def __init__(self, pipeline: Any, *, tiny_vae: Any = None) -> None:
         self._pipeline = pipeline
-        self._steps = steps
-        self._guided_steps = round(guided * steps)
-        self._guidance = guidance if self._guided_steps else 1.0
+        self._vaes = {False: pipeline.vae, True: tiny_vae or pipeline.vae}
         self.evaluations = 0
         pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
         pipeline.set_progress_bar_config(disable=True)
         pipeline.unet.register_forward_pre_hook(self._count)
-        for part in (pipeline.unet, pipeline.vae, pipeline.text_encoder):
+        for part in (pipeline.unet, pipeline.text_encoder, *self._vaes.values()):
             part.eval().requires_grad_(False)
         _encode_without_chance(pipeline.vae)
-        for part in (pipeline.unet, pipeline.vae):  # half the time of convolutions on a CPU
+        pipeline.encode_prompt = _each_once(pipeline.encode_prompt)
+        for part in (pipeline.unet, *self._vaes.values()):  # half the time of CPU convolutions
             part.to(memory_format=torch.channels_last)
 
     def noise(self, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
@@ -53,36 +56,70 @@ class Inpainter:
         prompt: str,
         *,
         masks: Bool[Tensor, "n 1 side side"],
-        noise: Float[Tensor, "#n channels rows cols"],
+        noise: Float[Tensor, "1 channels rows cols"],
+        sampler: Sampler,
     ) -> Float[Tensor, "n 3 side side"]:
-        """Paint the True part of every mask. Values in [0, 1] in and out."""
+        """Paint the True part of every mask. Values in [0, 1] in and out.
+
+        Raises UserError for a strength below 1 on a UNet that is not made for inpainting.
+        """
         n, side = len(masks), image.shape[-1]
         pipe = self._pipeline
+        pipe.vae = self._vaes[sampler.tiny_vae]
+        noise = noise.to(pipe.device, pipe.unet.dtype)
+        start = noise if sampler.strength == 1 else self._noised(image, noise, sampler)
         images = pipe(
             prompt=[prompt] * n,
             image=image.expand(n, -1, -1, -1),
             mask_image=masks.to(image.dtype),
             height=side,
             width=side,
-            num_inference_steps=self._steps,
-            guidance_scale=self._guidance,
-            latents=noise.expand(n, -1, -1, -1).to(pipe.device, pipe.unet.dtype),
+            strength=sampler.strength,
+            num_inference_steps=sampler.steps,
+            guidance_scale=sampler.guidance if sampler.guided_steps else 1.0,
+            latents=start.expand(n, -1, -1, -1),
             output_type="pt",
-            callback_on_step_end=self._end_guidance,
+            callback_on_step_end=partial(_end_step, sampler),
             callback_on_step_end_tensor_inputs=["prompt_embeds", "mask", "masked_image_latents"],
         ).images
         return images.float().cpu().clamp(0, 1)
 
+    def _noised(self, image: Tensor, noise: Tensor, sampler: Sampler) -> Tensor:
+        """The source's latents with the noise of the first step that is taken (SDEdit)."""
+        pipe, scheduler = self._pipeline, self._pipeline.scheduler
+        if pipe.unet.config.in_channels == 4:  # the pipeline would take these for pure noise
+            raise UserError("this inpainter paints at strength 1 alone: leave `strength` out")
+        seen = pipe.image_processor.preprocess(image).to(noise.device, noise.dtype)
+        latents = pipe.vae.config.scaling_factor * pipe.vae.encode(seen).latents
+        scheduler.set_timesteps(sampler.steps, device=noise.device)
+        first = scheduler.timesteps[sampler.steps - sampler.length]
+        return scheduler.add_noise(latents, noise, first[None])
+
     def _count(self, _module: torch.nn.Module, args: tuple) -> None:
         self.evaluations += len(args[0])
 
-    def _end_guidance(self, pipe: Any, step: int, _time: Any, tensors: dict) -> dict:
+
+def _end_step(sampler: Sampler, pipe: Any, step: int, _time: Any, tensors: dict) -> dict:
+    """Called after every step: guidance ends after its share, everything after `stop`."""
+    if step + 1 == sampler.stop:
+        pipe._interrupt = True
+        return {"latents": pipe.scheduler.model_outputs[-1]}  # the estimate of x0
+    if step + 1 == sampler.guided_steps < sampler.length:
         # diffusers' own cutoff halves the prompt alone and fails on nine-channel UNets: mask and
         # masked latents were doubled too.
-        if self._guidance > 1 and step + 1 == self._guided_steps < self._steps:
-            pipe._guidance_scale = 1.0
-            return {name: tensor.chunk(2)[-1] for name, tensor in tensors.items()}
-        return {}
+        pipe._guidance_scale = 1.0
+        return {name: tensor.chunk(2)[-1] for name, tensor in tensors.items()}
+    return {}
+
+
+def _each_once(encode: Callable) -> Callable:
+    """A prompt that is asked for n times is embedded once."""
+
+    def encode_once(prompt: list[str], *args: Any, **options: Any) -> tuple[Tensor | None, ...]:
+        found = encode(prompt[:1], *args, **options)
+        return tuple(x if x is None else x.repeat_interleave(len(prompt), 0) for x in found)
+
+    return encode_once
 
 
 def _encode_without_chance(vae: Any) -> None:
@@ -97,28 +134,35 @@ def _encode_without_chance(vae: Any) -> None:
 def load_inpainter(
     name: str,
     *,
-    steps: int,
-    guidance: float,
-    guided: float,
     revision: str | None = None,
     variant: str | None = None,
+    tiny_vae: str | None = None,
     device: str = "cpu",
 ) -> Inpainter:
     """A pipeline by hub id or `local-dir:FOLDER`, through diffusers' own loader; safetensors only.
 
-    Raises UserError where weights are missing or unreadable.
+    `tiny_vae` names an AutoencoderTiny. Raises UserError where weights are missing or unreadable.
     """
-    folder = folder_of(name)
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     disable_progress_bar()
+    dtype = torch.float32 if device == "cpu" else torch.float16
+    options = {"dtype": dtype, "use_safetensors": True}
     with loading(name, needs=("model_index.json",)):
         pipeline = AutoPipelineForInpainting.from_pretrained(
-            folder or name,
+            folder_of(name) or name,
             revision=revision,
             variant=variant,
-            dtype=torch.float32 if device == "cpu" else torch.float16,
-            use_safetensors=True,
-            local_files_only=folder is not None,
+            local_files_only=folder_of(name) is not None,
+            **options,
         )
-    return Inpainter(pipeline.to(device), steps=steps, guidance=guidance, guided=guided)
+    if tiny_vae is None:
+        return Inpainter(pipeline.to(device))
+    with loading(tiny_vae, needs=("config.json",)):
+        tiny = AutoencoderTiny.from_pretrained(
+            folder_of(tiny_vae) or tiny_vae,
+            torch_dtype=dtype,
+            use_safetensors=True,
+            local_files_only=folder_of(tiny_vae) is not None,
+        )
+    return Inpainter(pipeline.to(device), tiny_vae=tiny.to(device))

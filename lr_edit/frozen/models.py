@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 
-from lr_edit.config import Inpaint, Profile
+from lr_edit.config import Profile
 from lr_edit.frozen import AnchorModel, ClipModel, Inpainter
 from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
@@ -29,19 +29,17 @@ def device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
-def load_models(root: Path, profile: Profile, *, inpaint: Inpaint) -> Models:
+def load_models(root: Path, profile: Profile) -> Models:
     """The profile's models by their real loaders. UserError where weights are missing."""
-    painter = profile.inpainter
+    painter, tiny = profile.inpainter, profile.tiny_vae
     return Models(
         anchors=load_dino(resolve(root, profile.anchors.name), device=device()),
         clip=load_clip(resolve(root, profile.clip.name), profile.clip.pretrained, device=device()),
         inpainter=load_inpainter(
             resolve(root, painter.name),
-            steps=inpaint.steps,
-            guidance=inpaint.guidance,
-            guided=inpaint.guided,
             revision=painter.revision,
             variant=painter.variant,
+            tiny_vae=resolve(root, tiny.name) if tiny else None,
             device=device(),
         ),
     )

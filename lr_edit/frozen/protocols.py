@@ -9,6 +9,8 @@ if TYPE_CHECKING:  # annotations only: importing the package stays light
     from jaxtyping import Bool, Float
     from torch import Tensor
 
+    from lr_edit.types import Sampler
+
 
 @runtime_checkable
 class AnchorModel(Protocol):
@@ -57,6 +59,7 @@ class Inpainter(Protocol):
         *,
         masks: Bool[Tensor, "n 1 side side"],
         noise: Float[Tensor, "1 channels rows cols"],
+        sampler: Sampler,
     ) -> Float[Tensor, "n 3 side side"]:
         """The image repainted under each mask, from the same noise."""
         ...

@@ -50,12 +50,7 @@ def measure_edits(
 ) -> tuple[dict[str, float], list[Exhibit]]:
     """Replace, recolour and remove in the true box, told by the judge; source beside edit."""
     judge = load_judge(f"local-dir:{models / 'judge'}")
-    painter = load_inpainter(
-        f"local-dir:{models / 'inpainter'}",
-        steps=inpaint.steps,
-        guidance=inpaint.guidance,
-        guided=inpaint.guided,
-    )
+    painter = load_inpainter(f"local-dir:{models / 'inpainter'}")
     kinds, colours, nones, exhibits = [], [], [], []
     wanted = [name for name, count in counts.items() for _ in range(count)]
     for index, category in enumerate(track(wanted, "edits in the true box")):
@@ -115,7 +110,7 @@ def _edit(painter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) 
     boxes = draw_boxes(
         task,
         torch.zeros(1, 2, dtype=torch.int64),
-        proposals=ProposalSet(anchors="truth", boxes="truth", draws=1),
+        proposals=ProposalSet(anchors="truth", boxes="truth", draws=1, inpaint=inpaint),
         grid=(1, 1),
         side=SIDE,
         cell=GRID,
@@ -124,8 +119,9 @@ def _edit(painter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) 
     )
     seed = noise_seed(task.id, 0)
     images, _ = paint_candidates(
-        painter, source, task.prompt, boxes, seed=seed, feather=inpaint.feather, batch=1
-    )
+        painter, source, task.prompt, boxes,
+        sampler=inpaint.sampler, seed=seed, feather=inpaint.feather, batch=1,
+    )  # fmt: skip
     return images[0, 0]
 
 

@@ -44,7 +44,7 @@ def run(root: Path, config: Config, *, name: str, track: Track) -> None:
         key = content_key(common, task.id, task.prompt, task.source, _true_box(task), source)
         tables, images = (kept / f"{key}.{part}.safetensors" for part in ("tables", "images"))
         if not (tables.exists() and images.exists()):
-            models = models or load_models(root, config.models, inpaint=config.inpaint)
+            models = models or load_models(root, config.models)
             _paint(models, task, source, config, name, tables=tables, images=images)
         for part, path in (("tables", tables), ("images", images)):
             with whole(out / part / f"{task.id}.safetensors") as target:
@@ -70,14 +70,14 @@ def _paint(
 def _common_key(root: Path, config: Config, name: str) -> str:
     """Everything that candidates depend on beside the task."""
     models = config.models
-    frozen = (models.anchors, models.clip, models.inpainter)
+    frozen = [models.anchors, models.clip, models.inpainter]
+    frozen += [models.tiny_vae] if models.tiny_vae else []
     return content_key(
         [weights.digest(root, part.name, revision=part.revision) for part in frozen],
         [code_digest(Path(module.__file__ or "")) for module in _CODE],
         config.propose.model_dump(),
-        config.inpaint.model_dump(),  # the batch too: it moves the last bits of convolutions
         config.score.model_dump(),
-        config.proposal_set(name).model_dump(),
+        config.proposal_set(name).model_dump(),  # its batch too: it moves convolutions' last bits
         [models.side, models.cell, models.attention_side, config.study.seed],
     )
 

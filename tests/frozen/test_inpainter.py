@@ -8,22 +8,25 @@ from pathlib import Path
 
 import pytest
 import torch
-from diffusers import AutoPipelineForInpainting, DPMSolverMultistepScheduler
+from diffusers import AutoencoderTiny, AutoPipelineForInpainting, DPMSolverMultistepScheduler
 from torch import Tensor
 
 from lr_edit.errors import UserError
 from lr_edit.frozen.inpainter import Inpainter, load_inpainter
 from lr_edit.frozen.protocols import Inpainter as InpainterProtocol
 from lr_edit.inpaint import box_masks
+from lr_edit.types import Sampler
 
 SIDE = 64
 BOXES = torch.tensor([[0, 0, 64, 64], [8, 8, 40, 32], [48, 4, 64, 20]])
 PROMPT = "a blue fish on sand"
 
 
-def load(models: Path, *, steps: int = 4, guidance: float = 3.0, guided: float = 0.5) -> Inpainter:
-    name = f"local-dir:{models / 'inpainter'}"
-    return load_inpainter(name, steps=steps, guidance=guidance, guided=guided)
+SAMPLER = Sampler(4, 3.0, 0.5)
+
+
+def load(models: Path) -> Inpainter:
+    return load_inpainter(f"local-dir:{models / 'inpainter'}")
 
 
 @pytest.fixture(scope="module")
@@ -40,17 +43,20 @@ def picture() -> Tensor:
     return torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
-def paint(painter: Inpainter, boxes: Tensor = BOXES, *, seed: int = 5) -> Tensor:
+def paint(
+    painter: Inpainter, boxes: Tensor = BOXES, *, sampler: Sampler = SAMPLER, seed: int = 5
+) -> Tensor:
     masks, noise = box_masks(boxes, side=SIDE), painter.noise(SIDE, seed)
-    return painter.inpaint(picture(), PROMPT, masks=masks, noise=noise)
+    return painter.inpaint(picture(), PROMPT, masks=masks, noise=noise, sampler=sampler)
 
 
 @torch.no_grad()
-def by_hand(folder: Path, box: Tensor, *, steps: int, guidance: float, guided: int) -> Tensor:
-    """The sampler written out for one box: two UNet calls while guided, one after."""
+def by_hand(folder: Path, box: Tensor, sampler: Sampler, *, guided: int, first: int = 0) -> Tensor:
+    """The sampler written out for one box: two UNet calls while guided, one after, from the step
+    `first` on, until `stop`."""
     pipe = AutoPipelineForInpainting.from_pretrained(folder / "inpainter", dtype=torch.float32)
     scheduler = DPMSolverMultistepScheduler.from_config(pipe.scheduler.config)
-    scheduler.set_timesteps(steps)
+    scheduler.set_timesteps(sampler.steps)
     tokens = pipe.tokenizer(
         [PROMPT, ""], padding="max_length", max_length=pipe.tokenizer.model_max_length,
         truncation=True, return_tensors="pt",
@@ -58,16 +64,24 @@ def by_hand(folder: Path, box: Tensor, *, steps: int, guidance: float, guided: i
     words = pipe.text_encoder(tokens.input_ids)[0]
     mask, source = box_masks(box[None], side=SIDE).float(), picture() * 2 - 1
     scale = pipe.vae.config.scaling_factor
-    seen = scale * pipe.vae.encode(source * (1 - mask)).latent_dist.mode()
+    seen, whole = (
+        scale * pipe.vae.encode(x).latent_dist.mode() for x in (source * (1 - mask), source)
+    )
     cells = torch.nn.functional.interpolate(mask, size=seen.shape[-2:])
     x = torch.randn(seen.shape, generator=torch.Generator().manual_seed(5))
-    x = x * scheduler.init_noise_sigma
-    for step, t in enumerate(scheduler.timesteps):
+    if first:
+        x = scheduler.add_noise(whole, x, scheduler.timesteps[first : first + 1])
+        scheduler.set_begin_index(first)
+    for step, t in enumerate(scheduler.timesteps[first:]):
         entry = torch.cat([x, cells, seen], 1)
         guess = pipe.unet(entry, t, encoder_hidden_states=words[:1]).sample
         if step < guided:
             blind = pipe.unet(entry, t, encoder_hidden_states=words[1:]).sample
-            guess = blind + guidance * (guess - blind)
+            guess = blind + sampler.guidance * (guess - blind)
+        if step + 1 == sampler.stop:  # x0 by the definition of the velocity that was guessed
+            kept = scheduler.alphas_cumprod[t]
+            x = kept.sqrt() * x - (1 - kept).sqrt() * guess
+            break
         x = scheduler.step(guess, t, x).prev_sample
     return (pipe.vae.decode(x / scale).sample / 2 + 0.5).clamp(0, 1)
 
@@ -84,41 +98,90 @@ def test_a_picture_a_box_in_range_comes_out(painter: Inpainter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("steps", "guided", "guidance", "each"),
+    ("sampler", "each"),
     [
-        (4, 0.5, 3.0, 2 * 2 + 2),
-        (4, 1.0, 3.0, 4 * 2),
-        (4, 0.0, 3.0, 4),
-        (4, 0.5, 1.0, 4),
-        (3, 0.34, 2.0, 2 + 2),
-        (1, 1.0, 2.0, 2),
+        (Sampler(4, 3.0, 0.5), 2 * 2 + 2),
+        (Sampler(4, 3.0, 1.0), 4 * 2),
+        (Sampler(4, 3.0, 0.0), 4),
+        (Sampler(4, 1.0, 0.5), 4),
+        (Sampler(3, 2.0, 0.34), 2 + 2),
+        (Sampler(1, 2.0, 1.0), 2),
+        (Sampler(4, 3.0, 0.5, stop=1), 2),
+        (Sampler(4, 3.0, 0.5, stop=2), 2 * 2),
+        (Sampler(4, 3.0, 0.5, stop=3), 2 * 2 + 1),
+        (Sampler(4, 3.0, 0.5, stop=4), 2 * 2 + 2),
+        (Sampler(4, 1.0, 0.5, stop=3), 3),
+        (Sampler(4, 3.0, 0.5, strength=0.5), 2 + 1),
+        (Sampler(5, 3.0, 1.0, strength=0.9), 4 * 2),
+        (Sampler(4, 3.0, 1.0, stop=1, strength=0.5), 2),
     ],
 )
-def test_every_unet_evaluation_is_counted(
-    folder: Path, steps: int, guided: float, guidance: float, each: int
-) -> None:
-    painter = load(folder, steps=steps, guidance=guidance, guided=guided)
+def test_every_unet_evaluation_is_counted(folder: Path, sampler: Sampler, each: int) -> None:
+    painter = load(folder)
     assert painter.evaluations == 0
-    paint(painter)
-    assert painter.evaluations == len(BOXES) * each
-    paint(painter, BOXES[:1])
+    paint(painter, sampler=sampler)
+    assert painter.evaluations == len(BOXES) * each == len(BOXES) * sampler.evaluations
+    paint(painter, BOXES[:1], sampler=sampler)
     assert painter.evaluations == (len(BOXES) + 1) * each
 
 
-@pytest.mark.parametrize("guided", [0, 2, 4])
-def test_it_samples_as_the_loop_written_by_hand(folder: Path, guided: int) -> None:
-    painted = paint(load(folder, guided=guided / 4))
+@pytest.mark.parametrize(
+    ("sampler", "guided", "first"),
+    [
+        (Sampler(4, 3.0, 0.0), 0, 0),
+        (Sampler(4, 3.0, 0.5), 2, 0),
+        (Sampler(4, 3.0, 1.0), 4, 0),
+        (Sampler(4, 3.0, 0.5, stop=1), 2, 0),
+        (Sampler(4, 3.0, 0.5, stop=2), 2, 0),
+        (Sampler(4, 3.0, 0.5, stop=3), 2, 0),
+        (Sampler(4, 3.0, 0.5, strength=0.5), 1, 2),
+        (Sampler(4, 3.0, 0.5, stop=2, strength=0.75), 2, 1),
+    ],
+)
+def test_it_samples_as_the_loop_written_by_hand(
+    folder: Path, painter: Inpainter, sampler: Sampler, guided: int, first: int
+) -> None:
+    painted = paint(painter, sampler=sampler)
     for box, image in zip(BOXES, painted, strict=True):
-        expected = by_hand(folder, box, steps=4, guidance=3.0, guided=guided)[0]
+        expected = by_hand(folder, box, sampler, guided=guided, first=first)[0]
         torch.testing.assert_close(image, expected, rtol=0, atol=2e-3)
 
 
-def test_no_guided_step_equals_guidance_one(folder: Path) -> None:
-    assert torch.equal(paint(load(folder, guided=0.0)), paint(load(folder, guidance=1.0)))
+def test_no_guided_step_equals_guidance_one(painter: Inpainter) -> None:
+    unguided = paint(painter, sampler=Sampler(4, 3.0, 0.0))
+    assert torch.equal(unguided, paint(painter, sampler=Sampler(4, 1.0, 0.5)))
 
 
-def test_guidance_makes_a_difference(folder: Path, painter: Inpainter) -> None:
-    assert not torch.equal(paint(load(folder, guided=0.0)), paint(painter))
+def test_guidance_makes_a_difference(painter: Inpainter) -> None:
+    assert not torch.equal(paint(painter, sampler=Sampler(4, 3.0, 0.0)), paint(painter))
+
+
+def test_stopping_at_the_last_step_changes_nothing(painter: Inpainter) -> None:
+    whole = paint(painter, sampler=Sampler(4, 3.0, 0.5, stop=4))
+    torch.testing.assert_close(whole, paint(painter), rtol=0, atol=1e-5)
+
+
+def test_one_call_leaves_nothing_behind_for_the_next(painter: Inpainter) -> None:
+    first = paint(painter)
+    for other in (Sampler(4, 3.0, 0.5, stop=1), Sampler(2, 5.0, 1.0, strength=0.5, tiny_vae=True)):
+        paint(painter, sampler=other)
+        assert torch.equal(first, paint(painter))
+
+
+def test_a_tiny_autoencoder_paints_where_one_is_asked_for(folder: Path, tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    AutoencoderTiny(
+        encoder_block_out_channels=(8,) * 3, decoder_block_out_channels=(8,) * 3,
+        num_encoder_blocks=(1,) * 3, num_decoder_blocks=(1,) * 3,
+    ).save_pretrained(tmp_path / "tiny")  # fmt: skip
+    name = f"local-dir:{folder / 'inpainter'}"
+    both = load_inpainter(name, tiny_vae=f"local-dir:{tmp_path / 'tiny'}")
+    preview = paint(both, sampler=Sampler(2, 1.0, 0.0, tiny_vae=True))
+    own = paint(both, sampler=Sampler(2, 1.0, 0.0))
+    assert preview.shape == own.shape and not torch.equal(preview, own)
+    assert torch.equal(own, paint(load(folder), sampler=Sampler(2, 1.0, 0.0, tiny_vae=True)))
+    with pytest.raises(UserError, match=r"config\.json"):
+        load_inpainter(name, tiny_vae=f"local-dir:{tmp_path / 'none'}")
 
 
 @pytest.mark.parametrize("batch", [1, 2])
@@ -193,5 +256,5 @@ def test_a_broken_index_is_one_sentence(broken: Path, text: str) -> None:
 @pytest.mark.filterwarnings("ignore:The `local_dir_use_symlinks`:UserWarning")
 def test_a_hub_model_that_is_not_cached_is_one_sentence() -> None:
     with pytest.raises(UserError, match="cannot be loaded") as caught:
-        load_inpainter("nobody/no-such-inpainter", steps=1, guidance=1.0, guided=0.0)
+        load_inpainter("nobody/no-such-inpainter")
     assert "\n" not in str(caught.value)
