@@ -11,10 +11,10 @@ from torch import Tensor
 from lr_edit.anchor_net import bank_rois
 from lr_edit.choose import choose, pick_sizes
 from lr_edit.config import Config, ProposalSet, Variant
-from lr_edit.frozen.images import seen_at
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import noise_seed, paint_candidates
 from lr_edit.learn import Learned, learn_many
+from lr_edit.look import look
 from lr_edit.proposals import draw_boxes, place_anchors
 from lr_edit.teacher import score_candidates
 from lr_edit.types import Bank, Choice, EditTask
@@ -26,18 +26,18 @@ def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config,
     """Propose boxes, inpaint every one, score: all the diffusion a task ever needs."""
     p, i, side = config.propose, how.inpaint, source.shape[-1]
     seed = noise_seed(task.id, config.study.seed)
-    seen = seen_at(source, side=config.models.attention_side)
-    attention, features = models.anchors.attention(seen)[0], models.anchors.features(seen)[0]
-    anchors = place_anchors(attention, proposals=how, propose=p, seed=seed)
-    boxes = draw_boxes(task, anchors, proposals=how, grid=attention.shape[-2:], side=side,
+    seen = look(models.anchors, models.clip, source, side=config.models.attention_side,
+                words=config.score.source.format(task.source))
+    anchors = place_anchors(seen.attention, proposals=how, propose=p, seed=seed)
+    boxes = draw_boxes(task, anchors, proposals=how, grid=seen.attention.shape, side=side,
                        cell=config.models.cell, sizes=p.sizes, seed=seed)
     images, spent = paint_candidates(
         models.inpainter, source, task.prompt, boxes,
         sampler=i.sampler, seed=seed, feather=i.feather, batch=i.batch)
     losses, cosines = score_candidates(models.clip, task, source, images, score=config.score)
     return Bank(
-        boxes.cpu().numpy(), losses.cpu().numpy(), cosines.cpu().numpy(),
-        anchors.cpu().numpy(), attention.cpu().numpy(), features.cpu().numpy(), spent), images
+        boxes.numpy(), losses.cpu().numpy(), cosines.cpu().numpy(), anchors.numpy(),
+        seen.attention.numpy(), seen.features.numpy(), seen.relevance.numpy(), spent), images
 
 
 def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], variant: Variant, *,

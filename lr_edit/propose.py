@@ -49,6 +49,12 @@ def anchor_points(
     return torch.stack(chosen + [centre] * (points - len(chosen)))
 
 
+def all_cells(grid: Sequence[int]) -> Int[Tensor, "cells 2"]:
+    """The (row, col) of every cell of a (rows, cols) grid, row by row."""
+    rows, cols = grid
+    return torch.cartesian_prod(torch.arange(rows), torch.arange(cols))
+
+
 def cells_to_pixels(
     cells: Int[Tensor, "*n 2"], *, grid: Sequence[int], side: int
 ) -> Float[Tensor, "*n 2"]:

@@ -141,6 +141,7 @@ class Bank:
     anchors      (points, 2) int: row and column of the anchor's cell; -1 where a box has none
     attention    (rows, cols) float: what the anchors were taken from
     features     (channels, rows, cols) float: what AnchorNet sees
+    relevance    (rows, cols) float: how much of the source words stands at each cell
     evaluations  UNet sample-evaluations that were spent on these candidates
     """
 
@@ -150,6 +151,7 @@ class Bank:
     anchors: np.ndarray
     attention: np.ndarray
     features: np.ndarray
+    relevance: np.ndarray
     evaluations: int
 
     def part(self, *, points: int | None = None, sizes: Sequence[int] | None = None) -> Bank:

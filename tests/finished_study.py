@@ -109,5 +109,6 @@ def _bank(rng: np.random.Generator) -> Bank:
         anchors=np.zeros((POINTS, 2), int),
         attention=rng.random((4, 4)),
         features=rng.random((2, 4, 4)),
+        relevance=rng.random((4, 4)),
         evaluations=8,
     )

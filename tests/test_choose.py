@@ -27,6 +27,7 @@ def bank(loss: list[list[float]], score: list[list[float]] | None = None) -> Ban
         anchors=np.zeros((points, 2), dtype=np.int64),
         attention=np.zeros((4, 4)),
         features=np.zeros((3, 4, 4)),
+        relevance=np.zeros((4, 4)),
         evaluations=0,
     )
 

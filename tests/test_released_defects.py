@@ -66,6 +66,7 @@ def bank(score: list[list[float]]) -> Bank:
         anchors=np.zeros((len(s), 2), dtype=np.int64),
         attention=np.zeros((8, 8), dtype=np.float32),
         features=np.zeros((3, 8, 8), dtype=np.float32),
+        relevance=np.zeros((8, 8), dtype=np.float32),
         evaluations=6,
     )
 

@@ -97,6 +97,7 @@ def test_banks_come_back_as_they_were(data) -> None:
         anchors=data.draw(arrays.arrays(np.int64, (2, 2))),
         attention=data.draw(arrays.arrays(np.float32, (4, 5), elements=st.floats(width=32))),
         features=data.draw(floats),
+        relevance=data.draw(floats)[0],
         evaluations=data.draw(st.integers(0, 10**9)),
     )
     with tempfile.TemporaryDirectory() as folder:

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lr_edit import editor, inpaint, proposals, propose, score, teacher
+from lr_edit import editor, inpaint, look, proposals, propose, score, teacher
 from lr_edit.config import Config
 from lr_edit.frozen import clip, dino, inpainter, weights
 from lr_edit.frozen.models import Models, load_models
@@ -30,7 +30,9 @@ from lr_edit.storage import (
 from lr_edit.types import EditTask, Track
 
 # Editing one of these makes candidates anew.
-_CODE = (editor, inpaint, proposals, propose, score, teacher, clip, dino, inpainter)
+_CODE = (
+    editor, inpaint, look, proposals, propose, score, teacher, clip, dino, inpainter,
+)  # fmt: skip
 
 
 def run(root: Path, config: Config, *, name: str, track: Track) -> None:

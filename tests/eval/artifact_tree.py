@@ -95,6 +95,7 @@ def write_candidates(
         anchors=np.zeros((shape[0], 2), int),
         attention=rng.random((4, 4)),
         features=rng.random((2, 4, 4)),
+        relevance=rng.random((4, 4)),
         evaluations=12 * shape[0] * shape[1],
     )
     write_bank(root / f"artifacts/candidates/{name}/tables/{task.id}.safetensors", bank)

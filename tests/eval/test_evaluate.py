@@ -42,6 +42,7 @@ def random_bank(*, points: int = 4, sizes: int = 3) -> Bank:
         anchors=np.zeros((points, 2), int),
         attention=np.zeros((2, 2)),
         features=np.zeros((1, 2, 2)),
+        relevance=np.zeros((2, 2)),
         evaluations=24 * points * sizes,
     )
 
