@@ -3,7 +3,7 @@
 The similarity to a prompt is 100 cos, not clamped (Hessel et al. 2021 without their clamp; under
 `pie-bench` with it); the directional and the image similarity are plain cosines in -1..1, whatever
 the protocol. The edited region is judged with everything else filled with black, so that all
-editors show CLIP the same frame.
+editors show CLIP the same frame; `crop` is another number, of the region's bounding box alone.
 
 The model is an `Embedder`, or an open_clip model with its tokenizer, which is frozen and shown
 images as its own checkpoint asks.
@@ -11,11 +11,11 @@ images as its own checkpoint asks.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from typing import Any, Protocol, cast, runtime_checkable
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, Protocol, cast, runtime_checkable
 
 import torch
-from jaxtyping import Float, Shaped
+from jaxtyping import Bool, Float, Shaped
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -55,15 +55,20 @@ def clip_similarity(
     model: Embedder | nn.Module,
     tokenizer: Tokenizer | None = None,
     mask: Shaped[Tensor, "#n 1 rows cols"] | None = None,
-    region: Region = "whole",
+    region: Region | Literal["crop"] = "whole",
     protocol: Rules = "strict",
 ) -> Float[Tensor, " n"]:
     """100 cos(image, prompt); one prompt may stand for all images. An empty region is NaN."""
     check_protocol(protocol)
-    inside = region_pixels(images, mask, region)
+    inside = region_pixels(images, mask, "edited" if region == "crop" else region)
     clip = embedder(model, tokenizer)
     texts = clip.embed_texts(list(prompts))
-    similarity = 100 * cosine(clip.embed_images((images * inside).float()), texts)
+    if region == "crop":
+        seen = [clip.embed_images(crop.float()) for crop in _crops(images, inside)]
+        embedded = torch.cat(seen) if seen else texts[:0]
+    else:
+        embedded = clip.embed_images((images * inside).float())
+    similarity = 100 * cosine(embedded, texts)
     if protocol == "pie-bench":
         similarity = pie_bench.clip_score(similarity)
     return missing_where_empty(similarity, inside)
@@ -122,6 +127,17 @@ def embedder(model: Embedder | nn.Module, tokenizer: Tokenizer | None = None) ->
     if not getattr(tower, "preprocess_cfg", None):  # built by hand, not by open_clip's factory
         tower.preprocess_cfg = {"size": tower.image_size, **OPENAI}
     return Clip(model, tokenizer, device=next(model.parameters()).device)
+
+
+def _crops(
+    images: Float[Tensor, "n 3 h w"], inside: Bool[Tensor, "n 1 h w"]
+) -> Iterator[Float[Tensor, "1 3 rows cols"]]:
+    """Each image cut to its region's bounding box, and whole where the region is empty."""
+    for image, where in zip(images, inside[:, 0], strict=True):
+        if where.any():
+            rows, cols = (where.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
+            image = image[:, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        yield image[None]
 
 
 def _no_words(texts: list[str]) -> Tensor:

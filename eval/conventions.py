@@ -19,15 +19,16 @@ APART = ("remove", "add")
 class Measure:
     """One metric.
 
-    Printed values are multiplied by 10^power. `paired` says how variants are compared: with a test,
-    by the difference alone (costs are no sample), or not at all (PSNR: its tests use the MSE, so
-    that perfect edits are not dropped).
+    Printed values are multiplied by 10^power. `higher_is_better` is None where neither end is: the
+    best area ratio is 1. `paired` says how variants are compared: with a test, by the difference
+    alone (costs are no sample, kind and colour are parts of success), or not at all (PSNR: its
+    tests use the MSE, so that perfect edits are not dropped).
     """
 
     key: str
     title: str
     group: str
-    higher_is_better: bool
+    higher_is_better: bool | None
     region: Literal["whole", "background", "edited", "box"]
     power: int = 0
     decimals: int = 2
@@ -36,7 +37,7 @@ class Measure:
     @property
     def arrow(self) -> str:
         """Which way is better."""
-        return "↑" if self.higher_is_better else "↓"
+        return {True: "↑", False: "↓", None: ""}[self.higher_is_better]
 
 
 MEASURES = (
@@ -51,6 +52,9 @@ MEASURES = (
     Measure("clip_i", "Image", "CLIP", True, "whole", power=2),
     Measure("iou", "IoU", "Region", True, "box", power=2),
     Measure("hit", "Hit", "Region", True, "box", power=2),
+    Measure("area_ratio", "Area ratio", "Region", None, "box", paired="none"),
+    Measure("success_kind", "Kind", "Region", True, "edited", power=2, paired="difference"),
+    Measure("success_colour", "Colour", "Region", True, "edited", power=2, paired="difference"),
     Measure("success", "Success", "Region", True, "edited", power=2),
     Measure("score_s", "S", "Ranking", True, "whole", decimals=3),
     Measure("loss", "Loss", "Ranking", False, "whole", decimals=3),
@@ -70,12 +74,19 @@ def is_headline(category: str) -> bool:
     return category not in APART
 
 
-def caption(*, world: str, profile: str) -> str:
-    """What must be said under every table and figure."""
+def setting(*, world: str, profile: str) -> str:
+    """Which world the numbers are about, in a sentence: under every figure."""
     if world == "picturebook":
-        return (
-            "Picture-book world: small stand-in models on drawn 64-pixel scenes. "
-            "LPIPS is the mean over layers of the project's own trunk, without the package's "
-            "linear heads; numbers compare rows of this table, not published ones."
-        )
+        return "Picture-book world: small stand-in models on drawn 64-pixel scenes."
     return f"Profile {profile}: full-size models on photos."
+
+
+def caption(*, world: str, profile: str) -> str:
+    """What must be said under every table."""
+    words = setting(world=world, profile=profile)
+    if world != "picturebook":
+        return words
+    return (
+        f"{words} LPIPS is the mean over layers of the project's own trunk, without the package's "
+        "linear heads; numbers compare rows of this table, not published ones."
+    )

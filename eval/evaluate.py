@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from eval.conventions import BY_KEY, MEASURES, PROTOCOL
+from eval.region import area_ratio
 from eval.scores import Scores, rows, write_rows
 from eval.statistics import Estimate, estimate
 from lr_edit.config import Config, Variant
@@ -73,11 +74,19 @@ def score_choices(
             "loss": bank.loss(LossWeights()),
             "candidates": np.full(bank.losses.shape[:2], float(paid[at])),
             "unet_evaluations": np.full(bank.losses.shape[:2], bank.evaluations * share),
+            "area_ratio": _area_ratios(bank, tasks[at]),
         }
         for key, column in whole_bank.items():
             values[key][at] = [column[choice.point, choice.size] for choice in row]
     ids = tuple(task.id for task in tasks)
     return Scores(name, ids, tuple(task.category for task in tasks), values)
+
+
+def _area_ratios(bank: Bank, task: EditTask) -> np.ndarray:
+    """(points, sizes); NaN where no true box is known."""
+    if task.truth is None or task.truth.box is None:
+        return np.full(bank.losses.shape[:2], np.nan)
+    return area_ratio(bank.boxes, np.array(task.truth.box.as_tuple()))
 
 
 def candidates_paid(variant: Variant, bank: Bank, *, trained: dict[str, Any] | None) -> int:

@@ -15,12 +15,10 @@ import numpy as np
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from PIL import Image
 
-from eval.ablations import KEYS, TITLES
 from eval.claims import claims
-from eval.conventions import BY_KEY, MEASURES
 from eval.examples import sheet_rows
 from eval.sheet import Row
-from eval.tables import blocks, shown
+from eval.tables import Table, printed
 from lr_edit.config import Config
 from lr_edit.storage import emptied, whole
 from lr_edit.types import Box, EditTask
@@ -32,9 +30,9 @@ def write_gallery(
     root: Path,
     config: Config,
     tasks: Sequence[EditTask],
-    results: dict[str, Any],
     *,
-    references: Sequence[str],
+    results: dict[str, Any],
+    tables: Sequence[Table],
 ) -> None:
     """Write index.html and gallery/ID.webp below reports/."""
     variants, out = list(config.variants), root / "reports"
@@ -50,10 +48,7 @@ def write_gallery(
             variants=variants,
             categories=sorted({task.category for task in tasks}),
             cards=[card for row in rows for card in _cards(row, variants)],
-            measures=MEASURES,
-            blocks=blocks(results, references=references),
-            ablations=_ablations(results),
-            ablation_measures=[BY_KEY[key] for key in KEYS],
+            tables=[(table, printed(table)) for table in tables],
             claims=[line.removeprefix("- ").replace("`", "") for line in claims(results)],
         )
     )
@@ -105,27 +100,3 @@ def _percent(box: Box, side: int) -> str:
         f"left:{box.left * share:.2f}%;top:{box.top * share:.2f}%;"
         f"width:{(box.right - box.left) * share:.2f}%;height:{(box.bottom - box.top) * share:.2f}%"
     )
-
-
-def _ablations(results: dict[str, Any]) -> list[dict[str, Any]]:
-    """Groups with printed cells: a mean, its interval, and the difference to the first row."""
-    return [
-        {
-            "title": TITLES.get(group, group),
-            "rows": [(name, [_cell(row[key], key) for key in KEYS]) for name, row in rows.items()],
-        }
-        for group, rows in results.get("ablations", {}).items()
-    ]
-
-
-def _cell(one: dict[str, Any], key: str) -> dict[str, str]:
-    measure, paired = BY_KEY[key], one.get("paired") or {}
-    cell = {"mean": shown(one["mean"], measure), "interval": "", "difference": ""}
-    if one["low"] is not None and one["low"] != one["high"]:
-        cell["interval"] = f"[{shown(one['low'], measure)}, {shown(one['high'], measure)}]"
-    if paired.get("difference") is not None:
-        cell["difference"] = f"Δ {shown(paired['difference'], measure, sign=True)}"
-        if paired["low"] is not None and paired["low"] != paired["high"]:
-            low, high = (shown(paired[part], measure, sign=True) for part in ("low", "high"))
-            cell["difference"] += f" [{low}, {high}]"
-    return cell

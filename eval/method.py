@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from eval.anatomy import Example, anatomy
-from eval.conventions import caption, is_headline
+from eval.conventions import is_headline, setting
 from eval.diagnosis import counts, diagnose, sizes_figure
 from eval.evaluate import read_judgements
 from eval.examples import sheet_rows
@@ -46,7 +46,7 @@ def describe_method(
         choices=choices,
         picked=[table.argmax(-1) for table in probabilities],
     )
-    note = caption(world=config.models.world, profile=config.profile)
+    note = setting(world=config.models.world, profile=config.profile)
     sizes = root / "reports/sizes.png"
     sizes_figure(sizes, headline, banks, choices, method=name, caption=note)
     shown = [headline.index(task) for task in example_tasks(headline, count=EXAMPLES)]

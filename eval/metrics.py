@@ -13,9 +13,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import Any, Literal, cast
 
-import numpy as np
 import torch
 from jaxtyping import Float, Real, Shaped
 from torch import Tensor, nn
@@ -178,7 +177,7 @@ class ClipSimilarity(PerImage):
         model: Embedder | nn.Module,
         tokenizer: Tokenizer | None = None,
         *,
-        region: Region = "whole",
+        region: Region | Literal["crop"] = "whole",
         **kwargs: Any,
     ) -> None:
         super().__init__(region=region, **kwargs)
@@ -227,4 +226,4 @@ class BoxIou(PerImage):
 
     def update(self, boxes: Real[Tensor, "n 4"], truth: Real[Tensor, "#n 4"]) -> None:
         """Half-open (left, top, right, bottom) pixels."""
-        self.keep(torch.from_numpy(np.asarray(box_iou(boxes.cpu().numpy(), truth.cpu().numpy()))))
+        self.keep(box_iou(boxes.cpu(), truth.cpu()))

@@ -1,4 +1,4 @@
-"""results.json -> the words around the tables, and reports/README.md, for a code host."""
+"""results.json -> the words around the tables: reports/README.md and tables.md, for a code host."""
 
 from __future__ import annotations
 
@@ -9,66 +9,69 @@ from typing import Any
 from eval.claims import claims
 from eval.conventions import BY_KEY
 from eval.diagnosis import diagnosis_page
-from eval.preferences import preferences_page
 from eval.results import WORTH
-from eval.tables import markdown, shown
+from eval.study_tables import table_caption
+from eval.tables import Table, markdown, shown
 
 BUDGET = 100_000  # UNet evaluations of a default study
 
 
-def table_caption(results: dict[str, Any]) -> str:
-    """What the numbers are, in one paragraph."""
-    meta = results["meta"]
-    apart = f"; {' and '.join(meta['apart'])} apart" if meta["apart"] else ""
-    return (
-        f"{meta['caption']} Means over {meta['tasks']['headline']} tasks "
-        f"({', '.join(meta['headline'])}{apart}), split {meta['split']}, protocol "
-        f"{meta['protocol']}, with 95% bootstrap intervals over tasks. The difference is paired, "
-        f"to {meta['baseline']}; * marks Holm-adjusted p below 0.05. Random draws and random "
-        "starts are averaged over their seeds within a task. Background and edited mean the "
-        "task's true box."
-    )
+def tables_page(tables: Sequence[Table], results: dict[str, Any]) -> str:
+    """tables.md: every table under its letter."""
+    lines = [
+        "# Tables",
+        "",
+        f"{table_caption(results)} The same in LaTeX: [tables.tex](tables.tex); unscaled, with "
+        "every metric and test: [tables.csv](tables.csv), whose `key` is the cell's place in "
+        "[results.json](results.json). `lr-edit trace ROW METRIC` (GROUP/ROW for C, D, E and from "
+        "G on) says where a number comes from.",
+        "",
+    ]
+    for table in tables:
+        lines += [f"## {table.heading}", "", table.note, "", markdown(table)]
+        if table is tables[0]:
+            lines += [_psnr(results), ""]
+    return "\n".join(lines)
 
 
-def table_page(results: dict[str, Any], *, references: Sequence[str]) -> str:
-    """table.md: the table under its caption, and the two ways to average PSNR."""
-    table = markdown(results, references=references)
-    return f"{table_caption(results)}\n\n{table}\n{_psnr(results)}\n"
-
-
-def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
+def readme(tables: Sequence[Table], results: dict[str, Any]) -> str:
     """The page a code host shows for reports/."""
     judges = ", ".join(f"{role} `{name}`" for role, name in results["meta"]["judges"].items())
+    method = results["method"]
+    main, letters = tables[0], [table for table in tables if table.letter]
     return "\n".join(
         [
             "# Results",
             "",
             "Written by `lr-edit stage report`; edits to this page are lost. For programs: "
-            "[results.json](results.json). Per image: [per_image.csv](per_image.csv). "
-            "`lr-edit trace ROW METRIC` leads a number to its run, lock entries and commit.",
+            "[results.json](results.json). Per image: [per_image.csv](per_image.csv). Networks and "
+            "versions: [provenance.json](provenance.json). Every edit, with filters: `index.html`.",
             "",
-            table_page(results, references=references),
             "## What it says",
             "",
             *claims(results),
             "",
-            "Tables: [Markdown](table.md), [LaTeX](table.tex), [CSV](table.csv). "
+            f"## {main.title}",
+            "",
+            main.note,
+            "",
+            markdown(main),
             f"Judges: {judges}.{_shared(results)}",
+            "",
+            "## Tables",
+            "",
+            *(f"- {table.heading}: [tables.md](tables.md#{_anchor(table)})" for table in letters),
+            "",
+            "![Score against candidates paid](cost.png)",
             "",
             "## What this study can resolve",
             "",
             _resolution(results),
-            *preferences_page(results["method"]["preferences"], method=results["method"]["name"]),
             *diagnosis_page(
-                results["method"]["causes"],
-                method=results["method"]["name"],
+                method["causes"],
+                method=method["name"],
                 tasks=results["meta"]["tasks"]["headline"],
             ),
-            "Ablations on the same candidates, in groups: [ablations.md](ablations.md).",
-            "",
-            "## By category",
-            "",
-            _categories(results),
             "## Learning",
             "",
             *_learning(results),
@@ -80,6 +83,12 @@ def readme(results: dict[str, Any], *, references: Sequence[str]) -> str:
             "",
         ]
     )
+
+
+def _anchor(table: Table) -> str:
+    """What a code host calls a heading."""
+    kept = "".join(c for c in table.heading.lower() if c.isalnum() or c in " -")
+    return kept.replace(" ", "-")
 
 
 def _shared(results: dict[str, Any]) -> str:
@@ -152,30 +161,6 @@ def _psnr(results: dict[str, Any]) -> str:
 def _of_mean_mse(one: dict[str, Any]) -> float | None:
     """inf where nothing changed in any background."""
     return math.inf if one["of_mean_mse"] is None and one["infinite"] else one["of_mean_mse"]
-
-
-def _categories(results: dict[str, Any]) -> str:
-    """Success and S of every row in every category."""
-    sizes, names = results["meta"]["tasks"], list(results["categories"])
-    rows = []
-    for method in [*results["variants"], *results["ceilings"]]:
-        cells = [
-            f"{shown(row['success']['mean'], BY_KEY['success'])} / "
-            f"{shown(row['score_s']['mean'], BY_KEY['score_s'])}"
-            for row in (results["categories"][name][method] for name in names)
-        ]
-        rows.append("| " + " | ".join([method, *cells]) + " |")
-    head = " | ".join(["Method", *(f"{name} ({sizes[name]})" for name in names)])
-    return "\n".join(
-        [
-            "Edit success (%) / S.",
-            "",
-            f"| {head} |",
-            "| --- |" + " ---: |" * len(names),
-            *rows,
-            "",
-        ]
-    )
 
 
 def _learning(results: dict[str, Any]) -> list[str]:

@@ -1,9 +1,12 @@
-"""How well a chosen box meets the true one: boxes in, one number a box out. NumPy alone.
+"""How well a chosen box meets the true one: boxes in, one number a box out.
 
-Boxes are half-open (left, top, right, bottom) pixels; the last axis holds the four.
+Boxes are half-open (left, top, right, bottom) pixels; the last axis holds the four. NumPy alone;
+torch is there only for who brings its tensors.
 """
 
 from __future__ import annotations
+
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float, Real
@@ -11,10 +14,12 @@ from jaxtyping import Float, Real
 HIT = 0.5
 
 
-def box_iou(
-    boxes: Real[np.ndarray, "*n 4"], truth: Real[np.ndarray, "*#n 4"]
-) -> Float[np.ndarray, "*n"]:
-    """Intersection over union."""
+def box_iou(boxes: Real[Any, "*n 4"], truth: Real[Any, "*#n 4"]) -> Float[Any, "*n"]:
+    """Intersection over union, in float64: an array for arrays, a tensor for tensors."""
+    if not isinstance(boxes, np.ndarray):
+        import torch
+
+        return torch.as_tensor(box_iou(np.asarray(boxes), np.asarray(truth)))
     boxes, truth = np.asarray(boxes, float), np.asarray(truth, float)
     low = np.maximum(boxes[..., :2], truth[..., :2])
     high = np.minimum(boxes[..., 2:], truth[..., 2:])
@@ -28,6 +33,13 @@ def box_hit(
 ) -> Float[np.ndarray, "*n"]:
     """1 where the IoU is at least 0.5, else 0."""
     return np.asarray(box_iou(boxes, truth) >= HIT, float)
+
+
+def area_ratio(
+    boxes: Real[np.ndarray, "*n 4"], truth: Real[np.ndarray, "*#n 4"]
+) -> Float[np.ndarray, "*n"]:
+    """Area of the box over the true one's: 1 is as large as the object."""
+    return np.asarray(_area(np.asarray(boxes, float)) / _area(np.asarray(truth, float)))
 
 
 def _area(boxes: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n"]:

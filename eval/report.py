@@ -1,33 +1,36 @@
 """report: every variant's scores, curves and edits -> reports/, to be read without running it.
 
-results.json is for programs; table.{md,tex,csv}, ablations.{md,csv}, README.md, index.html and
-the pictures are for people; per_image.csv holds one value a variant, task and metric, averaged over
-seeds (artifacts/scores holds every seed).
+results.json is for programs; tables.{md,tex,csv}, README.md, index.html and the pictures are for
+people; per_image.csv holds one value a variant, task and metric, averaged over seeds
+(artifacts/scores holds every seed); provenance.json names the networks and versions behind them.
 """
 
 from __future__ import annotations
 
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from eval import page, tables
+from eval import latex, page
 from eval.ablations import (
     ablation_results,
     ablation_scores,
-    ablations_csv,
-    ablations_page,
-    cost_figure,
 )
 from eval.ceilings import ceiling_scores
+from eval.conventions import setting
+from eval.cost import cost_figure
 from eval.evaluate import read_judgements, summarise
 from eval.examples import sheet_rows
 from eval.figures import training_curves
 from eval.gallery import write_gallery
 from eval.learning import Training, learning_results, read_training
 from eval.method import describe_method
+from eval.provenance import provenance
 from eval.results import build_results
 from eval.scores import Scores, read_scores, rows, write_rows
 from eval.sheet import contact_sheet, example_tasks
+from eval.study_tables import study_tables
+from eval.tables import Table, long_csv
 from lr_edit.config import Config
 from lr_edit.storage import (
     read_banks,
@@ -60,17 +63,19 @@ def write_report(root: Path, config: Config) -> None:
         },
         learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
         ablations=ablation_results(ablated, resamples=study.resamples, seed=study.seed),
-        method=describe_method(root, config, tasks, others=ablated.get("regions", [])),
+        method=describe_method(root, config, tasks, others=list(chain(*ablated.values()))),
         spent=sum(
             bank.evaluations for name in config.proposals for bank in read_banks(root, name, tasks)
         ),
     )
     write_json(out / "results.json", results)
+    write_json(out / "provenance.json", provenance(root, config.models))
     averaged = [one.averaged() for one in (*full, *bounds)]
     lines = (line for one in averaged for line in rows(one, seeds=["mean"], digits=DIGITS))
     write_rows(out / "per_image.csv", lines)
-    _write_tables(out, results, references=_references(config))
-    note = results["meta"]["caption"]
+    tables = study_tables(results, references=_references(config))
+    _write_tables(out, tables, results)
+    note = setting(world=config.models.world, profile=config.profile)
     cost_figure(out / "cost.png", results["ablations"], caption=note)
     training_curves(
         out / "training_curves.png", trainings, learning=results["learning"], caption=note
@@ -81,7 +86,7 @@ def write_report(root: Path, config: Config) -> None:
         variants=list(config.variants),
         caption=note,
     )
-    write_gallery(root, config, tasks, results, references=_references(config))
+    write_gallery(root, config, tasks, results=results, tables=tables)
 
 
 def _ceilings(root: Path, config: Config, tasks: list[EditTask]) -> list[Scores]:
@@ -102,15 +107,12 @@ def _references(config: Config) -> list[str]:
     ]
 
 
-def _write_tables(out: Path, results: dict[str, Any], *, references: list[str]) -> None:
-    words = page.table_caption(results)
+def _write_tables(out: Path, tables: list[Table], results: dict[str, Any]) -> None:
     texts = {
-        "table.md": page.table_page(results, references=references),
-        "table.tex": tables.latex(results, references=references, caption=words),
-        "table.csv": tables.long_csv(results, references=references),
-        "ablations.md": ablations_page(results["ablations"], caption=results["meta"]["caption"]),
-        "ablations.csv": ablations_csv(results["ablations"]),
-        "README.md": page.readme(results, references=references),
+        "tables.md": page.tables_page(tables, results),
+        "tables.tex": latex.document(tables),
+        "tables.csv": long_csv(tables),
+        "README.md": page.readme(tables, results),
     }
     for name, text in texts.items():
         with whole(out / name) as part:

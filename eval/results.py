@@ -132,7 +132,7 @@ def _compare_one(
     one = paired_difference(
         row.per_task(key)[keep],
         baseline.per_task(key)[keep],
-        higher_is_better=measure.higher_is_better,
+        higher_is_better=bool(measure.higher_is_better),
         resamples=resamples,
         seed=seed,
     )

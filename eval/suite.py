@@ -83,7 +83,7 @@ def _lpips(region: Region) -> Callable[[Seen], Tensor]:
     )  # fmt: skip
 
 
-def _clip(region: Region) -> Callable[[Seen], Tensor]:
+def _clip(region: Region | Literal["crop"]) -> Callable[[Seen], Tensor]:
     return lambda seen: clip_similarity(
         seen.edited, [str(seen.pair.prompt)], model=seen.networks["clip"], mask=seen.mask,
         region=region, protocol=seen.protocol,
@@ -125,11 +125,13 @@ def _regional(region: Region) -> list[Metric]:
     return found
 
 
+_CROP = Measure("clip_crop", "Crop", "CLIP", True, "edited")
 _ALL = (
     Metric(BY_KEY["structure_distance"], _structure, "structure"),
     *_regional("background"),
     Metric(BY_KEY["clip_whole"], _clip("whole"), "clip", ("prompt",)),
     Metric(BY_KEY["clip_edited"], _clip("edited"), "clip", ("prompt", "mask")),
+    Metric(_CROP, _clip("crop"), "clip", ("prompt", "mask")),
     Metric(BY_KEY["clip_directional"], _direction, "clip", ("prompt", "source-prompt")),
     Metric(BY_KEY["clip_i"], _same_image, "clip"),
     *_regional("whole"),
@@ -182,11 +184,11 @@ class _Once:
 
     def __init__(self, clip: Embedder) -> None:
         self._clip = clip
-        self._images: dict[bytes, Tensor] = {}
+        self._images: dict[tuple[torch.Size, bytes], Tensor] = {}
         self._texts: dict[str, Tensor] = {}
 
     def embed_images(self, images: Tensor) -> Tensor:
-        key = images.numpy().tobytes()
+        key = (images.shape, images.numpy().tobytes())
         if key not in self._images:
             self._images[key] = self._clip.embed_images(images)
         return self._images[key]

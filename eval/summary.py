@@ -4,19 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
 
 from eval.benchmark import Journal, Key, Request
+from eval.provenance import versions
 from eval.statistics import RESAMPLES, estimate, over_seeds
 from eval.suite import SUITE, about
 
-PACKAGES = (
-    "lr-edit", "lpips", "numpy", "open_clip_torch", "pillow", "scipy", "timm", "torch",
-    "torchmetrics", "torchvision",
-)  # fmt: skip
 HEAD = ("metric", "mean", "95% interval", "n", "NaN", "inf")
 
 
@@ -100,17 +96,6 @@ def printed(name: str, value: float | None) -> str:
     """A value times its metric's factor; nothing for None."""
     measure = SUITE[name].measure
     return "" if value is None else f"{value * 10**measure.power:.{measure.decimals}f}"
-
-
-def versions() -> dict[str, str]:
-    """Of every package that a value depends on."""
-    found = {}
-    for name in PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            found[name] = "missing"
-    return found
 
 
 def _per_task(

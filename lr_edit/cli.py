@@ -93,7 +93,7 @@ def where(context: click.Context) -> None:
     """Say where the tables, the contact sheet and the MLflow comparison are."""
     root, _ = load_study(context)
     reports = root / "reports"
-    click.echo(f"tables         {reports / 'table.md'} (.tex, .csv), {reports / 'results.json'}")
+    click.echo(f"tables         {reports / 'tables.md'} (.tex, .csv), {reports / 'results.json'}")
     click.echo(f"contact sheet  {reports / 'contact_sheet.png'}")
     click.echo("comparison     make ui   (MLflow, all variants side by side)")
 

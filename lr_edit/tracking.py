@@ -45,7 +45,7 @@ from mlflow.entities import Metric, Param, Run  # noqa: E402
 from mlflow.exceptions import MlflowException  # noqa: E402
 
 SHOWN = ("choose", "proposals", "learner", "rank")  # tiles print every parameter: only the telling
-REPORTS = ("table.md", "table.tex", "table.csv", "results.json", "contact_sheet.png")
+REPORTS = ("tables.md", "tables.tex", "tables.csv", "results.json", "contact_sheet.png")
 BATCH = 1000  # the most values MLflow takes in one call
 
 

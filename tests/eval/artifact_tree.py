@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ SIZES = {"dino": 6, "dino-random": 2, "centre": 4, "random-random": 1, "truth": 
 JUDGED = (
     "clip_whole", "clip_edited", "clip_directional", "clip_i", "lpips", "structure_distance",
     "background_mse", "background_psnr", "background_ssim", "iou", "hit", "success",
+    "success_kind", "success_colour",
 )  # fmt: skip
 NEEDS_REGION = {"clip_edited", "lpips", "iou", "hit", *(k for k in JUDGED if "background" in k)}
 
@@ -60,6 +62,8 @@ def make_tree(root: Path, config: Config) -> list[EditTask]:
         trains = variant.choose == "net"
         write_training(root, name, tasks, rng, learner=variant.learner if trains else None)
     write_json(root / "artifacts/ablations.json", _ablations(config, len(tasks), rng))
+    for weights in re.findall(r"local-dir:([^']*)", repr(config.models)):
+        write_json(root / weights / "weights.json", {})
     return tasks
 
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from pathlib import Path
 
 import numpy as np
@@ -12,8 +10,6 @@ import pytest
 from eval.ablations import (
     ablation_results,
     ablation_scores,
-    ablations_csv,
-    ablations_page,
 )
 from lr_edit.config import Config
 from lr_edit.stages import ablate
@@ -77,14 +73,3 @@ def test_differences_are_paired_with_the_first_row(root: Path, config: Config) -
     assert one["difference"] == pytest.approx(np.nanmean(expected))
     assert "paired" not in found["sizes"]["six"]["iou"]
     assert one["holm_p"] >= one["p"]
-
-
-def test_page_and_csv_hold_the_same_rows(root: Path, config: Config) -> None:
-    scores = ablation_scores(root, config, study_tasks(root))
-    found = ablation_results(scores, resamples=99, seed=0)
-    page = ablations_page(found, caption="A world.")
-    lines = list(csv.DictReader(io.StringIO(ablations_csv(found))))
-    for group, rows in HERE.items():
-        for name in rows:
-            assert f"| {name} |" in page
-            assert any(line["group"] == group and line["row"] == name for line in lines)

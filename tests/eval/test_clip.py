@@ -53,6 +53,17 @@ def test_the_edited_region_is_shown_on_black() -> None:
     assert got[2].isnan()
 
 
+def test_a_crop_is_the_regions_bounding_box_alone() -> None:
+    mask = torch.zeros(3, 1, 21, 17, dtype=torch.bool)
+    mask[0, 0, 2, 3], mask[0, 0, 9, 12] = True, True  # two far corners
+    mask[1] = True
+    got = clip_similarity(EDITED, PROMPTS, model=MODEL, mask=mask, region="crop")
+    cut = clip_similarity(EDITED[:1, :, 2:10, 3:13], PROMPTS[:1], model=MODEL)
+    whole = clip_similarity(EDITED, PROMPTS, model=MODEL)
+    torch.testing.assert_close(got[:2], torch.stack([cut[0], whole[1]]))
+    assert got[2].isnan()
+
+
 def test_direction_is_the_cosine_of_two_differences() -> None:
     got = directional_similarity(
         SOURCE, EDITED, source_texts=PROMPTS, prompts=PROMPTS[::-1], model=MODEL

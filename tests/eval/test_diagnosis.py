@@ -9,7 +9,7 @@ import pytest
 
 from eval.conventions import MEASURES
 from eval.diagnosis import counts, diagnose, diagnosis_page
-from eval.preferences import PAPER, preferences, preferences_page
+from eval.preferences import preferences
 from eval.scores import Scores
 from lr_edit.types import Choice, EditTask
 
@@ -69,9 +69,13 @@ def test_a_tie_is_half_a_win_and_a_missing_value_no_task() -> None:
     assert list(found) == ["dino-random-size"]
     one = found["dino-random-size"]["success"]
     assert one["mean"] == pytest.approx((1 + 0.5 + 0.5 + 0) / 4) and one["n"] == 4
-    page = "\n".join(preferences_page(found, method="learned"))
-    assert f"| dino-random-size | {PAPER['dino-random-size']:.1f} | 50.0 [" in page
+    assert one["sign_p"] == 1.0
 
 
-def test_without_the_papers_rows_nothing_is_said() -> None:
-    assert preferences_page({}, method="learned") == []
+def test_a_task_with_many_draws_counts_once_by_the_mean_over_its_pairs() -> None:
+    ours = scores("learned", [1, 0])
+    other = scores("dino-random-size", [0, 0])
+    other.values["success"] = np.array([[0, 1, 0, 0], [0, 0, 0, 1.0]])
+    one = preferences(ours, [other], resamples=99, seed=0)["dino-random-size"]["success"]
+    assert one["mean"] == pytest.approx(((1 + 0.5 + 1 + 1) / 4 + (0.5 * 3 + 0) / 4) / 2)
+    assert one["n"] == 2

@@ -57,3 +57,20 @@ def test_an_empty_region_is_missing_and_others_are_not() -> None:
 def test_one_source_stands_for_all_edits() -> None:
     got = lpips_distance(SOURCE[:1], EDITED, MASK[:1], net=FakeLpips())
     assert got[1] == lpips_distance(SOURCE[:1], EDITED[1:], MASK[1:], net=FakeLpips())[0]
+
+
+@pytest.mark.parametrize("size", [(67, 91), (64, 65)])
+def test_odd_sizes_and_tiny_masks_equal_the_package(
+    net: lpips.LPIPS, size: tuple[int, int]
+) -> None:
+    source, edited = torch.rand(2, 1, 3, *size, generator=torch.Generator().manual_seed(4))
+    mask = torch.zeros(1, 1, *size, dtype=torch.bool)
+    mask[..., 3, 5] = True  # one pixel
+    for region, shown in {
+        "background": torch.where(mask, source, edited),
+        "edited": torch.where(mask, edited, source),
+    }.items():
+        got = lpips_distance(source, edited, mask, net=net, region=region)
+        want = net(source, shown, normalize=True).flatten()
+        torch.testing.assert_close(got, want.double(), rtol=1e-4, atol=1e-7)
+    assert lpips_distance(source, source.clone(), mask, net=net).item() == 0

@@ -49,6 +49,7 @@ def test_every_metric_gives_what_its_function_gives() -> None:
         "whole_lpips": lpips_distance(a, b, region="whole", net=FakeLpips()),
         "structure_distance": structure_distance(a, b, backbone=FakeDino()),
         "clip_edited": clip_similarity(b, ["a blue fish"], mask=mask, region="edited", **clip),
+        "clip_crop": clip_similarity(b, ["a blue fish"], mask=mask, region="crop", **clip),
         "clip_directional": directional_similarity(
             a, b, source_texts=["a red boat"], prompts=["a blue fish"], **clip
         ),
@@ -63,7 +64,7 @@ def test_pictures_and_words_are_embedded_once() -> None:
     clip = FakeClip()
     names = [name for name, metric in SUITE.items() if metric.role == "clip"]
     measure(PAIR, names, networks={"clip": clip}, protocol="strict")
-    assert clip.images_seen == 3  # the source, the edit, the edit on black
+    assert clip.images_seen == 4  # the source, the edit, the edit on black, its region cut out
 
 
 def test_what_the_pair_lacks_is_missing() -> None:
