@@ -1,13 +1,15 @@
 # `make` alone prints this help. Everything runs from .venv; nothing is installed elsewhere.
 PYTHON ?= python3
 WORKERS ?= 2
+# `make repro PROFILE=sd2 DATA=photos/` is a study of its own: studies/sd2/, reports/sd2/.
+STUDY ?= $(or $(PROFILE),$(notdir $(DATA:/=)))
 BIN := $(CURDIR)/.venv/bin
 STAMP := .venv/.installed
 # Stage commands in dvc.yaml say `lr-edit stage ...`: .venv comes first.
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pull repro test check readme ui clean
+.PHONY: help setup pull repro study test check readme ui clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -25,9 +27,14 @@ $(STAMP): pyproject.toml constraints.txt
 pull: setup  ## fetch the bundled data and weights into data/ and models/
 	@$(BIN)/dvc pull --quiet $(wildcard *.dvc)
 
-repro: pull  ## regenerate the study: tables, contact sheet, MLflow runs
-	$(BIN)/dvc repro
-	@$(BIN)/lr-edit where
+repro: $(if $(STUDY),study,pull)  ## regenerate the study: tables, contact sheet, MLflow runs
+	$(if $(STUDY),,$(BIN)/dvc repro)
+	@$(if $(STUDY),,$(BIN)/lr-edit where)
+
+study: pull  ## the same for another: STUDY=NAME (studies/NAME.yaml), or PROFILE=sd2 DATA=photos/
+	$(BIN)/lr-edit study $(STUDY) $(if $(PROFILE),--profile $(PROFILE)) $(if $(DATA),--data $(DATA))
+	$(BIN)/dvc repro studies/$(STUDY)/dvc.yaml
+	@$(BIN)/lr-edit --root studies/$(STUDY) where
 
 test: pull  ## run the tests
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile
@@ -42,8 +49,8 @@ readme: setup  ## put the results of reports/results.json into README.md
 	$(BIN)/python -m eval.readme
 
 ui: setup  ## open the comparison of all variants in MLflow
-	$(BIN)/lr-edit ui
+	$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) ui
 
 clean:  ## delete stage outputs, MLflow's store and tool caches (not .venv, cache, data, models)
-	rm -rf artifacts mlruns mlartifacts mlflow.db* build *.egg-info
+	rm -rf artifacts studies/*/artifacts mlruns mlartifacts mlflow.db* build *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis

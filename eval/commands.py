@@ -203,7 +203,7 @@ def _networks(
 
 def _study(context: click.Context) -> tuple[Path, Profile | None]:
     """The checkout and its profile; outside one, the working directory and none."""
-    from lr_edit.storage import find_root
+    from lr_edit.places import find_root
 
     if context.obj["root"] is None and context.obj["profile"] is None:
         try:

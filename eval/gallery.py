@@ -20,6 +20,7 @@ from eval.examples import sheet_rows
 from eval.sheet import Row
 from eval.tables import Table, printed
 from lr_edit.config import Config
+from lr_edit.places import reports_folder
 from lr_edit.storage import emptied, whole
 from lr_edit.types import Box, EditTask
 
@@ -35,7 +36,7 @@ def write_gallery(
     tables: Sequence[Table],
 ) -> None:
     """Write index.html and gallery/ID.webp below reports/."""
-    variants, out = list(config.variants), root / "reports"
+    variants, out = list(config.variants), reports_folder(root)
     rows = sheet_rows(root, config, tasks, variants=variants)
     folder = emptied(out / "gallery")
     for row in rows:

@@ -18,6 +18,7 @@ from eval.preferences import preferences
 from eval.scores import Scores, read_scores
 from eval.sheet import contact_sheet, example_tasks
 from lr_edit.config import Config
+from lr_edit.places import reports_folder
 from lr_edit.storage import read_banks, read_choices, read_tensors
 from lr_edit.types import Bank, Choice, EditTask
 
@@ -47,7 +48,7 @@ def describe_method(
         picked=[table.argmax(-1) for table in probabilities],
     )
     note = setting(world=config.models.world, profile=config.profile)
-    sizes = root / "reports/sizes.png"
+    sizes = reports_folder(root) / "sizes.png"
     sizes_figure(sizes, headline, banks, choices, method=name, caption=note)
     shown = [headline.index(task) for task in example_tasks(headline, count=EXAMPLES)]
     rows = sheet_rows(root, config, [headline[at] for at in shown], variants=[name])
@@ -55,12 +56,12 @@ def describe_method(
         Example(row, banks[at], probabilities[at], choices[at])
         for row, at in zip(rows, shown, strict=True)
     ]
-    anatomy(root / "reports/anatomy.png", examples, caption=note)
+    anatomy(reports_folder(root) / "anatomy.png", examples, caption=note)
     worst = sorted(found, key=lambda one: one.worth)[:WORST]
     by_id = {task.id: task for task in headline}
     rows = sheet_rows(root, config, [by_id[one.task] for one in worst], variants=[name])
     rows = [replace(row, note=f"{one.cause}: ") for row, one in zip(rows, worst, strict=True)]
-    contact_sheet(root / "reports/worst.png", rows, variants=[name], caption=note)
+    contact_sheet(reports_folder(root) / "worst.png", rows, variants=[name], caption=note)
     ours = read_scores(root / "artifacts/scores" / f"{name}.csv")
     return {
         "name": name,

@@ -32,6 +32,7 @@ from eval.sheet import contact_sheet, example_tasks
 from eval.study_tables import study_tables
 from eval.tables import Table, long_csv
 from lr_edit.config import Config
+from lr_edit.places import reports_folder
 from lr_edit.storage import (
     read_banks,
     read_json,
@@ -46,7 +47,7 @@ DIGITS = 5  # of per_image.csv, which is kept in git
 
 def write_report(root: Path, config: Config) -> None:
     """Fill reports/ from artifacts/ alone."""
-    out, study = root / "reports", config.study
+    out, study = reports_folder(root), config.study
     tasks = study_tasks(root)
     full = [read_scores(root / "artifacts/scores" / f"{name}.csv") for name in config.variants]
     bounds = _ceilings(root, config, tasks)

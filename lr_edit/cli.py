@@ -14,9 +14,11 @@ from typing import Any
 
 import click
 
+from lr_edit.config import load_config
 from lr_edit.console import load_study, pin_environment, track
 from lr_edit.errors import UserError, nearest
 from lr_edit.picturebook.commands import COMMANDS
+from lr_edit.places import checkout, find_root, reports_folder
 from lr_edit.stages import TABLE
 
 
@@ -41,6 +43,11 @@ def stage(context: click.Context, name: str, variant: str | None, proposals: str
     if name not in TABLE:
         raise UserError(f"unknown stage {name!r}{nearest(name, TABLE)}")
     root, config = load_study(context)
+    if config.profile != (own := load_config(root / "params.yaml").profile):
+        raise UserError(  # dvc.lock would name the wrong one
+            f"{root / 'params.yaml'} says profile {own!r}, so a stage cannot run on "
+            f"{config.profile!r}: `lr-edit study NAME --profile {config.profile}` makes a study"
+        )
     if variant:
         config.variant(variant)
     if proposals:
@@ -88,11 +95,28 @@ def edit(
 
 
 @cli.command()
+@click.argument("name")
+@click.option("--profile", help="Its frozen models; default: what studies/NAME.yaml says.")
+@click.option("--data", type=click.Path(path_type=Path), help="Its images and their tasks.")
+@click.pass_context
+def study(context: click.Context, name: str, profile: str | None, data: Path | None) -> None:
+    """Write studies/NAME/: another study of this checkout, by its differences from params.yaml.
+
+    Commands work in it with `--root studies/NAME`.
+    """
+    from lr_edit.studies import write_study
+
+    top = checkout(find_root(context.obj["root"]))
+    folder = write_study(top, name, profile=profile or context.obj["profile"], data=data)
+    click.echo(f"{folder}: run it with `make study STUDY={name}`")
+
+
+@cli.command()
 @click.pass_context
 def where(context: click.Context) -> None:
     """Say where the tables, the contact sheet and the MLflow comparison are."""
     root, _ = load_study(context)
-    reports = root / "reports"
+    reports = reports_folder(root)
     click.echo(f"tables         {reports / 'tables.md'} (.tex, .csv), {reports / 'results.json'}")
     click.echo(f"contact sheet  {reports / 'contact_sheet.png'}")
     click.echo("comparison     make ui   (MLflow, all variants side by side)")

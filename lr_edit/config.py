@@ -12,6 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lr_edit.errors import UserError, nearest
 from lr_edit.types import LossWeights, Sampler
 
+LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -25,6 +27,11 @@ class Weights(_Frozen):
     revision: str | None = None
     variant: str | None = None
     licence: str | None = None
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of `local-dir:FOLDER`; None for a hub's model."""
+        return self.name.removeprefix(LOCAL) if self.name.startswith(LOCAL) else None
 
 
 class Judges(_Frozen):
@@ -49,6 +56,22 @@ class Profile(_Frozen):
     tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
     judges: Judges
     world: Literal["picturebook", "photos"] = "photos"
+
+    @property
+    def roles(self) -> dict[str, Weights]:
+        """Every model by its role."""
+        judges = self.judges
+        named = {
+            "anchors": self.anchors,
+            "clip": self.clip,
+            "inpainter": self.inpainter,
+            "tiny vae": self.tiny_vae,
+            "judge clip": judges.clip,
+            "judge structure": judges.structure,
+            "judge perceptual": judges.perceptual,
+            "judge labels": judges.labels,
+        }
+        return {role: part for role, part in named.items() if part is not None}
 
 
 class Propose(_Frozen):
@@ -177,6 +200,12 @@ def load_config(path: Path, *, profile: str | None = None) -> Config:
         raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
     if not isinstance(raw, dict):
         raise UserError(f"{path} must be a mapping of parameters")
+    return as_config(raw, path=path, profile=profile)
+
+
+def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None) -> Config:
+    """Parameters as params.yaml holds them; `path` is what errors name."""
+    raw = dict(params)
     base = raw.pop("base", None) or {}
     variants = raw.get("variants") or {}
     raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
@@ -199,7 +228,8 @@ def load_config(path: Path, *, profile: str | None = None) -> Config:
     groups = config.ablations.values()
     for row in (*config.variants.values(), *(row for group in groups for row in group.values())):
         _lookup(config.proposals, row.proposals, "proposal set")
-    _lookup(config.variants, config.study.baseline, "variant")
+    if config.variants:
+        _lookup(config.variants, config.study.baseline, "variant")
     return config
 
 

@@ -24,7 +24,7 @@ _PINNED = {
 def load_study(context: click.Context) -> tuple[Path, Config]:
     """The checkout and its configuration, as the global options say."""
     from lr_edit.config import load_config
-    from lr_edit.storage import find_root
+    from lr_edit.places import find_root
 
     root = find_root(context.obj["root"])
     return root, load_config(root / "params.yaml", profile=context.obj["profile"])

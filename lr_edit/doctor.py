@@ -11,8 +11,9 @@ from typing import Any
 
 from rich.table import Table
 
-from lr_edit.config import Config, Profile, Weights
+from lr_edit.config import Config, Weights
 from lr_edit.errors import UserError
+from lr_edit.places import checkout, locate
 from lr_edit.types import Track
 
 _PACKAGES = (
@@ -50,12 +51,9 @@ def findings_table(found: dict[str, Any]) -> Table:
 
 def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
     """One row a model and profile: name, revision, licence, present, and the cure if not."""
-    from lr_edit.frozen.weights import folder_of
-
     rows = []
     for name, profile in config.profiles.items():
-        for role, part in roles(profile).items():
-            folder = folder_of(part.name)
+        for role, part in profile.roles.items():
             rows.append(
                 {
                     "profile": name,
@@ -63,36 +61,19 @@ def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
                     "name": part.name,
                     "revision": part.revision,
                     "licence": part.licence,
-                    "present": (root / folder).is_dir() if folder else _cached(part),
-                    "cure": "dvc pull" if folder else f"lr-edit models pull --profile {name}",
+                    "present": locate(root, part.folder).is_dir() if part.folder else _cached(part),
+                    "cure": "dvc pull" if part.folder else f"lr-edit models pull --profile {name}",
                 }
             )
     return rows
 
 
-def roles(profile: Profile) -> dict[str, Weights]:
-    """Every model of a profile by its role."""
-    judges = profile.judges
-    named = {
-        "anchors": profile.anchors,
-        "clip": profile.clip,
-        "inpainter": profile.inpainter,
-        "tiny vae": profile.tiny_vae,
-        "judge clip": judges.clip,
-        "judge structure": judges.structure,
-        "judge perceptual": judges.perceptual,
-        "judge labels": judges.labels,
-    }
-    return {role: part for role, part in named.items() if part is not None}
-
-
 def pull(root: Path, config: Config, *, track: Track) -> Iterator[str]:
     """Load every hub model of the chosen profile through its own loader, which downloads it."""
     from lr_edit.frozen.models import load_models
-    from lr_edit.frozen.weights import folder_of
 
-    named = roles(config.models)
-    if all(folder_of(part.name) for part in named.values()):
+    named = config.models.roles
+    if all(part.folder for part in named.values()):
         raise UserError(f"the weights of {config.profile!r} are bundled: run `dvc pull`")
     for _ in track(["anchors, clip, inpainter"], f"models of {config.profile}"):
         load_models(root, config.models)
@@ -121,12 +102,13 @@ def _cached(part: Weights) -> bool:
 def _store(root: Path) -> str:
     """The default remote of .dvc/config, and whether it is there."""
     parser = configparser.ConfigParser()
-    parser.read(root / ".dvc/config")
+    dvc = checkout(root) / ".dvc"
+    parser.read(dvc / "config")
     name = parser.get("core", "remote", fallback=None)
     url = parser.get(f"'remote \"{name}\"'", "url", fallback=None)
     if not url:
         return "none: dvc remote add -d NAME URL"
     if "://" in url:
         return f"{name} at {url} (not tried)"
-    there = (root / ".dvc" / url).is_dir()
+    there = (dvc / url).is_dir()
     return f"{name} at {url}, {'reachable' if there else 'missing: git checkout dvcstore'}"

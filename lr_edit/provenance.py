@@ -10,14 +10,17 @@ import platform
 import subprocess
 from pathlib import Path
 
+from lr_edit.places import checkout
+
 _DRIVER = Path("/proc/driver/nvidia")
 # Written by the pipeline itself: a difference there is a result, not a changed source.
-_WRITTEN = (":(exclude)dvc.lock", ":(exclude)reports", ":(exclude)README.md")
+_WRITTEN = (":(exclude,glob)**/dvc.lock", ":(exclude)reports", ":(exclude)README.md")
 
 
 def describe(root: Path) -> dict[str, str]:
     """commit, dirty, device, driver, and DVC's experiment ("workspace" if there is none)."""
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN)
+    top = checkout(root)
+    changed = _git(top, "status", "--porcelain", "--untracked-files=no", "--", ".", *_WRITTEN)
     return {
         "commit": _git(root, "rev-parse", "HEAD") or "unknown",
         "dirty": "unknown" if changed is None else str(bool(changed)).lower(),

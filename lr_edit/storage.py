@@ -187,32 +187,6 @@ def _truth(row: dict[str, Any] | None) -> Truth | None:
     )
 
 
-def find_root(start: Path | None = None) -> Path:
-    """The checkout: `start`, else the working directory upwards, else where this package lies."""
-    if start is not None:
-        if (start / "params.yaml").is_file():
-            return start.resolve()
-        raise UserError(f"{start} holds no params.yaml: point --root at a checkout")
-    here = Path.cwd().resolve()
-    installed = Path(__file__).resolve().parent.parent
-    for folder in (here, *here.parents, installed):
-        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
-            return folder
-    raise UserError("no params.yaml here or above: run inside a checkout or pass --root")
-
-
-def cache_folder(root: Path) -> Path:
-    """Where finished items are kept by content, outside every stage's outputs.
-
-    LR_EDIT_CACHE, else `cache/` of the checkout; DVC's temporary copies of a checkout share the
-    original's.
-    """
-    if home := os.environ.get("LR_EDIT_CACHE"):
-        return Path(home)
-    parts = root.parts
-    return (Path(*parts[: parts.index(".dvc")]) if ".dvc" in parts else root) / "cache"
-
-
 def content_key(*parts: Any) -> str:
     """sha256 over values (JSON), bytes and arrays, in order."""
     digest = hashlib.sha256()

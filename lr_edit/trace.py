@@ -11,15 +11,17 @@ import math
 import subprocess
 from collections.abc import Iterator
 from dataclasses import asdict
+from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 from lr_edit.config import Config
 from lr_edit.errors import UserError, nearest
 from lr_edit.lockfile import Chain, Entry, chain_from, chain_of, parse_lock, read_lock
+from lr_edit.places import reports_folder
 from lr_edit.storage import read_json
 
-RESULTS = "reports/results.json"
+RESULTS = "results.json"
 # How far two machines may be apart, in the metric's own unit; 0: not at all. Costs are counted, so
 # they agree everywhere; a choice that flips moves means of a hundred tasks by about these.
 TOLERANCE: dict[str, float] = {
@@ -39,7 +41,7 @@ def trace(root: Path, config: Config, row: str, metric: str) -> dict[str, Any]:
     """
     from lr_edit.runs import run_of  # MLflow takes seconds to load
 
-    key, cells = _find(read_json(root / RESULTS), row)
+    key, cells = _find(read_json(reports_folder(root) / RESULTS), row)
     if metric not in cells:
         raise UserError(f"no metric {metric!r} in {RESULTS}{nearest(metric, cells)}")
     lock = read_lock(root / "dvc.lock")
@@ -123,12 +125,13 @@ def verify(root: Path) -> dict[str, Any]:
     cells   key -> {committed, fresh, verdict}: "equal", "within tolerance" or "different"
     first   the first stage whose outputs differ from the committed dvc.lock's, or None
     """
-    committed = _git(root, "show", f"HEAD:{RESULTS}")
-    lock = _git(root, "show", "HEAD:dvc.lock")
+    results = reports_folder(root) / RESULTS
+    committed = _git(root, "show", f"HEAD:./{relpath(results, root)}")
+    lock = _git(root, "show", "HEAD:./dvc.lock")
     if committed is None or lock is None:
         raise UserError(f"{root} has no committed study: {RESULTS} and dvc.lock are compared "
                         "with those of HEAD, in a git checkout")  # fmt: skip
-    fresh = dict(_cells(read_json(root / RESULTS)))
+    fresh = dict(_cells(read_json(results)))
     cells = {}
     for key, value in _cells(json.loads(committed)):
         now = fresh.pop(key, None)

@@ -25,8 +25,9 @@ from lr_edit.errors import UserError
 from lr_edit.lockfile import Chain, Keys, difference, lock_digest, read_study
 from lr_edit.outcome import chosen_boxes, picture, read_outcome
 from lr_edit.palette import free_colour
+from lr_edit.places import cache_folder, checkout, home, reports_folder
 from lr_edit.provenance import describe
-from lr_edit.storage import cache_folder, study_tasks
+from lr_edit.storage import study_tasks
 from lr_edit.types import Track
 from lr_edit.ui import SETTINGS, comparison_url, server, wait_until_interrupted
 
@@ -86,8 +87,8 @@ def publish(
     try:
         with FileLock(_lock_path(root), timeout=600):
             client = MlflowClient(uri)
-            place = (_home(root) / "mlruns").as_uri() if uri == default_uri(root) else None
-            experiment = _open_experiment(client, _experiment_name(chains), place)
+            place = (home(root) / "mlruns").as_uri() if uri == default_uri(root) else None
+            experiment = _open_experiment(client, _experiment_name(root, chains), place)
             added = _Ledger(client, experiment, root).enter(chains, progress or _plainly)
     except (MlflowException, OSError) as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
@@ -99,19 +100,19 @@ def publish(
 
 def serve(root: Path, *, port: int = 5000, say: Callable[[str], Any] = print) -> None:
     """Show the checkout's store until interrupted; `say` gets the link to the comparison."""
-    name, uri = _experiment_name(read_study(root)), default_uri(root)
-    database = _home(root) / "mlflow.db"
+    name, uri = _experiment_name(root, read_study(root)), default_uri(root)
+    database = home(root) / "mlflow.db"
     found = MlflowClient(uri).get_experiment_by_name(name) if database.is_file() else None
     if found is None:
         raise UserError(f"{database} holds no {name!r}: run `lr-edit publish` first")
-    with server(uri, folder=_home(root), port=port) as address:
+    with server(uri, folder=home(root), port=port) as address:
         say(comparison_url(found.experiment_id, server=address))
         wait_until_interrupted()
 
 
 def default_uri(root: Path) -> str:
     """The SQLite store of a checkout."""
-    return f"sqlite:///{(_home(root) / 'mlflow.db').as_posix()}"
+    return f"sqlite:///{(home(root) / 'mlflow.db').as_posix()}"
 
 
 @dataclass(frozen=True)
@@ -232,7 +233,7 @@ def _write_files(client: MlflowClient, run: str, chain: Chain, root: Path) -> No
     client.log_artifacts(run, str(root / "artifacts/nets" / chain.variant), "nets")
     client.log_artifact(run, str(root / "artifacts/edits" / chain.variant / "choices.json"))
     for name in REPORTS:
-        if (path := root / "reports" / name).is_file():
+        if (path := reports_folder(root) / name).is_file():
             client.log_artifact(run, str(path), "reports")
 
 
@@ -251,21 +252,16 @@ def _open_experiment(client: MlflowClient, name: str, place: str | None) -> str:
     return found.experiment_id
 
 
-def _experiment_name(chains: list[Chain]) -> str:
-    """One experiment a profile: studies on different models do not compare."""
+def _experiment_name(root: Path, chains: list[Chain]) -> str:
+    """One experiment a profile and study: what ran on other models or tasks does not compare."""
     profile = next((p for chain in chains if (p := chain.params.get("profile"))), "study")
-    return f"lr-edit {profile}"
-
-
-def _home(root: Path) -> Path:
-    """The checkout itself: DVC's queue runs stages in temporary copies below its .dvc."""
-    parts = root.resolve().parts
-    return Path(*parts[: parts.index(".dvc")]) if ".dvc" in parts else root.resolve()
+    names = [profile] if checkout(root) == root else [profile, root.name]
+    return " ".join(["lr-edit", *dict.fromkeys(names)])
 
 
 def _lock_path(root: Path) -> Path:
     """One writer at a time: two that open a fresh database break it for good."""
-    path = cache_folder(_home(root)) / "publish.lock"
+    path = cache_folder(root) / "publish.lock"
     path.parent.mkdir(parents=True, exist_ok=True)
     return path
 

@@ -14,12 +14,14 @@ from tests.source_tree import ROOT, Module, imports, modules, parsed, project_im
 
 CORE = {"propose", "inpaint", "score", "anchor_net", "choose"}
 GROUND = {"errors", "types"}
-STUDY = {"config", "storage", "lockfile", "outcome", "palette", "provenance", "ui", "tracking"}
+STUDY = {"config", "places", "storage", "lockfile", "outcome", "palette", "provenance"}
+STUDY |= {"ui", "tracking"}
 EDGES = STUDY | {"proposals", "look", "teacher", "frozen", "picturebook"}
 # Part of lr_edit -> the other parts it may import. A new part gets its row here.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
     "types": {"errors"},
+    "places": {"errors"},
     **dict.fromkeys(CORE, GROUND),
     "inpaint": GROUND | {"frozen"},
     "learn": GROUND | CORE,
@@ -28,26 +30,29 @@ ARROWS: dict[str, set[str]] = {
     "lockfile": GROUND | {"storage"},
     "outcome": GROUND | {"config", "storage", "lockfile"},
     "palette": set(),
-    "provenance": set(),
+    "provenance": {"places"},
     "ui": {"errors"},
     "proposals": GROUND | {"propose", "config"},
     "teacher": GROUND | {"score", "config", "frozen"},
     "look": GROUND | CORE | {"frozen"},
-    "frozen": GROUND | {"config", "storage"},
+    "frozen": GROUND | {"config", "places", "storage"},
     "editor": GROUND | CORE | {"learn", "config", "frozen", "proposals", "look", "teacher"},
     "tracking": GROUND | (STUDY - {"tracking"}),
     "runs": {"lockfile", "tracking"},
-    "trace": GROUND | {"config", "lockfile", "storage", "runs"},
-    "console": GROUND | {"config", "storage"},
-    "picturebook": GROUND | CORE | {"config", "storage", "frozen", "console", "proposals"},
+    "trace": GROUND | {"config", "lockfile", "places", "storage", "runs"},
+    "studies": GROUND | {"config", "lockfile", "storage"},
+    "console": GROUND | {"config", "places", "storage"},
+    "picturebook": GROUND | CORE | (EDGES - {"picturebook"}) | {"console"},
     "stages": GROUND | CORE | EDGES | {"learn", "editor"},
     "single": GROUND | {"config", "storage", "frozen", "editor", "stages"},
-    "doctor": GROUND | {"config", "storage", "frozen"},
-    "cli": GROUND | EDGES | {"console", "stages", "single", "doctor", "trace"},
+    "doctor": GROUND | {"config", "places", "storage", "frozen"},
+    "cli": GROUND | EDGES | {"console", "stages", "single", "doctor", "trace", "studies"},
     "__main__": {"cli"},
 }
 # `errors` is how a bad input is said anywhere; the rest is what eval shares with the method.
-EVAL_MAY_IMPORT = {"errors", "types", "storage", "frozen", "config", "tracking", "console"}
+EVAL_MAY_IMPORT = {
+    "errors", "types", "places", "storage", "frozen", "config", "tracking", "console"
+}  # fmt: skip
 # Who speaks to a terminal.
 COMMANDS = (
     "lr_edit.cli", "lr_edit.console", "lr_edit.doctor", "lr_edit.picturebook.commands",

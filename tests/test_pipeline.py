@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
+from lr_edit.studies import write_study
 from tests.source_tree import ROOT
 from tests.tiny import tiny_params, write_params, write_root
 
@@ -21,6 +22,7 @@ EVERY_STAGE = {
     "prepare", "candidates@dino", "judge@dino", "ablate", "report", "publish",
     *(f"{stage}@{name}" for stage in ("train", "edit", "evaluate") for name in CHOSEN),
 }  # fmt: skip
+STAGES_OF_BARE = ("prepare", "candidates@dino", "judge@dino")
 
 
 def small_params() -> dict:
@@ -65,9 +67,9 @@ def dvc(root: Path, *words: str) -> str:
     return done.stdout
 
 
-def reproduced(root: Path) -> set[str]:
+def reproduced(root: Path, *targets: str) -> set[str]:
     """The stages that `dvc repro` ran."""
-    return set(re.findall(r"Running stage '([^']+)'", dvc(root, "repro")))
+    return set(re.findall(r"Running stage '([^']+)'", dvc(root, "repro", *targets)))
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -93,3 +95,16 @@ def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) ->
     }  # fmt: skip
     assert (project / "artifacts/scores/fixed-medium.csv").read_bytes() == scores
     assert contents(project.parent / "cache").keys() == kept.keys()  # nothing was painted
+
+    # A further study of the same checkout, without variants: its candidates are known already.
+    overlay = {name: {"only": []} for name in ("variants", "ablations")}
+    (project / "studies").mkdir()
+    (project / "studies/bare.yaml").write_text(yaml.safe_dump(overlay))
+    write_study(project, "bare")
+    pipeline = "studies/bare/dvc.yaml"
+    prepared, painted, judged = (f"{pipeline}:{stage}" for stage in STAGES_OF_BARE)
+    assert reproduced(project, pipeline) == {prepared, painted, judged}
+    assert reproduced(project, pipeline) == set()
+    tables = "artifacts/candidates/dino/tables"
+    assert contents(project / "studies/bare" / tables) == contents(project / tables)
+    assert contents(project.parent / "cache").keys() == kept.keys()

@@ -17,10 +17,8 @@ from PIL import Image
 
 from lr_edit.errors import UserError
 from lr_edit.storage import (
-    cache_folder,
     code_digest,
     content_key,
-    find_root,
     folder_digest,
     read_bank,
     read_choices,
@@ -244,24 +242,6 @@ def test_the_released_form_is_read(tmp_path: Path) -> None:
     path.write_text(json.dumps({"1.png": "trees"}))
     with pytest.raises(UserError, match="must map to"):
         read_tasks(path)
-
-
-def test_the_root_is_the_given_one_or_the_checkout_around_us(tmp_path: Path, monkeypatch) -> None:
-    with pytest.raises(UserError, match=r"holds no params\.yaml"):
-        find_root(tmp_path)
-    for name in ("params.yaml", "dvc.yaml"):
-        (tmp_path / name).touch()
-    inner = tmp_path / "a" / "b"
-    inner.mkdir(parents=True)
-    monkeypatch.chdir(inner)
-    assert find_root() == find_root(tmp_path) == tmp_path.resolve()
-
-
-def test_temporary_copies_of_a_checkout_share_its_cache(monkeypatch) -> None:
-    monkeypatch.delenv("LR_EDIT_CACHE", raising=False)
-    assert cache_folder(Path("/x")) == cache_folder(Path("/x/.dvc/tmp/exps/1")) == Path("/x/cache")
-    monkeypatch.setenv("LR_EDIT_CACHE", "/y")
-    assert cache_folder(Path("/x")) == Path("/y")
 
 
 def test_a_content_key_tells_values_types_shapes_and_borders_apart(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.judge import load_judge
 from lr_edit.frozen.weights import digest, resolve
+from lr_edit.places import cache_folder
 from lr_edit.storage import (
-    cache_folder,
     code_digest,
     content_key,
     emptied,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 from safetensors import SafetensorError
 
+from lr_edit.config import LOCAL
 from lr_edit.errors import UserError
+from lr_edit.places import locate
 from lr_edit.storage import folder_digest
-
-LOCAL = "local-dir:"  # timm and open_clip know this prefix
 
 
 def folder_of(name: str) -> Path | None:
@@ -42,9 +42,9 @@ def loading(name: str, *, needs: tuple[str, ...] = ()) -> Iterator[None]:
 
 
 def resolve(root: Path, name: str) -> str:
-    """The name with its `local-dir:` folder made absolute, seen from the checkout's root."""
+    """The name with its `local-dir:` folder made absolute: see `places.locate`."""
     folder = folder_of(name)
-    return name if folder is None else f"{LOCAL}{root / folder}"
+    return name if folder is None else f"{LOCAL}{locate(root, folder)}"
 
 
 def digest(root: Path, name: str, *, revision: str | None = None) -> str:
@@ -52,6 +52,6 @@ def digest(root: Path, name: str, *, revision: str | None = None) -> str:
     folder = folder_of(name)
     if folder is None:
         return f"{name}@{revision or 'main'}"
-    if not (root / folder).is_dir():
+    if not (place := locate(root, folder)).is_dir():
         raise UserError(f"weights {name!r}: the folder is not there; get it with `dvc pull`")
-    return folder_digest(root / folder)
+    return folder_digest(place)

@@ -34,7 +34,7 @@ def train(context: click.Context, name: str, device: str, as_json: bool) -> None
 
     from lr_edit.errors import UserError
     from lr_edit.picturebook import train as training
-    from lr_edit.storage import cache_folder
+    from lr_edit.places import cache_folder
 
     root, _ = load_study(context)
     if device != "cpu" and not torch.cuda.is_available():
@@ -56,7 +56,7 @@ def train(context: click.Context, name: str, device: str, as_json: bool) -> None
 def status(context: click.Context, as_json: bool) -> None:
     """Where the training of every small model stands."""
     from lr_edit.picturebook import train as training
-    from lr_edit.storage import cache_folder
+    from lr_edit.places import cache_folder
 
     root, _ = load_study(context)
     rows = training.status(
@@ -78,7 +78,7 @@ def card(context: click.Context) -> None:
     from lr_edit.picturebook import measures
     from lr_edit.picturebook.pool import load_pool
     from lr_edit.picturebook.train import note
-    from lr_edit.storage import cache_folder
+    from lr_edit.places import cache_folder
 
     root, config = load_study(context)
     models, reports = root / "models/picturebook", root / "reports"
@@ -105,7 +105,7 @@ def card(context: click.Context) -> None:
 def curve(context: click.Context) -> None:
     """Measure the inpainter at every step it was kept at: what more training would bring."""
     from lr_edit.picturebook import train as training
-    from lr_edit.storage import cache_folder
+    from lr_edit.places import cache_folder
 
     root, config = load_study(context)
     rows = training.learning_curve(

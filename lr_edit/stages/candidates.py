@@ -16,8 +16,8 @@ from lr_edit import editor, inpaint, look, proposals, propose, score, teacher
 from lr_edit.config import Config
 from lr_edit.frozen import clip, dino, inpainter, weights
 from lr_edit.frozen.models import Models, load_models
+from lr_edit.places import cache_folder
 from lr_edit.storage import (
-    cache_folder,
     code_digest,
     content_key,
     emptied,

@@ -9,13 +9,14 @@ from PIL import Image
 
 from lr_edit.config import Config
 from lr_edit.errors import UserError
+from lr_edit.places import locate
 from lr_edit.storage import emptied, read_image, read_tasks, write_image, write_tasks
 from lr_edit.types import EditTask
 
 
 def run(root: Path, config: Config) -> None:
     """Check every task of the split and write it where the other stages look."""
-    data, out = root / config.models.data, emptied(root / "artifacts/tasks")
+    data, out = locate(root, config.models.data), emptied(root / "artifacts/tasks")
     tasks = [task for task in find_tasks(data) if task.split == config.study.split]
     if not tasks:
         raise UserError(f"{data} has no task of the split {config.study.split!r}")
