@@ -54,7 +54,7 @@ def trace(root: Path, config: Config, row: str, metric: str) -> dict[str, Any]:
         "output_key": chain.keys.output,
         "params": params,
         "stages": [asdict(entry) for entry in sorted(chain.entries, key=lambda e: _place(e.name))],
-        "commit": _git(root, "log", "-1", "--format=%H", "--", "dvc.lock"),
+        "commit": _made_in(root, chain),
     }
 
 
@@ -89,6 +89,13 @@ def _chain(
     return chain_from(lock, row, [f"judge@{shared}"]), {"proposals": shared}
 
 
+def _made_in(root: Path, chain: Chain) -> str | None:
+    """The first commit whose dvc.lock holds what the chain's last stage made; None before one."""
+    last = max(chain.entries, key=lambda entry: _place(entry.name))
+    found = _git(root, "log", "--reverse", "--format=%H", f"-S{last.outs[0].md5}", "--", "dvc.lock")
+    return found.splitlines()[0] if found else None
+
+
 def as_text(found: dict[str, Any]) -> str:
     """What `trace` found, for a person: one line a stage, digests cut to twelve letters."""
     one = found["value"]
@@ -97,7 +104,7 @@ def as_text(found: dict[str, Any]) -> str:
     lines = [
         f"{found['key']} = {value}, {one['n']} tasks, in {RESULTS}",
         f"run      {found['run'] or _no_run(found['key'])}",
-        f"commit   {found['commit'] or 'dvc.lock is not committed'}  (of dvc.lock)",
+        f"commit   {found['commit'] or 'none yet: these outputs are in no committed dvc.lock'}",
         f"keys     made from {found['input_key'][:12]}, made {found['output_key'][:12]}",
         f"params   {json.dumps(found['params'], sort_keys=True)}",
         "stages",

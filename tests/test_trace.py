@@ -64,6 +64,22 @@ def test_a_cell_leads_to_stages_parameters_and_commit(root: Path) -> None:
     json.dumps(found)
 
 
+def test_the_commit_is_the_one_that_brought_the_outputs(root: Path) -> None:
+    def head() -> str:
+        words = ["git", "rev-parse", "HEAD"]
+        return subprocess.run(words, cwd=root, check=True, capture_output=True, text=True).stdout
+
+    name, first = next(iter(VARIANTS)), head().strip()
+    (root / "artifacts/edits/untrained/choices.json").write_text("{}")
+    (root / "artifacts/scores/untrained.csv").write_text("another run\n")
+    lock(root, list(VARIANTS))
+    assert trace(root, CONFIG, "untrained", "iou")["commit"] is None
+    assert "no committed dvc.lock" in as_text(trace(root, CONFIG, "untrained", "iou"))
+    git(root, "commit", "-qam", "the other variant changed")
+    assert trace(root, CONFIG, name, "iou")["commit"] == first
+    assert trace(root, CONFIG, "untrained", "iou")["commit"] == head().strip() != first
+
+
 def test_a_published_cell_names_its_run(root: Path) -> None:
     name = next(iter(VARIANTS))
     publish(root)
