@@ -53,7 +53,27 @@ def claims(results: dict[str, Any]) -> list[str]:
         if parts:
             rows = f"`{question.row}` against `{question.against}`"
             lines.append(f"- {question.asked} {rows}: {'; '.join(parts)}.")
-    return lines
+    return [*lines, *_where_random_wins(results)]
+
+
+def _where_random_wins(results: dict[str, Any]) -> list[str]:
+    """Every metric on which the baseline is better than the method, whatever was asked above."""
+    method = results.get("method", {}).get("name")
+    baseline = results.get("meta", {}).get("baseline")
+    rows = results.get("paired", {}).get(baseline, {}).get(method)
+    if not rows:
+        return []
+    worse = [_part(key, one) for key, one in rows.items() if _loses(key, one)]
+    found = "; ".join(worse) or "on no metric"
+    return [f"- Where does random win? `{method}` is worse than `{baseline}`: {found}."]
+
+
+def _loses(key: str, one: dict[str, Any]) -> bool:
+    """Whether the interval leaves zero out, on the wrong side."""
+    better = BY_KEY[key].higher_is_better if key in BY_KEY else None
+    if better is None or one.get("low") is None:
+        return False
+    return bool(one["high"] < 0 if better else one["low"] > 0)
 
 
 def _paired(results: dict[str, Any], question: Question) -> dict[str, dict[str, Any]]:
@@ -71,10 +91,12 @@ def _paired(results: dict[str, Any], question: Question) -> dict[str, dict[str, 
 
 def _part(key: str, one: dict[str, Any]) -> str:
     measure = BY_KEY[key]
-    points = " points" if measure.power == 2 else ""
+    points = " points" if measure.power == 2 else f" ×10^−{measure.power}" if measure.power else ""
     mean, low, high = (shown(one[part], measure, sign=True) for part in
                        ("difference", "low", "high"))  # fmt: skip
     verdict = "no difference found"
     if one["low"] > 0 or one["high"] < 0:
         verdict = "higher" if one["low"] > 0 else "lower"
-    return f"{measure.title} {mean}{points} [{low}, {high}], {verdict}"
+    group = f"{measure.group} " if measure.group in ("CLIP", "Background", "Structure") else ""
+    interval = f" [{low}, {high}]" if low != high else ""
+    return f"{group}{measure.title} {mean}{points}{interval}, {verdict}"

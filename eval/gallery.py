@@ -50,7 +50,7 @@ def write_gallery(
             categories=sorted({task.category for task in tasks}),
             cards=[card for row in rows for card in _cards(row, variants)],
             tables=[(table, printed(table)) for table in tables],
-            claims=[line.removeprefix("- ").replace("`", "") for line in claims(results)],
+            claims=[line.removeprefix("- ") for line in claims(results)],
         )
     )
     with whole(out / "index.html") as part:

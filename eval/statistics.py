@@ -174,12 +174,18 @@ def detectable_effect(n: int, *, power: float = POWER, level: float = LEVEL) -> 
 
 def tasks_needed(effect: float, *, power: float = POWER, level: float = LEVEL) -> int:
     """How many tasks find a mean over standard deviation of `effect` with `power`."""
-    n = 2
-    while detectable_effect(n, power=power, level=level) > effect:
-        n = max(n + 1, int(n * (detectable_effect(n, power=power, level=level) / effect) ** 1.5))
-    while n > 2 and detectable_effect(n - 1, power=power, level=level) <= effect:
-        n -= 1
-    return n
+
+    def too_few(n: int) -> bool:
+        beyond = stats.t.ppf((1 + level) / 2, n - 1)
+        return bool(stats.nct.sf(beyond, n - 1, effect * math.sqrt(n)) < power)
+
+    low = high = 2
+    while too_few(high):
+        low, high = high, 2 * high
+    while high - low > 1:  # too_few(low), or low is the least there is
+        middle = (low + high) // 2
+        low, high = (middle, high) if too_few(middle) else (low, middle)
+    return high
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -35,6 +35,18 @@ def test_a_group_compared_with_another_row_is_left_out() -> None:
     assert len(claims(found)) == 2
 
 
+def test_where_random_wins_is_said_whatever_was_asked() -> None:
+    found = results(0.1, 0.2)
+    found |= {"meta": {"baseline": "dino-random-size"}, "method": {"name": "learned"}}
+    assert claims(found)[-1].endswith("`learned` is worse than `dino-random-size`: on no metric.")
+    row = found["paired"]["dino-random-size"]["learned"]
+    row["clip_i"] = {"difference": -0.03, "low": -0.05, "high": -0.01}
+    row["background_mse"] = {"difference": 0.002, "low": 0.001, "high": 0.003}
+    said = claims(found)[-1]
+    assert "CLIP Image −3.00 points [−5.00, −1.00], lower" in said
+    assert "Background MSE +20.00 ×10^−4 [+10.00, +30.00], higher" in said and "IoU" not in said
+
+
 def test_every_question_is_about_rows_of_the_study() -> None:
     from lr_edit.config import load_config
     from tests.source_tree import ROOT

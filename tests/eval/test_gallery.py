@@ -7,7 +7,9 @@ import shutil
 import subprocess
 from dataclasses import replace
 from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from PIL import Image
@@ -54,7 +56,7 @@ def test_a_prompt_is_text_and_no_markup(page: str) -> None:
 
 
 def test_nothing_is_fetched_from_elsewhere(root: Path, page: str) -> None:
-    assert not re.search(r"(src|href)=\"(https?:)?//", page) and "http" not in page
+    assert not re.search(r"(src|href)=\"(https?:)?//", page) and "://" not in page
     for name in set(re.findall(r"url\('([^']+)'\)|url\(&#39;([^&]+)&#39;\)", page)):
         assert (root / "reports" / "".join(name)).is_file()
     for name in re.findall(r'src="([^"]+)"', page):
@@ -82,16 +84,64 @@ def test_tags_are_balanced(page: str) -> None:
     assert opened == []
 
 
-@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
-def test_a_browser_filters_the_cards(root: Path, tmp_path: Path) -> None:
-    """The script runs: the first variant alone is shown, and the prompt is still text."""
+def browse(page: str, profile: Path) -> str:
+    """The document after its script has run."""
     quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
              "--disable-background-networking", "--disable-component-update"]  # fmt: skip
-    page = (root / "reports/index.html").as_uri()
     done = subprocess.run(
-        [str(CHROMIUM), *quiet, f"--user-data-dir={tmp_path}", "--dump-dom", page],
+        [str(CHROMIUM), *quiet, f"--user-data-dir={profile}", "--dump-dom", page],
         capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
+    return done.stdout
+
+
+def shown(document: str) -> list[tuple[str, str]]:
+    """(variant, outcome) of every card that is not hidden."""
+    cards = re.findall(r'<article class="card"([^>]*)>', document)
+    return [
+        (re.findall(r'data-variant="([^"]+)"', card)[0], re.findall(r'outcome="([^"]+)"', card)[0])
+        for card in cards
+        if "hidden" not in card
+    ]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+def test_a_browser_filters_the_cards(root: Path, tmp_path: Path) -> None:
+    """The first variant alone, until a filter (here from a shared link) says otherwise."""
+    page = (root / "reports/index.html").as_uri()
     tasks = len(study_tasks(root))
-    assert f"{tasks} of {tasks * len(CONFIG.variants)} edits" in done.stdout
-    assert done.stdout.count('hidden=""') == tasks * (len(CONFIG.variants) - 1)
+    first = browse(page, tmp_path)
+    assert f"{tasks} of {tasks * len(CONFIG.variants)} edits" in first
+    assert {variant for variant, _ in shown(first)} == {next(iter(CONFIG.variants))}
+    failed = shown(browse(f"{page}#variant=untrained&category=&outcome=no", tmp_path))
+    every = shown(browse(f"{page}#variant=&category=&outcome=", tmp_path))
+    assert failed and failed == [one for one in every if one == ("untrained", "no")]
+    assert len(every) == tasks * len(CONFIG.variants)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+def test_what_a_prompt_says_is_neither_run_nor_fetched(root: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Listen(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listen) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        evil = f"<script>fetch('http://127.0.0.1:{server.server_port}/a')</script>"
+        evil += (
+            f"<img src='http://127.0.0.1:{server.server_port}/b' onerror=document.title='owned'>"
+        )
+        tasks = study_tasks(root)
+        write_tasks(
+            root / "artifacts/tasks/tasks.json", [replace(tasks[0], prompt=evil), *tasks[1:]]
+        )
+        write_report(root, CONFIG)
+        document = browse((root / "reports/index.html").as_uri(), tmp_path)
+        server.shutdown()
+    assert "&lt;script&gt;fetch(" in document and "<title>owned" not in document
+    assert asked == []
