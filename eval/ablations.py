@@ -10,7 +10,9 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from eval.conventions import BY_KEY
+import numpy as np
+
+from eval.conventions import ABLATED
 from eval.evaluate import Table, candidates_paid, cell, read_judgements, score_choices
 from eval.scores import Scores
 from eval.statistics import estimate, holm, paired_difference
@@ -19,8 +21,8 @@ from lr_edit.storage import read_banks, read_json
 from lr_edit.types import Choice, EditTask
 
 KEYS = ("success", "success_kind", "success_colour", "iou", "hit", "area_ratio", "score_s", "loss",
-        "candidates", "unet_evaluations")  # fmt: skip
-TESTED = ("success", "iou", "score_s", "loss")
+        "expected_loss", "candidates", "unet_evaluations")  # fmt: skip
+TESTED = ("success", "iou", "score_s", "loss", "expected_loss")
 # What the tables of the groups are called; a group without a title is called by its name.
 TITLES = {
     "regions": "Regions: who draws the boxes, who picks one",
@@ -28,6 +30,7 @@ TITLES = {
     "learners": "Learners and cost: one AnchorNet an image",
     "anchors": "Anchors: the first K of DINO's",
     "sizes": "Sizes: M of the six",
+    "amortised": "Amortised: chosen by what other images taught, before anything is painted",
     "budget": "Luck: the best S of so many candidates drawn from the bank",
 }
 
@@ -53,7 +56,9 @@ def _score(
     judged = [_part(table, row) for table in read_judgements(root, row.proposals, tasks)]
     paid = chosen["paid"] or [candidates_paid(row, bank, trained=None) for bank in banks]
     choices = [[Choice(*pair) for pair in seeds] for seeds in chosen["choices"]]
-    return score_choices(name, tasks, choices=choices, banks=banks, judged=judged, paid=paid)
+    scores = score_choices(name, tasks, choices=choices, banks=banks, judged=judged, paid=paid)
+    scores.values["expected_loss"] = np.array(chosen["expected"], dtype=np.float64)
+    return scores
 
 
 def _part(table: Table, row: Ablation) -> Table:
@@ -83,7 +88,7 @@ def _group(rows: list[Scores], *, resamples: int, seed: int) -> dict[str, Any]:
             one = paired_difference(
                 row.per_task(key)[keep],
                 first.per_task(key)[keep],
-                higher_is_better=bool(BY_KEY[key].higher_is_better),
+                higher_is_better=bool(ABLATED[key].higher_is_better),
                 resamples=resamples,
                 seed=seed,
             )

@@ -67,6 +67,10 @@ MEASURES = (
 )  # fmt: skip
 
 BY_KEY = {measure.key: measure for measure in MEASURES}
+# Rows of ablations also have what a distribution over sizes expects, whatever is chosen from it.
+ABLATED = BY_KEY | {
+    "expected_loss": Measure("expected_loss", "J", "Ranking", False, "whole", decimals=3)
+}
 
 
 def is_headline(category: str) -> bool:

@@ -16,6 +16,7 @@ from eval.ablations import (
     ablation_results,
     ablation_scores,
 )
+from eval.amortised import GROUP, amortised_figure
 from eval.ceilings import ceiling_scores
 from eval.conventions import setting
 from eval.cost import cost_figure
@@ -78,6 +79,12 @@ def write_report(root: Path, config: Config) -> None:
     _write_tables(out, tables, results)
     note = setting(world=config.models.world, profile=config.profile)
     cost_figure(out / "cost.png", results["ablations"], caption=note)
+    amortised_figure(
+        out / "amortised.png",
+        config.ablations.get(GROUP, {}),
+        results["ablations"].get(GROUP, {}),
+        caption=note,
+    )
     training_curves(
         out / "training_curves.png", trainings, learning=results["learning"], caption=note
     )

@@ -13,7 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from eval.ablations import TITLES
-from eval.conventions import APART, BY_KEY, MEASURES, Measure
+from eval.conventions import ABLATED, APART, BY_KEY, MEASURES, Measure
 from eval.preferences import JUDGED, PAPER
 from eval.tables import Cell, Column, Line, Table
 
@@ -26,6 +26,7 @@ MAIN = (
 )  # fmt: skip
 REGIONS = ("success", "success_kind", "success_colour", "iou", "hit", "area_ratio", "score_s",
            "candidates")  # fmt: skip
+LEARNED = ("expected_loss", "success", "iou", "score_s", "loss", "candidates", "unet_evaluations")
 PLAIN = ("success", "iou", "score_s", "loss", "candidates", "unet_evaluations")
 TESTED = ("success", "iou", "score_s")
 CATEGORY = ("success", "iou", "score_s")
@@ -201,10 +202,10 @@ def _preferences(results: dict[str, Any]) -> list[Table]:
 def _group(results: dict[str, Any], group: str, letter: str) -> Table:
     """A group of `ablations`: differences are to its first row."""
     rows = results["ablations"][group]
-    keys = REGIONS if group == "regions" else PLAIN
+    keys = {"regions": REGIONS, "learners": LEARNED, "amortised": LEARNED}.get(group, PLAIN)
     names = list(rows)
     every = [*keys, *(key for key in next(iter(rows.values())) if key not in keys)]
-    columns = [Column(BY_KEY[key], "") for key in every]
+    columns = [Column(ABLATED[key], "") for key in every]
     lines = [
         Line(
             name,

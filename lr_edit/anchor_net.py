@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
@@ -47,15 +48,35 @@ def roi_features(
 
 
 def bank_rois(
-    banks: Sequence[Bank], *, side: int
+    banks: Sequence[Bank], *, side: int, text: bool = False
 ) -> Float[Tensor, "tasks points sizes channels 8 8"]:
-    """The RoI features of every task's boxes."""
+    """The RoI features of every task's boxes; with `text`, their relevance to the words is the last
+    channel."""
     return torch.stack(
         [
-            roi_features(torch.from_numpy(bank.features), torch.from_numpy(bank.boxes), side=side)
+            roi_features(
+                with_relevance(bank.features, bank.relevance)
+                if text
+                else torch.from_numpy(bank.features),
+                torch.from_numpy(bank.boxes),
+                side=side,
+            )
             for bank in banks
         ]
     )
+
+
+def with_relevance(
+    features: Float[np.ndarray, "channels rows cols"], relevance: Float[np.ndarray, "rows cols"]
+) -> Float[Tensor, "channels_1 rows cols"]:
+    """Features with one channel more: the relevance, standardised over the image, since cosines of
+    patches and words say more, not how much.
+
+    Departure: the paper's and the release's AnchorNet see no words.
+    """
+    spread = max(float(relevance.std()), 1e-6)
+    channel = ((relevance - relevance.mean()) / spread).astype(features.dtype)
+    return torch.from_numpy(np.concatenate([features, channel[None]]))
 
 
 class AnchorNet(nn.Module):
@@ -84,6 +105,12 @@ class AnchorNet(nn.Module):
         self, rois: Float[Tensor, "points sizes channels 8 8"]
     ) -> Float[Tensor, "points sizes"]:
         """Log probabilities of the sizes at every anchor point."""
+        return F.log_softmax(self.scores(rois), dim=-1)
+
+    def scores(
+        self, rois: Float[Tensor, "points sizes channels 8 8"]
+    ) -> Float[Tensor, "points sizes"]:
+        """What `forward` normalises: a net across images learns to compare anchors by it too."""
         points, sizes, channels = rois.shape[:3]
         # Nothing stands between the projection and the first convolution: their product is taken
         # first, (8, sizes * 12) by (12, channels), which saves the wide intermediate.
@@ -94,8 +121,7 @@ class AnchorNet(nn.Module):
         hidden = _activation(weight @ cells + bias[:, None])  # (8, points * 64)
         hidden = _activation(self.squeeze.weight @ hidden + self.squeeze.bias[:, None])
         hidden = hidden.reshape(4, points, -1).transpose(0, 1).flatten(1)  # (points, 4 * 64)
-        hidden = _activation(self.bottleneck(hidden))
-        return F.log_softmax(self.head(hidden), dim=-1)
+        return self.head(_activation(self.bottleneck(hidden)))
 
 
 def fresh_net(channels: int, sizes: int, *, generator: torch.Generator) -> AnchorNet:

@@ -75,6 +75,21 @@ def best_of_bank(bank: Bank, *, rank: Rank = "S", weights: LossWeights = LossWei
     return Choice(point=int(point), size=int(size))
 
 
+def best_of_likeliest(
+    bank: Bank,
+    count: int,
+    *,
+    likely: Float[np.ndarray, "points sizes"],
+    rank: Rank = "S",
+    weights: LossWeights = LossWeights(),
+) -> Choice:
+    """The best of the `count` pairs that are highest in `likely`: no other is painted."""
+    order = np.argsort(-np.nan_to_num(likely, nan=-np.inf), axis=None, kind="stable")[:count]
+    at = order[_merit(bank, rank, weights).flat[order].argmax()]
+    point, size = divmod(int(at), likely.shape[1])
+    return Choice(point=point, size=size)
+
+
 def best_of_sample(
     bank: Bank,
     draws: int,

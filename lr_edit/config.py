@@ -54,6 +54,7 @@ class Profile(_Frozen):
     clip: Weights
     inpainter: Weights
     tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
+    anchor_net: Weights | None = None  # nets across images: what `lr-edit amortise` writes
     judges: Judges
     world: Literal["picturebook", "photos"] = "photos"
 
@@ -148,10 +149,33 @@ class Variant(_Frozen):
 
 
 class Ablation(Variant):
-    """A variant that may see a part of the candidates; scored from tables, it paints nothing."""
+    """A variant that may see a part of the candidates; scored from tables, it paints nothing.
+
+    `scope: dataset` chooses by what was learned on other images (see `Across`): the best size
+    there for `fixed`, a net for `net`.
+    """
 
     points: int | None = Field(None, ge=1)  # the first so many anchors; default: all
     sizes: tuple[int, ...] | None = None  # indices of the sizes; default: all
+    scope: Literal["image", "dataset"] = "image"
+    trained_on: int = Field(0, ge=0)  # images, of `across.tasks`; 0: a random start
+    text: bool = False  # whether the net sees the relevance of the source words
+    top: int | None = Field(None, ge=1)  # paint so many likeliest pairs; default: one an anchor
+
+
+class Across(_Frozen):
+    """AnchorNet across images, trained by `lr-edit amortise` on the study it is run in.
+
+    A net for each number of `tasks`, blind and with text, from each of `seeds` starts.
+    """
+
+    proposals: str
+    tasks: tuple[int, ...]
+    seeds: int = Field(ge=1)
+    steps: int = Field(ge=1)
+    rate: float = Field(gt=0)
+    weight_decay: float = Field(ge=0)
+    batch: int = Field(ge=1)  # tasks a step
 
 
 class Study(_Frozen):
@@ -173,6 +197,7 @@ class Config(_Frozen):
     score: Score
     proposals: dict[str, ProposalSet]
     variants: dict[str, Variant]
+    across: Across
     ablations: dict[str, dict[str, Ablation]] = {}  # group -> rows; the first is compared with
     profiles: dict[str, Profile]
 

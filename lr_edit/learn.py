@@ -130,7 +130,7 @@ def learn(
         if learner == "reinforce":
             read |= sample.bool()
             z_scores = row_z_scores(torch.where(read, table, torch.nan))
-        bonus = ENTROPY * max(0.0, 1 - 2 * step / steps) * log_pi.exp() * log_pi
+        bonus = bonus_at(step, steps) * log_pi.exp() * log_pi
         weights = _weights(learner, log_pi, sample=sample, noise=noise)
         adam.zero_grad()
         (weights * z_scores + bonus).sum(-1).mean().backward()
@@ -142,6 +142,11 @@ def learn(
         probabilities=log_pi.detach().exp(),
         paid=int(read.sum()),
     )
+
+
+def bonus_at(step: int, steps: int) -> float:
+    """What a nat of entropy is worth at a step: it fades out over the first half."""
+    return ENTROPY * max(0.0, 1 - 2 * step / steps)
 
 
 def _weights(

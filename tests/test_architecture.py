@@ -25,6 +25,8 @@ ARROWS: dict[str, set[str]] = {
     **dict.fromkeys(CORE, GROUND),
     "inpaint": GROUND | {"frozen"},
     "learn": GROUND | CORE,
+    "across": GROUND | CORE | {"learn"},
+    "amortise": GROUND | CORE | {"across", "config", "frozen", "storage"},
     "config": GROUND,
     "storage": GROUND,
     "lockfile": GROUND | {"storage"},
@@ -43,10 +45,13 @@ ARROWS: dict[str, set[str]] = {
     "studies": GROUND | {"config", "lockfile", "storage"},
     "console": GROUND | {"config", "places", "storage"},
     "picturebook": GROUND | CORE | (EDGES - {"picturebook"}) | {"console"},
-    "stages": GROUND | CORE | EDGES | {"learn", "editor"},
+    "stages": GROUND | CORE | EDGES | {"learn", "editor", "amortise"},
     "single": GROUND | {"config", "storage", "frozen", "editor", "stages"},
     "doctor": GROUND | {"config", "places", "storage", "frozen"},
-    "cli": GROUND | EDGES | {"console", "stages", "single", "doctor", "trace", "studies"},
+    "cli": GROUND
+    | EDGES
+    | {"console", "stages", "single", "doctor", "trace", "studies"}
+    | {"amortise"},
     "__main__": {"cli"},
 }
 # `errors` is how a bad input is said anywhere; the rest is what eval shares with the method.
@@ -70,7 +75,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 # What the method never does for itself: it is handed its parts, and yields what happens.
 NOT_IN_THE_METHOD = {"open", "print", "input", "from_pretrained", "getenv", "environ", "getLogger"}
-METHOD = CORE | {"learn", "proposals", "look", "teacher", "editor"}
+METHOD = CORE | {"learn", "across", "proposals", "look", "teacher", "editor"}
 VAGUE = {"utils", "util", "misc", "helpers", "common", "base"}
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_EDITOR, MOST_NAMES = 300, 60, 60, 12
 

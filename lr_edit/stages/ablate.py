@@ -5,19 +5,22 @@ Reads tables, paints nothing. Candidates are shared, so that rows differ by thei
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from lr_edit.choose import best_of_likeliest, pick_sizes
 from lr_edit.config import Ablation, Config
 from lr_edit.stages.edit import choose_one
 from lr_edit.storage import read_banks, study_tasks, write_json
-from lr_edit.types import Bank, EditTask, Track
+from lr_edit.types import Bank, Choice, EditTask, LossWeights, Track
 
 
 def run(root: Path, config: Config, *, track: Track) -> None:
-    """Write artifacts/ablations.json: group -> row -> {choices, paid}, tasks in order."""
+    """Write artifacts/ablations.json: group -> row -> {choices, paid, expected}, tasks in order."""
     tasks = study_tasks(root)
     rows = [
         (group, name, row)
@@ -30,36 +33,79 @@ def run(root: Path, config: Config, *, track: Track) -> None:
             bank.part(points=row.points, sizes=row.sizes)
             for bank in read_banks(root, row.proposals, tasks)
         ]
-        found[group][name] = _row(row, tasks, banks, config)
+        found[group][name] = _row(root, config, row, tasks=tasks, banks=banks)
     write_json(root / "artifacts/ablations.json", found)
 
 
-def _row(row: Ablation, tasks: list[EditTask], banks: list[Bank], config: Config) -> dict[str, Any]:
-    """choices: (tasks, seeds, 2) point and size within the part; paid: what a net read, or None."""
-    probabilities, paid = _learn(row, tasks, banks, config) if row.choose == "net" else ([], None)
-    choices = [
-        [
-            choose_one(
-                row,
-                bank,
-                task=task.id,
-                seed=seed,
-                probabilities=probabilities[seed][at] if probabilities else None,
-            )
-            for seed in range(row.seeds)
-        ]
-        for at, (task, bank) in enumerate(zip(tasks, banks, strict=True))
-    ]
-    return {
-        "choices": [[[one.point, one.size] for one in seeds] for seeds in choices],
-        "paid": paid,
-    }
+@dataclass(frozen=True)
+class _Known:
+    """What a row's nets say: (points, sizes) tables by task and seed, and candidates they read.
+
+    A net of one image says pi(size | point), one across images log q(point, size).
+    """
+
+    tables: Sequence[Sequence[np.ndarray | None]]
+    paid: list[int] | None = None
 
 
-def _learn(
-    row: Ablation, tasks: list[EditTask], banks: list[Bank], config: Config
-) -> tuple[list[list[np.ndarray]], list[int]]:
-    """Probabilities by seed and task, and the candidates each task's net read."""
+def _row(
+    root: Path, config: Config, row: Ablation, *, tasks: list[EditTask], banks: list[Bank]
+) -> dict[str, Any]:
+    """choices   (tasks, seeds, 2): point and size within the part
+    paid      candidates a task, where the row's rule does not say it
+    expected  (tasks, seeds): the expected loss of the sizes' distribution, None where it has none
+    """
+    if row.scope == "dataset":
+        row, known = _from_dataset(root, config, row, banks)
+    elif row.choose == "net":
+        known = _learn(config, row, tasks, banks)
+    else:
+        known = _Known([[None] * row.seeds for _ in banks])
+    choices, expected = [], []
+    for task, bank, tables in zip(tasks, banks, known.tables, strict=True):
+        made = [_choose(row, bank, task.id, seed, table) for seed, table in enumerate(tables)]
+        choices.append([[one.point, one.size] for one in made])
+        expected.append([_expected_loss(row, bank, table) for table in tables])
+    return {"choices": choices, "paid": known.paid, "expected": expected}
+
+
+def _choose(row: Ablation, bank: Bank, task: str, seed: int, table: np.ndarray | None) -> Choice:
+    if row.top and table is not None:
+        return best_of_likeliest(bank, row.top, likely=table, rank=row.rank, weights=row.losses)
+    return choose_one(row, bank, task=task, seed=seed, probabilities=table)
+
+
+def _expected_loss(row: Ablation, bank: Bank, table: np.ndarray | None) -> float | None:
+    """J: the mean over anchors of the loss that pi(size | anchor) expects, in the paper's weights.
+
+    A rule that picks one size an anchor is a pi of ones. None where the choice is no such thing.
+    """
+    loss = bank.loss(LossWeights())
+    if row.top or row.choose not in ("net", "table", "fixed"):
+        return None
+    if table is None:
+        sizes = pick_sizes(row.choose, bank, size=row.size, weights=row.losses)
+        return float(np.take_along_axis(loss, sizes[:, None], axis=1).mean())
+    pi = np.exp(table - table.max(-1, keepdims=True)) if row.scope == "dataset" else table
+    pi = pi / pi.sum(-1, keepdims=True)
+    return float((pi * loss).sum(-1).mean())
+
+
+def _from_dataset(
+    root: Path, config: Config, row: Ablation, banks: list[Bank]
+) -> tuple[Ablation, _Known]:
+    """A choice learned on other images: it costs what it paints."""
+    from lr_edit.amortise import best_size, foresee_all  # torch is for rows that have a net
+
+    if row.choose == "fixed":
+        fixed = row.model_copy(update={"size": best_size(root, config)})
+        return fixed, _Known([[None] * row.seeds for _ in banks])
+    seen = list(foresee_all(root, config, row, banks))
+    return row, _Known(seen, paid=[row.top or len(bank.losses) for bank in banks])
+
+
+def _learn(config: Config, row: Ablation, tasks: list[EditTask], banks: list[Bank]) -> _Known:
+    """A net of its own for every task and seed."""
     from lr_edit.editor import learn_sizes  # torch is for rows that have a net
 
     names, side = [task.id for task in tasks], config.models.side
@@ -67,5 +113,7 @@ def _learn(
         list(learn_sizes(names, banks, row, side=side, seed=config.study.seed + seed))
         for seed in range(row.seeds)
     ]
-    paid = [net.paid or len(bank.losses) for net, bank in zip(nets[0], banks, strict=True)]
-    return [[net.probabilities.numpy() for net in seed] for seed in nets], paid
+    return _Known(
+        [[net.probabilities.numpy() for net in seeds] for seeds in zip(*nets, strict=True)],
+        paid=[net.paid or len(bank.losses) for net, bank in zip(nets[0], banks, strict=True)],
+    )

@@ -82,7 +82,8 @@ def _ablations(config: Config, tasks: int, rng: np.random.Generator) -> dict:
             )
             drawn = rng.integers(shape, size=(tasks, row.seeds, 2)).tolist()
             paid = [7] * tasks if row.choose == "net" else None
-            found[group][name] = {"choices": drawn, "paid": paid}
+            expected = rng.random((tasks, row.seeds)).tolist()
+            found[group][name] = {"choices": drawn, "paid": paid, "expected": expected}
     return found
 
 

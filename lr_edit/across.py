@@ -1,0 +1,90 @@
+"""Banks of many tasks -> one AnchorNet for images it has never seen (scope `dataset`).
+
+A table of losses can be learned from wherever candidates were painted; the net then chooses on an
+unseen image before any candidate is paid for. Its scores are compared within an anchor, as the
+paper does, and over all (anchor, size) pairs of a task, so that it can say which few to paint:
+
+    J(theta) = mean_p sum_k pi(k | p) z[p, k]  +  sum_{p, k} q(p, k) z[p, k]
+
+with pi and q the softmax of the same scores over a row and over the whole table, and z the losses,
+standardised over the same. The net is the release's, blind to the words, or sees one channel more:
+the text relevance of the patches.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from lr_edit.anchor_net import AnchorNet, fresh_net
+from lr_edit.learn import bonus_at, row_z_scores
+
+
+def training_set(tasks: int, count: int, *, seed: int) -> Int[Tensor, " count"]:
+    """Which `count` of the tasks: the first of one shuffle, so that larger sets hold smaller.
+
+    ValueError if there are fewer.
+    """
+    if count > tasks:
+        raise ValueError(f"{count} tasks do not exist: there are {tasks}")
+    return torch.randperm(tasks, generator=torch.Generator().manual_seed(seed))[:count]
+
+
+def learn_across(
+    rois: Float[Tensor, "tasks points sizes channels 8 8"],
+    tables: Float[Tensor, "tasks points sizes"],
+    *,
+    seed: int,
+    steps: int,
+    rate: float,
+    weight_decay: float,
+    batch: int,
+) -> AnchorNet:
+    """Train one net on all tasks, `batch` of them a step, with Adam and decoupled decay.
+
+    No task gives the start, as it is drawn from `seed`.
+    """
+    tasks, points, sizes, channels = rois.shape[:4]
+    generator = torch.Generator().manual_seed(seed)
+    net = fresh_net(channels, sizes, generator=generator)
+    adam = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
+    # The order in memory in which the net reads: sizes, channels, then the points of all tasks.
+    cells = rois.flatten(0, 1).permute(1, 2, 0, 3, 4).contiguous()
+    rows, whole = row_z_scores(tables), row_z_scores(tables.flatten(1))
+    for step in range(steps if tasks else 0):
+        drawn = torch.randperm(tasks, generator=generator)[:batch]
+        columns = (drawn[:, None] * points + torch.arange(points)).flatten()
+        scores = net.scores(cells.index_select(2, columns).permute(2, 0, 1, 3, 4))
+        scores = scores.unflatten(0, (len(drawn), points))
+        bonus = bonus_at(step, steps)
+        loss = _expected(scores, rows[drawn], bonus) + _expected(
+            scores.flatten(1), whole[drawn], bonus
+        )
+        adam.zero_grad()
+        loss.backward()
+        adam.step()
+    return net
+
+
+def _expected(
+    scores: Float[Tensor, "*rows choices"], losses: Float[Tensor, "*rows choices"], bonus: float
+) -> Float[Tensor, ""]:
+    """The mean over rows of the expected loss, less `bonus` times the entropy in nats."""
+    log_pi = scores.log_softmax(-1)
+    return (log_pi.exp() * (losses + bonus * log_pi)).sum(-1).mean()
+
+
+@torch.no_grad()
+def foresee(
+    nets: Sequence[AnchorNet], rois: Float[Tensor, "points sizes channels 8 8"]
+) -> Float[Tensor, "points sizes"]:
+    """log q(point, size), before any candidate is painted, q the mean over the nets.
+
+    The softmax of a row is pi(size | point). Logarithms, since an unlikely row may underflow.
+    """
+    tables = [net.scores(rois).flatten().log_softmax(0).view(rois.shape[:2]) for net in nets]
+    return torch.stack(tables).logsumexp(0) - math.log(len(nets))

@@ -1,0 +1,136 @@
+"""A painted study -> nets across images, kept where the profile's weights are, and back again.
+
+ANCHOR_NET/{blind,text}-TASKS-SEED.safetensors   AnchorNet's parameters
+ANCHOR_NET/card.json                             what they learned from, and its best size
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+
+from lr_edit.across import foresee, learn_across, training_set
+from lr_edit.anchor_net import AnchorNet, bank_rois, fresh_net
+from lr_edit.config import Ablation, Config
+from lr_edit.errors import UserError
+from lr_edit.frozen.weights import folder_of, resolve
+from lr_edit.storage import (
+    content_key,
+    emptied,
+    read_banks,
+    read_json,
+    read_tensors,
+    study_tasks,
+    write_json,
+    write_tensors,
+)
+from lr_edit.types import Bank, EditTask, LossWeights, Track
+
+
+def amortise(root: Path, config: Config, *, track: Track) -> Path:
+    """Train on the tables of the study at `root`; returns the folder that was written.
+
+    Raises UserError if the study has fewer tasks than a net is to be trained on.
+    """
+    across, folder, tasks = config.across, nets_folder(root, config), study_tasks(root)
+    if max(across.tasks) > len(tasks):
+        raise UserError(
+            f"across.tasks asks for {max(across.tasks)} tasks and the split "
+            f"{config.study.split!r} has {len(tasks)}: ask for less, or add tasks"
+        )
+    banks = read_banks(root, across.proposals, tasks)
+    tables = torch.from_numpy(np.stack([bank.loss(LossWeights()) for bank in banks])).float()
+    how = across.model_dump(include={"steps", "rate", "weight_decay", "batch"})
+    plan = [(count, seed) for count in across.tasks for seed in range(across.seeds)]
+    emptied(folder)
+    for text in (False, True):
+        rois = bank_rois(banks, side=config.models.side, text=text)
+        label = "nets across images" + (", with text" if text else "")
+        for count, seed in track(plan, label, len(plan)):
+            own = training_set(len(tasks), count, seed=config.study.seed)
+            net = learn_across(rois[own], tables[own], seed=seed, **how)
+            state = {name: value.detach().numpy() for name, value in net.state_dict().items()}
+            write_tensors(folder / _name(text, count, seed), state)
+    write_json(folder / "card.json", _card(config, tasks, banks))
+    return folder
+
+
+def _card(config: Config, tasks: Sequence[EditTask], banks: Sequence[Bank]) -> dict[str, Any]:
+    """What the nets come from, and the size that does best there if it is used everywhere."""
+    loss = np.stack([bank.loss(LossWeights()) for bank in banks]).mean((0, 1))
+    score = np.stack([bank.score for bank in banks]).mean((0, 1))
+    return {
+        "profile": config.profile,
+        "split": config.study.split,
+        "tasks": len(tasks),
+        "tables": content_key(*(bank.losses for bank in banks)),
+        "across": config.across.model_dump(mode="json"),
+        "sizes": list(config.propose.sizes),
+        "mean_loss": loss.tolist(),
+        "mean_score": score.tolist(),
+        "best_size": {"loss": int(loss.argmin()), "S": int(score.argmax())},
+    }
+
+
+def read_nets(
+    root: Path, config: Config, *, text: bool, trained_on: int, seeds: int
+) -> list[AnchorNet]:
+    """Nets of so many starts that learned from `trained_on` tasks, blind or with the words.
+
+    Raises UserError where the profile has none.
+    """
+    folder = nets_folder(root, config)
+    return [_read_net(folder / _name(text, trained_on, seed)) for seed in range(seeds)]
+
+
+def foresee_all(
+    root: Path, config: Config, row: Ablation, banks: Sequence[Bank]
+) -> Iterator[list[Float[np.ndarray, "points sizes"]]]:
+    """log q of the row's net of every seed, bank by bank; no losses are read.
+
+    Trained on no task, the nets are starts, drawn from their seeds.
+    """
+    nets = []
+    if row.trained_on:
+        nets = read_nets(root, config, text=row.text, trained_on=row.trained_on, seeds=row.seeds)
+    for bank in banks:
+        rois = bank_rois([bank], side=config.models.side, text=row.text)[0]
+        for seed in range(len(nets), row.seeds):
+            start = torch.Generator().manual_seed(seed)
+            nets.append(fresh_net(rois.shape[2], rois.shape[1], generator=start))
+        yield [foresee([net], rois).numpy() for net in nets]
+
+
+def best_size(root: Path, config: Config) -> int:
+    """The index of the size whose mean loss was lowest where the nets learned."""
+    return int(read_json(nets_folder(root, config) / "card.json")["best_size"]["loss"])
+
+
+def nets_folder(root: Path, config: Config) -> Path:
+    """Where the profile keeps its nets across images; UserError if it names no folder."""
+    weights = config.models.anchor_net
+    folder = folder_of(resolve(root, weights.name)) if weights else None
+    if folder is None:
+        raise UserError(
+            f"profile {config.profile!r} names no folder for nets across images: "
+            "give it `anchor_net: {name: local-dir:FOLDER}`"
+        )
+    return folder
+
+
+def _name(text: bool, tasks: int, seed: int) -> str:
+    return f"{'text' if text else 'blind'}-{tasks}-{seed}.safetensors"
+
+
+def _read_net(path: Path) -> AnchorNet:
+    if not path.is_file():
+        raise UserError(f"{path} is missing: run `lr-edit amortise` in a study of training tasks")
+    state = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
+    net = AnchorNet(state["project.weight"].shape[1], len(state["head.bias"]))
+    net.load_state_dict(state)
+    return net

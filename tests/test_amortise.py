@@ -1,0 +1,187 @@
+"""Nets across images as files: trained on one study, used in another before anything is painted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import pytest
+import torch
+
+from lr_edit.amortise import amortise, best_size, foresee_all, read_nets
+from lr_edit.anchor_net import fresh_net
+from lr_edit.config import Ablation, Config, load_config
+from lr_edit.errors import UserError
+from lr_edit.stages import ablate
+from lr_edit.storage import (
+    read_banks,
+    read_json,
+    study_tasks,
+    write_bank,
+    write_tasks,
+)
+from lr_edit.types import Bank, EditTask, LossWeights
+from tests.tiny import tiny_params, write_params
+
+POINTS, SIZES, CHANNELS = 3, 2, 5
+ROWS: dict[str, dict[str, Any]] = {
+    "fixed": {"scope": "dataset", "choose": "fixed"},
+    "start": {"scope": "dataset", "seeds": 2},
+    "blind": {"scope": "dataset", "trained_on": 4, "seeds": 2},
+    "text": {"scope": "dataset", "trained_on": 4, "text": True, "seeds": 2},
+    "top-2": {"scope": "dataset", "trained_on": 4, "seeds": 2, "top": 2},
+    "table": {"choose": "table"},
+}
+
+
+T = TypeVar("T")
+
+
+def track(items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]:
+    return iter(items)
+
+
+def bank(rng: np.random.Generator) -> Bank:
+    shape = (POINTS, SIZES)
+    corner = rng.integers(0, 32, (*shape, 2))
+    return Bank(
+        boxes=np.concatenate([corner, corner + rng.integers(4, 32, (*shape, 2))], -1),
+        losses=rng.random((*shape, 3)),
+        cosines=rng.random((*shape, 2)),
+        anchors=np.zeros((POINTS, 2), int),
+        attention=rng.random((4, 4)),
+        features=rng.random((CHANNELS, 4, 4)).astype(np.float32),
+        relevance=rng.random((4, 4)).astype(np.float32),
+        evaluations=60,
+    )
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A study of six painted tasks."""
+    params = tiny_params()
+    params["across"] |= {"tasks": [2, 4], "seeds": 2, "steps": 3, "batch": 2}
+    params["ablations"] = {
+        "amortised": {name: {"proposals": "dino", **row} for name, row in ROWS.items()}
+    }
+    params["profiles"]["picturebook"]["anchor_net"] = {"name": "local-dir:models/net"}
+    write_params(tmp_path, params)
+    rng = np.random.default_rng(0)
+    tasks = [EditTask(f"t{at}", Path(f"t{at}.png"), "a cup", "a fish") for at in range(6)]
+    write_tasks(tmp_path / "artifacts/tasks/tasks.json", tasks)
+    for task in tasks:
+        folder = tmp_path / "artifacts/candidates/dino/tables"
+        write_bank(folder / f"{task.id}.safetensors", bank(rng))
+    return tmp_path
+
+
+@pytest.fixture
+def config(root: Path) -> Config:
+    return load_config(root / "params.yaml")
+
+
+def row(name: str, config: Config) -> Ablation:
+    return config.ablations["amortised"][name]
+
+
+def test_a_net_a_number_of_tasks_sight_and_start_and_the_same_bytes_twice(
+    root: Path, config: Config
+) -> None:
+    folder = amortise(root, config, track=track)
+    files = {path.name: path.read_bytes() for path in folder.iterdir()}
+    assert set(files) == {"card.json"} | {
+        f"{sight}-{count}-{seed}.safetensors"
+        for sight in ("blind", "text") for count in (2, 4) for seed in (0, 1)
+    }  # fmt: skip
+    amortise(root, config, track=track)
+    assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+
+
+def test_the_best_size_has_the_lowest_mean_loss_where_it_was_learned(
+    root: Path, config: Config
+) -> None:
+    amortise(root, config, track=track)
+    banks = read_banks(root, "dino", study_tasks(root))
+    means = np.mean([one.loss(LossWeights()).mean(0) for one in banks], axis=0)
+    assert best_size(root, config) == means.argmin()
+
+
+@pytest.mark.parametrize("name", ["start", "blind", "text"])
+def test_no_loss_of_the_unseen_task_is_read_and_no_companion_matters(
+    root: Path, config: Config, name: str
+) -> None:
+    amortise(root, config, track=track)
+    banks = read_banks(root, "dino", study_tasks(root))
+    blank = [
+        replace(one, losses=one.losses * np.nan, cosines=one.cosines * np.nan) for one in banks
+    ]
+    first = list(foresee_all(root, config, row(name, config), banks))
+    other = list(foresee_all(root, config, row(name, config), blank[::-1]))[::-1]
+    np.testing.assert_array_equal(first, other)
+    assert np.allclose(np.exp(first).sum((-2, -1)), 1)
+
+
+def test_only_a_net_with_text_sees_the_words(root: Path, config: Config) -> None:
+    amortise(root, config, track=track)
+    banks = read_banks(root, "dino", study_tasks(root))
+    turned = [replace(one, relevance=one.relevance[::-1].copy()) for one in banks]
+    for name, equal in (("blind", True), ("text", False)):
+        first = list(foresee_all(root, config, row(name, config), banks))
+        other = list(foresee_all(root, config, row(name, config), turned))
+        assert np.array_equal(first, other) == equal
+
+
+def test_trained_on_nothing_it_is_the_start_of_its_seed(root: Path, config: Config) -> None:
+    amortise(root, config, track=track)
+    for text, channels in ((False, CHANNELS), (True, CHANNELS + 1)):
+        nets = read_nets(root, config, text=text, trained_on=2, seeds=2)
+        for seed, net in enumerate(nets):
+            start = fresh_net(channels, SIZES, generator=torch.Generator().manual_seed(seed))
+            assert net.project.weight.shape == start.project.weight.shape
+            assert not torch.equal(net.project.weight, start.project.weight)
+
+
+def test_a_row_pays_for_what_it_paints_and_expects_what_its_distribution_does(
+    root: Path, config: Config
+) -> None:
+    amortise(root, config, track=track)
+    ablate.run(root, config, track=track)
+    found = read_json(root / "artifacts/ablations.json")["amortised"]
+    assert found["blind"]["paid"] == [POINTS] * 6 and found["top-2"]["paid"] == [2] * 6
+    banks = read_banks(root, "dino", study_tasks(root))
+    floor = [one.loss(LossWeights()).min(-1).mean() for one in banks]
+    np.testing.assert_allclose(np.ravel(found["table"]["expected"]), floor)
+    assert (np.array(found["blind"]["expected"]) >= np.array(floor)[:, None]).all()
+    size = best_size(root, config)
+    fixed = [one.loss(LossWeights())[:, size].mean() for one in banks]
+    np.testing.assert_allclose(np.ravel(found["fixed"]["expected"]), fixed)
+    assert found["top-2"]["expected"] == [[None, None]] * 6
+
+
+def test_of_the_likeliest_pairs_the_one_with_the_highest_s_is_taken(
+    root: Path, config: Config
+) -> None:
+    amortise(root, config, track=track)
+    ablate.run(root, config, track=track)
+    choices = read_json(root / "artifacts/ablations.json")["amortised"]["top-2"]["choices"]
+    banks = read_banks(root, "dino", study_tasks(root))
+    foreseen = foresee_all(root, config, row("top-2", config), banks)
+    for one, tables, seeds in zip(banks, foreseen, choices, strict=True):
+        for table, (point, size) in zip(tables, seeds, strict=True):
+            likely = np.argsort(-table, axis=None)[:2]
+            best = likely[one.score.flat[likely].argmax()]
+            assert point * SIZES + size == best
+
+
+def test_what_is_missing_is_said_with_its_cure(root: Path, config: Config) -> None:
+    with pytest.raises(UserError, match="lr-edit amortise"):
+        list(foresee_all(root, config, row("blind", config), []))
+    sd2 = config.model_copy(update={"profile": "sd2"})
+    with pytest.raises(UserError, match="anchor_net"):
+        amortise(root, sd2, track=track)
+    many = config.across.model_copy(update={"tasks": (2, 7)})
+    with pytest.raises(UserError, match="7 tasks"):
+        amortise(root, config.model_copy(update={"across": many}), track=track)
