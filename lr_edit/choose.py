@@ -12,10 +12,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lr_edit.errors import UserError
-from lr_edit.types import Bank, Choice, LossWeights
+from lr_edit.types import S_WEIGHTS, Bank, Choice, LossWeights
 
 Rule = Literal["net", "table", "random", "fixed"]
-Rank = Literal["S", "loss"]
+Rank = Literal["S", "loss", "released"]
+
+SHORTLIST = 3  # of the release
 
 
 def pick_sizes(
@@ -42,7 +44,8 @@ def pick_sizes(
             raise ValueError("the rule 'net' needs probabilities")
         return np.argmax(np.where(np.isnan(probabilities), -np.inf, probabilities), axis=-1)
     if rule == "table":
-        return np.argmax(_merit(bank, "loss", weights), axis=-1)
+        loss = bank.loss(weights)
+        return np.argmin(np.where(np.isnan(loss), np.inf, loss), axis=-1)
     if rule == "random":
         if rng is None:
             raise ValueError("the rule 'random' needs a generator")
@@ -61,18 +64,19 @@ def choose(
 ) -> Choice:
     """The best of the picked candidates, one an anchor: highest S = 2 S_t2i + 1 S_i2i.
 
-    Paper, inference. `rank="loss"` takes the lowest loss instead.
+    Paper, inference. `rank="loss"` takes the lowest loss instead; `rank="released"` is what the
+    release does: softmaxes of both cosines over the candidates that compete, and of the three with
+    the highest text cosine the one with the highest sum.
     """
-    merit = np.take_along_axis(_merit(bank, rank, weights), sizes[:, None], axis=1)[:, 0]
-    point = int(merit.argmax())
+    picked = np.arange(len(sizes)), sizes
+    point = _best(bank.losses[picked], bank.cosines[picked], rank=rank, weights=weights)
     return Choice(point=point, size=int(sizes[point]))
 
 
 def best_of_bank(bank: Bank, *, rank: Rank = "S", weights: LossWeights = LossWeights()) -> Choice:
     """The best of all candidates: the ceiling of every way to pick sizes."""
-    merit = _merit(bank, rank, weights)
-    point, size = np.unravel_index(merit.argmax(), merit.shape)
-    return Choice(point=int(point), size=int(size))
+    every = np.arange(bank.losses[..., 0].size)
+    return _best_of(bank, every, rank=rank, weights=weights)
 
 
 def best_of_likeliest(
@@ -99,15 +103,36 @@ def best_of_sample(
     weights: LossWeights = LossWeights(),
 ) -> Choice:
     """The best of `draws` candidates drawn from all of them, none twice: what luck buys."""
-    merit = _merit(bank, rank, weights)
-    if draws > merit.size:
-        raise UserError(f"{draws} draws do not exist: the candidates are {merit.size}")
-    drawn = rng.permutation(merit.size)[:draws]
-    point, size = divmod(int(drawn[merit.flat[drawn].argmax()]), merit.shape[1])
+    every = bank.losses[..., 0].size
+    if draws > every:
+        raise UserError(f"{draws} draws do not exist: the candidates are {every}")
+    return _best_of(bank, rng.permutation(every)[:draws], rank=rank, weights=weights)
+
+
+def _best_of(
+    bank: Bank, drawn: Int[np.ndarray, " n"], *, rank: Rank, weights: LossWeights
+) -> Choice:
+    """The best of the candidates with these numbers, counted row by row."""
+    losses, cosines = bank.losses.reshape(-1, 3)[drawn], bank.cosines.reshape(-1, 2)[drawn]
+    best = int(drawn[_best(losses, cosines, rank=rank, weights=weights)])
+    point, size = divmod(best, bank.losses.shape[1])
     return Choice(point=point, size=size)
 
 
-def _merit(bank: Bank, rank: Rank, weights: LossWeights) -> Float[np.ndarray, "points sizes"]:
-    """Higher is better, -inf where the score is NaN."""
-    merit = bank.score if rank == "S" else -bank.loss(weights)
-    return np.where(np.isnan(merit), -np.inf, merit)
+def _best(
+    losses: Float[np.ndarray, "n 3"],
+    cosines: Float[np.ndarray, "n 2"],
+    *,
+    rank: Rank,
+    weights: LossWeights,
+) -> int:
+    """The index of the best of the candidates that compete."""
+    merit = -losses @ weights.as_array() if rank == "loss" else cosines @ S_WEIGHTS
+    if rank == "released":
+        share = np.exp(cosines)
+        share = share / np.nansum(share, axis=0)
+        text = np.where(np.isnan(share[:, 0]), -np.inf, share[:, 0])
+        shortlist = np.argsort(-text, kind="stable")[:SHORTLIST]
+        merit = np.full(len(cosines), np.nan)
+        merit[shortlist] = share[shortlist] @ S_WEIGHTS
+    return int(np.where(np.isnan(merit), -np.inf, merit).argmax())

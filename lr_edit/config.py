@@ -13,6 +13,7 @@ from lr_edit.errors import UserError, nearest
 from lr_edit.types import LossWeights, Sampler
 
 LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
+MAPS = ("dino", "relevance", "difference")  # anchors that come from a map
 
 
 class _Frozen(BaseModel):
@@ -87,6 +88,7 @@ class Propose(_Frozen):
 class Inpaint(_Frozen):
     """The sampler (types.Sampler says what its values mean), the seam in pixels, the batch."""
 
+    solver: Literal["dpm", "pndm"] = "dpm"
     steps: int = Field(8, ge=1)
     guidance: float = 3.0
     guided: float = Field(0.5, ge=0, le=1)
@@ -103,6 +105,8 @@ class Inpaint(_Frozen):
                 f"{self.steps} steps at strength {self.strength} are {self.sampler.length}: "
                 f"`stop` and 1 may not be more"
             )
+        if self.solver == "pndm" and (self.stop or self.strength < 1):
+            raise ValueError("`pndm` takes whole trajectories alone: no `stop`, no `strength`")
         return self
 
     @property
@@ -122,14 +126,31 @@ class Score(_Frozen):
 class ProposalSet(_Frozen):
     """A way to draw boxes for every task, and to paint them.
 
-    In params.yaml `inpaint` states its difference from the study's.
+    In params.yaml `propose` and `inpaint` state their difference from the study's. Anchors are the
+    highest cells of a map (dino, relevance, difference), or need none; a box by `threshold` is
+    drawn about a map itself. `truth` and `released` are whole procedures.
     """
 
-    anchors: Literal["dino", "random", "centre", "truth"]
-    boxes: Literal["squares", "random", "truth"]
+    anchors: Literal[
+        "dino", "relevance", "difference", "grid", "random", "centre", "truth", "released"
+    ]
+    boxes: Literal["squares", "random", "threshold", "truth", "released"]
     draws: int = Field(1, ge=1)  # random rectangles an anchor
-    sizes: tuple[float, ...] | None = None  # of squares; default: propose.sizes
+    prompt: Literal["scene", "object"] = "scene"  # the task's words, or the thing asked for alone
+    template: str = "{}"  # around those; release: "a high quality image of {}."
+    noise: Literal["common", "independent"] = "common"  # of the candidates of a task
+    noise_seed: int = 0  # other noise in the same boxes
+    propose: Propose
     inpaint: Inpaint
+
+    @model_validator(mode="after")
+    def _belongs_together(self) -> ProposalSet:
+        for whole in ("truth", "released"):
+            if (self.anchors == whole) != (self.boxes == whole):
+                raise ValueError(f"anchors and boxes are both {whole!r} or neither is")
+        if self.boxes == "threshold" and self.anchors not in MAPS:
+            raise ValueError(f"boxes by threshold need anchors from a map: {', '.join(MAPS)}")
+        return self
 
 
 class Variant(_Frozen):
@@ -139,8 +160,8 @@ class Variant(_Frozen):
     choose: Literal["net", "table", "random", "fixed", "best", "sample"] = "net"
     size: int = Field(0, ge=0)  # for `fixed`: index into the sizes
     draws: int = Field(1, ge=1)  # for `sample`: candidates drawn
-    learner: Literal["exact", "gumbel", "reinforce", "none"] = "none"
-    rank: Literal["S", "loss"] = "S"
+    learner: Literal["exact", "gumbel", "reinforce", "leave-one-out", "none"] = "none"
+    rank: Literal["S", "loss", "released"] = "S"
     losses: LossWeights = LossWeights()
     steps: int = Field(400, ge=1)
     rate: float = Field(5e-3, gt=0)
@@ -234,9 +255,9 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     base = raw.pop("base", None) or {}
     variants = raw.get("variants") or {}
     raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
-    inpaint = raw.get("inpaint") or {}
+    parts = {part: raw.get(part) or {} for part in ("propose", "inpaint")}
     raw["proposals"] = {
-        name: {**row, "inpaint": {**inpaint, **(row.get("inpaint") or {})}} if row else row
+        name: row and {**row, **{k: {**v, **(row.get(k) or {})} for k, v in parts.items()}}
         for name, row in (raw.get("proposals") or {}).items()
     }
     raw["ablations"] = {

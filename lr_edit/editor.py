@@ -15,7 +15,7 @@ from lr_edit.frozen.models import Models
 from lr_edit.inpaint import noise_seed, paint_candidates
 from lr_edit.learn import Learned, learn_many
 from lr_edit.look import look
-from lr_edit.proposals import draw_boxes, place_anchors
+from lr_edit.proposals import asked, draw_boxes, place_anchors
 from lr_edit.teacher import score_candidates
 from lr_edit.types import Bank, Choice, EditTask
 
@@ -24,20 +24,20 @@ from lr_edit.types import Bank, Choice, EditTask
 def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config, how: ProposalSet
               ) -> tuple[Bank, Tensor]:
     """Propose boxes, inpaint every one, score: all the diffusion a task ever needs."""
-    p, i, side = config.propose, how.inpaint, source.shape[-1]
-    seed = noise_seed(task.id, config.study.seed)
-    seen = look(models.anchors, models.clip, source, side=config.models.attention_side,
-                words=config.score.source.format(task.source))
-    anchors = place_anchors(seen.attention, proposals=how, propose=p, seed=seed)
-    boxes = draw_boxes(task, anchors, proposals=how, grid=seen.attention.shape, side=side,
-                       cell=config.models.cell, sizes=p.sizes, seed=seed)
+    seed, noise = (noise_seed(task.id, config.study.seed + n) for n in (0, how.noise_seed))
+    task = asked(task, proposals=how)
+    seen = look(models, task, source, config=config, proposals=how, seed=seed)
+    anchors = place_anchors(seen.scores, proposals=how, seed=seed)
+    boxes = draw_boxes(task, anchors, seen.scores, proposals=how, side=source.shape[-1],
+                       cell=config.models.cell, seed=seed)
     images, spent = paint_candidates(
-        models.inpainter, source, task.prompt, boxes,
-        sampler=i.sampler, seed=seed, feather=i.feather, batch=i.batch)
+        models.inpainter, source, task.prompt, boxes, sampler=how.inpaint.sampler,
+        noise=how.noise, seed=noise, feather=how.inpaint.feather, batch=how.inpaint.batch)
     losses, cosines = score_candidates(models.clip, task, source, images, score=config.score)
     return Bank(
         boxes.numpy(), losses.cpu().numpy(), cosines.cpu().numpy(), anchors.numpy(),
-        seen.attention.numpy(), seen.features.numpy(), seen.relevance.numpy(), spent), images
+        seen.attention.numpy(), seen.features.numpy(), seen.relevance.numpy(),
+        seen.spent + spent), images
 
 
 def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], variant: Variant, *,

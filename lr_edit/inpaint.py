@@ -2,13 +2,16 @@
 
 Enters a source image, a prompt and boxes; leaves one edited uint8 image a box. All boxes of a task
 share their starting noise (common random numbers), so that candidates differ by their box alone and
-equal boxes are painted once. Departure: the release draws new noise for every box.
+equal boxes are painted once. Departure: the release draws new noise for every box, which is an
+option here.
 """
 
 from __future__ import annotations
 
 import hashlib
+from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int, UInt8
 from torch import Tensor
@@ -68,16 +71,26 @@ def paint_candidates(
     seed: int,
     feather: int,
     batch: int,
+    noise: Literal["common", "independent"] = "common",
 ) -> tuple[UInt8[Tensor, "points sizes 3 side side"], int]:
-    """One candidate a box, painted in batches of at most `batch` distinct boxes, and the UNet
-    sample-evaluations that were spent on them."""
-    distinct, where = boxes.reshape(-1, 4).unique(dim=0, return_inverse=True)
-    side, before = source.shape[-1], inpainter.evaluations
-    image, noise = source[None].float() / 255, inpainter.noise(side, seed)
-    done = []
-    for chunk in distinct.split(batch):
+    """One candidate a box, painted in batches of at most `batch`, and the UNet sample-evaluations
+    that were spent on them.
+
+    With common noise equal boxes are painted once. Independent noise follows from `seed` and the
+    candidate's (point, size), never from its place in a batch.
+    """
+    distinct, where = boxes.reshape(-1, 4), torch.arange(boxes[..., 0].numel())
+    side, before, seeds = source.shape[-1], inpainter.evaluations, [seed]
+    if noise == "common":
+        distinct, where = distinct.unique(dim=0, return_inverse=True)
+    else:
+        seeds = [noise_seed(f"{p}/{s}", seed) for p, s in np.ndindex(*boxes.shape[:2])]
+    image, done = source[None].float() / 255, []
+    starts = torch.cat([inpainter.noise(side, one) for one in seeds])
+    starts = starts.expand(len(distinct), -1, -1, -1)
+    for chunk, start in zip(distinct.split(batch), starts.split(batch), strict=True):
         masks = box_masks(chunk, side=side)
-        painted = inpainter.inpaint(image, prompt, masks=masks, noise=noise, sampler=sampler)
+        painted = inpainter.inpaint(image, prompt, masks=masks, noise=start, sampler=sampler)
         done.append(paste_back(source, painted, chunk, feather=feather))
     images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])
     return images, inpainter.evaluations - before

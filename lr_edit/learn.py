@@ -29,8 +29,9 @@ from torch.nn import functional as F
 
 from lr_edit.anchor_net import fresh_net
 
-Learner = Literal["exact", "gumbel", "reinforce", "none"]
+Learner = Literal["exact", "gumbel", "reinforce", "leave-one-out", "none"]
 
+SAMPLES = 2  # an anchor and step, of leave-one-out
 ENTROPY = 1.0  # the bonus at the first step, in z-scored losses a nat
 
 
@@ -111,10 +112,11 @@ def learn(
 ) -> Learned:
     """Train one net on one task with Adam, as the paper does.
 
-    exact      the gradient of J; reads the whole table
-    gumbel     straight-through Gumbel-softmax (paper, training); reads whole rows as well
-    reinforce  the score function on one sampled size an anchor and step; pays for what it samples
-    none       no step: the start, which is what the release amounts to
+    exact          the gradient of J; reads the whole table
+    gumbel         straight-through Gumbel-softmax (paper, training); reads whole rows as well
+    reinforce      the score function on one sampled size an anchor and step; pays for its samples
+    leave-one-out  the same on two, each less the other's loss (Kool et al. 2019); pays for both
+    none           no step: the start, which is what the release amounts to
     """
     generator = torch.Generator().manual_seed(seed)
     net = fresh_net(rois.shape[2], rois.shape[1], generator=generator)
@@ -125,15 +127,19 @@ def learn(
     z_scores = row_z_scores(table)
     path = [log_pi := net(rois)]
     for step in range(0 if learner == "none" else steps):
-        noise = -torch.empty_like(table).exponential_(generator=generator).log()  # Gumbel
-        sample = _one_hot(log_pi.detach() + noise)
-        if learner == "reinforce":
+        draws = table.expand(SAMPLES if learner == "leave-one-out" else 1, -1, -1)
+        noise = -torch.empty_like(draws).exponential_(generator=generator).log()  # Gumbel
+        sample = _one_hot(log_pi.detach() + noise).sum(0)  # times drawn
+        baseline = torch.zeros(())
+        if learner in ("reinforce", "leave-one-out"):
             read |= sample.bool()
             z_scores = row_z_scores(torch.where(read, table, torch.nan))
+        if learner == "leave-one-out":
+            baseline = (sample * z_scores).sum(-1, keepdim=True) / SAMPLES
         bonus = bonus_at(step, steps) * log_pi.exp() * log_pi
-        weights = _weights(learner, log_pi, sample=sample, noise=noise)
+        weights = _weights(learner, log_pi, sample=sample, noise=noise[0])
         adam.zero_grad()
-        (weights * z_scores + bonus).sum(-1).mean().backward()
+        (weights * (z_scores - baseline) + bonus).sum(-1).mean().backward()
         adam.step()
         path.append(log_pi := net(rois))
     return Learned(
@@ -162,6 +168,8 @@ def _weights(
     if learner == "gumbel":  # forward the sample, backward the softmax
         soft = (log_pi + noise).softmax(-1)
         return sample + soft - soft.detach()
+    if learner == "leave-one-out":  # a loss less its others' mean is k / (k - 1) (loss - mean)
+        return sample * log_pi / (SAMPLES - 1)
     return sample * log_pi
 
 
@@ -175,6 +183,6 @@ def _curve(
     return tuple(Step(n, *row) for n, row in enumerate(rows))
 
 
-def _one_hot(scores: Float[Tensor, "points sizes"]) -> Float[Tensor, "points sizes"]:
+def _one_hot(scores: Float[Tensor, "*n points sizes"]) -> Float[Tensor, "*n points sizes"]:
     """1 at the highest of every row."""
     return F.one_hot(scores.argmax(-1), scores.shape[-1]).to(scores.dtype)

@@ -14,10 +14,15 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 from torch.nn import functional as F
 
-from lr_edit.frozen import AnchorModel, ClipModel
+from lr_edit.config import Config, ProposalSet
+from lr_edit.difference import noise_difference
+from lr_edit.frozen import ClipModel
 from lr_edit.frozen.images import seen_at
+from lr_edit.frozen.models import Models
 from lr_edit.inpaint import box_masks
 from lr_edit.propose import all_cells, square_boxes
+from lr_edit.released import released_attention
+from lr_edit.types import EditTask
 
 # Chosen on val, where 28 tasks have a true box: the highest cell lies in it for 26 with windows of
 # 1/4 of the side, and for 24, 25 and 21 with 1/8, 3/8 and 1/2.
@@ -26,30 +31,49 @@ PLACES, WINDOW = 8, 0.25  # places each way; side of a window as a share of the 
 
 @dataclass(frozen=True)
 class Seen:
-    """One source picture on the anchor model's grid, on the CPU.
+    """One source picture, on the anchor model's grid and on the CPU.
 
     attention  (rows, cols): the class token's last-layer attention
     features   (channels, rows, cols): what AnchorNet sees
     relevance  (rows, cols): how much of the source words stands at each cell
+    scores     (rows, cols) of a grid of its own: what the set's anchors are taken from
+    spent      UNet sample-evaluations that looking took
     """
 
     attention: Float[Tensor, "rows cols"]
     features: Float[Tensor, "channels rows cols"]
     relevance: Float[Tensor, "rows cols"]
+    scores: Float[Tensor, "own_rows own_cols"]
+    spent: int
 
 
 def look(
-    anchors: AnchorModel,
-    clip: ClipModel,
+    models: Models,
+    task: EditTask,
     source: UInt8[Tensor, "3 side side"],
     *,
-    words: str,
-    side: int,
+    config: Config,
+    proposals: ProposalSet,
+    seed: int,
 ) -> Seen:
-    """Look at a picture, the anchor model at `side` pixels; `words` name what is edited."""
-    small, whole = seen_at(source, side=side), source[None].float() / 255
-    attention, features = anchors.attention(small)[0].cpu(), anchors.features(small)[0].cpu()
-    return Seen(attention, features, text_relevance(clip, whole, words, grid=attention.shape))
+    """Look at a picture with the eyes that a proposal set asks for."""
+    small, whole = seen_at(source, side=config.models.attention_side), source[None].float() / 255
+    before = models.inpainter.evaluations
+    attention = models.anchors.attention(small)[0].cpu()
+    features = models.anchors.features(small)[0].cpu()
+    words = config.score.source.format(task.source)
+    relevance = scores = text_relevance(models.clip, whole, words, grid=attention.shape)
+    if proposals.anchors == "difference":  # DiffEdit knows a caption of the source where there is
+        said = task.caption or task.source
+        scores = noise_difference(
+            models.inpainter, whole, source=said, prompt=task.prompt, seed=seed
+        )
+    elif proposals.anchors == "released":
+        scores = released_attention(attention)
+    elif proposals.anchors != "relevance":
+        scores = attention
+    spent = models.inpainter.evaluations - before
+    return Seen(attention, features, relevance, scores, spent)
 
 
 def text_relevance(

@@ -1,66 +1,106 @@
-"""A proposal set: where its anchors are, and the way it draws boxes for a task."""
+"""A proposal set: the words it asks for, where its anchors are, and the way it draws boxes."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from lr_edit.config import ProposalSet, Propose
+from lr_edit.config import MAPS, ProposalSet
 from lr_edit.errors import UserError
-from lr_edit.propose import anchor_points, random_boxes, snap_box, square_boxes
+from lr_edit.propose import (
+    all_cells,
+    anchor_points,
+    grid_points,
+    random_boxes,
+    snap_box,
+    square_boxes,
+    threshold_box,
+)
+from lr_edit.released import MARGIN, released_boxes
 from lr_edit.types import Box, EditTask
 
 # A true box is grown by these pixels, so that the feathered seam does not keep the thing's outline.
 SEAM = 2
 
 
-def place_anchors(
-    attention: Float[Tensor, "rows cols"], *, proposals: ProposalSet, propose: Propose, seed: int
-) -> Int[Tensor, "points 2"]:
-    """The (row, col) of a set's anchors: by attention, drawn, or one at no cell (-1) where boxes do
-    not stand on the grid."""
-    if proposals.anchors == "dino":
-        return anchor_points(
-            attention, points=propose.points, distance=propose.distance, margin=propose.margin
+def asked(task: EditTask, *, proposals: ProposalSet) -> EditTask:
+    """The task with the prompt of a set: the whole scene or the thing alone, in its template.
+
+    Where a thing is to go, the thing asked for is "nothing". Raises UserError for a thing alone
+    where the task does not know it.
+    """
+    prompt = task.prompt if proposals.prompt == "scene" else _thing(task)
+    return replace(task, prompt=proposals.template.format(prompt))
+
+
+def _thing(task: EditTask) -> str:
+    if task.truth is None:
+        raise UserError(
+            f"task {task.id!r} does not say which thing it asks for: "
+            "drop the sets with `prompt: object`, or add a `truth`"
         )
-    if proposals.anchors == "random":
-        generator = torch.Generator().manual_seed(seed + 1)  # boxes draw from `seed`
-        drawn = torch.randperm(attention.numel(), generator=generator)[: propose.points]
-        cols = attention.shape[1]
-        return torch.stack([drawn // cols, drawn % cols], dim=-1)
-    return torch.full((1, 2), -1)
+    if (wanted := task.truth.wanted) is None:
+        return "nothing"
+    name = f"{wanted.colour} {wanted.kind}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def place_anchors(
+    scores: Float[Tensor, "rows cols"], *, proposals: ProposalSet, seed: int
+) -> Int[Tensor, "points 2"]:
+    """The (row, col) of a set's anchors: by the map it is given, drawn, evenly spread, or one at no
+    cell (-1) where boxes do not stand on the grid."""
+    how = proposals.propose
+    if proposals.boxes == "threshold" or proposals.anchors in ("centre", "truth"):
+        return torch.full((1, 2), -1)
+    if proposals.anchors in MAPS:
+        return anchor_points(scores, points=how.points, distance=how.distance, margin=how.margin)
+    if proposals.anchors == "released":
+        return anchor_points(scores, points=how.points, margin=MARGIN)
+    if proposals.anchors == "grid":
+        return grid_points(scores.shape, points=how.points)
+    generator = torch.Generator().manual_seed(seed + 1)  # boxes draw from `seed`
+    drawn = torch.randperm(scores.numel(), generator=generator)[: how.points]
+    return all_cells(scores.shape)[drawn]
 
 
 def draw_boxes(
     task: EditTask,
     anchors: Int[Tensor, "points 2"],
+    scores: Float[Tensor, "rows cols"],
     *,
     proposals: ProposalSet,
-    grid: Sequence[int],
     side: int,
     cell: int,
-    sizes: Sequence[float],
     seed: int,
 ) -> Int[Tensor, "points sizes 4"]:
-    """Boxes of one task: squares or the paper's random rectangles at every anchor, or about the
-    image's centre, or its truth.
+    """Boxes of one task: squares or the paper's random rectangles at every anchor or about the
+    image's centre, one about a map, the release's, or the truth.
 
     A task without a true box (`add`) is given the whole image. Raises UserError where the task has
     no truth at all.
     """
+    grid, generator = scores.shape, torch.Generator().manual_seed(seed)
+    if proposals.boxes == "threshold":
+        return threshold_box(scores, side=side, cell=cell)
+    if proposals.boxes == "released":
+        return released_boxes(anchors, side=side, cell=cell, generator=generator)
+    if proposals.boxes == "truth":
+        return _true_box(task, side=side, cell=cell)
     if proposals.anchors == "centre":  # a grid of one cell has its middle there
-        anchors, grid = torch.zeros(1, 2, dtype=torch.int64), (1, 1)
+        anchors, grid = torch.zeros(1, 2, dtype=torch.int64), torch.Size((1, 1))
     if proposals.boxes == "squares":
-        sizes = proposals.sizes or sizes
+        sizes = proposals.propose.sizes
         return square_boxes(anchors, grid=grid, side=side, sizes=sizes, cell=cell)
-    if proposals.boxes == "random":
-        generator = torch.Generator().manual_seed(seed)
-        return random_boxes(
-            anchors, grid=grid, side=side, draws=proposals.draws, cell=cell, generator=generator
-        )
+    return random_boxes(
+        anchors, grid=grid, side=side, draws=proposals.draws, cell=cell, generator=generator
+    )
+
+
+def _true_box(task: EditTask, *, side: int, cell: int) -> Int[Tensor, "1 1 4"]:
     if task.truth is None:
         raise UserError(
             f"task {task.id!r} has no true box: drop the variants that use one, or add a `truth`"

@@ -7,6 +7,7 @@ latent grid of `cell` pixels, so that the mask the inpainter sees is the box tha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -28,8 +29,8 @@ def anchor_points(
     Paper, anchors: the K patches that the last layer's [CLS] token attends to most.
     `distance` is the least Euclidean distance between two anchors, in cells, met greedily.
     `margin` is the release's border rule: no anchor closer than this many cells to the border.
-    Where either leaves fewer cells than `points`, the image's centre fills the rest, as the release
-    does: at its margin of 15 on 32x32 only four cells are legal.
+    Where either leaves fewer cells than `points`, the highest cells of all fill up, as in the
+    release: at its margin of 15 on 32x32 only the four cells of the image's centre are legal.
 
     Departure: the release transposes rows and columns; here they stay as they are. Its border rule
     is off by default.
@@ -45,14 +46,42 @@ def anchor_points(
             break
         if all(torch.dist(cell.double(), other.double()) >= distance for other in chosen):
             chosen.append(cell)
-    centre = torch.tensor([rows // 2, cols // 2], device=cells.device)
-    return torch.stack(chosen + [centre] * (points - len(chosen)))
+    missing = points - len(chosen)
+    return torch.stack([*chosen, *cells.repeat(points, 1)[:missing]])
 
 
 def all_cells(grid: Sequence[int]) -> Int[Tensor, "cells 2"]:
     """The (row, col) of every cell of a (rows, cols) grid, row by row."""
     rows, cols = grid
     return torch.cartesian_prod(torch.arange(rows), torch.arange(cols))
+
+
+def grid_points(grid: Sequence[int], *, points: int) -> Int[Tensor, "points 2"]:
+    """The (row, col) of cells spread evenly, row by row: 9 points are three rows of three.
+
+    Other numbers take the first of the next square number.
+    """
+    rows, cols = grid
+    each = math.ceil(points**0.5)
+    cells = all_cells((each, each))[:points].double()
+    return ((cells + 0.5) * torch.tensor([rows, cols]) / each).floor().long()
+
+
+def threshold_box(
+    scores: Float[Tensor, "rows cols"], *, side: int, cell: int
+) -> Int[Tensor, "1 1 4"]:
+    """The box about all cells of at least half the highest value, which is clipped at three times
+    the mean (DiffEdit, Couairon et al., ICLR 2023, section 3.2, as diffusers clips it).
+
+    Values below zero count as zero; where nothing is above it, the box is the whole image.
+
+    Departure: DiffEdit edits the mask itself; the box about it is what a box inpainter takes.
+    """
+    kept = scores.clamp(min=0)
+    rows, cols = (kept >= kept.max().clamp(max=3 * kept.mean()) / 2).nonzero().unbind(-1)
+    ends = torch.stack([cols.amin(), rows.amin(), cols.amax() + 1, rows.amax() + 1]).double()
+    per_cell = side / torch.tensor(scores.shape[::-1], dtype=torch.float64)  # (x, y)
+    return snap_boxes(ends[:2] * per_cell, ends[2:] * per_cell, side=side, cell=cell).view(1, 1, 4)
 
 
 def cells_to_pixels(
@@ -113,7 +142,7 @@ def random_boxes(
 def snap_box(box: Box, *, cell: int, side: int) -> Box:
     """The smallest box on the grid of `cell` pixels, inside the image, that holds `box`."""
     start, stop = torch.tensor(box.as_tuple(), dtype=torch.float64).view(2, 2)
-    return Box(*_snap(start, stop, side=side, cell=cell).tolist())
+    return Box(*snap_boxes(start, stop, side=side, cell=cell).tolist())
 
 
 def _boxes_around(
@@ -125,13 +154,14 @@ def _boxes_around(
 ) -> Int[Tensor, "points sizes 4"]:
     """Boxes of (width, height) pixels around (x, y), clamped and snapped."""
     start = centres[:, None] - extents / 2
-    return _snap(start, start + extents, side=side, cell=cell)
+    return snap_boxes(start, start + extents, side=side, cell=cell)
 
 
-def _snap(
+def snap_boxes(
     start: Float[Tensor, "*n 2"], stop: Float[Tensor, "*n 2"], *, side: int, cell: int
 ) -> Int[Tensor, "*n 4"]:
-    """Left-top and right-bottom corners in pixels -> boxes in the image and on the grid."""
+    """Left-top and right-bottom corners in pixels -> boxes in the image, snapped outward to the
+    grid; each is at least one cell wide and high."""
     if side % cell:
         raise ValueError(f"a side of {side} pixels is no multiple of the grid's {cell}")
     # Rounding first: 23.999999999 is the line at 24, not a reason to take one more cell.

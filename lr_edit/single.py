@@ -46,7 +46,8 @@ def edit_file(
     task = EditTask(id=image.stem, image=image, source=source, prompt=prompt)
     models = load_models(root, config.models)
     tensor = torch.from_numpy(working.transpose(2, 0, 1).copy())
-    count = config.propose.points * len(config.propose.sizes)
+    how = config.proposal_set(row.proposals).propose
+    count = how.points * len(how.sizes)
     ((edited, choice, bank),) = track(
         (editor.edit(models, task, tensor, config=config, variant=row) for _ in range(1)),
         f"inpainting {count} candidates",

@@ -9,11 +9,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Protocol, TypeVar, runtime_checkable
+from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
 T = TypeVar("T")
+
+S_WEIGHTS = np.array([2.0, 1.0])  # of S_t2i and S_i2i in S. Paper, section 3.4
 
 
 @runtime_checkable
@@ -87,11 +89,12 @@ class EditTask:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How one picture is painted: DPM++ 2M `steps`, `guidance` on the first `guided` share of them.
+    """How one picture is painted: `steps` of DPM++ 2M, `guidance` on the first `guided` share.
 
     `stop` decodes the early estimate of the picture (x0) after so many steps. `strength` below 1
     starts from the noised source and leaves out the first steps (SDEdit, Meng et al., ICLR 2022).
     `tiny_vae` encodes and decodes with the profile's small autoencoder, where it names one.
+    `solver="pndm"` is the release's: it evaluates the second of its times twice.
     """
 
     steps: int
@@ -100,11 +103,12 @@ class Sampler:
     stop: int | None = None
     strength: float = 1.0
     tiny_vae: bool = False
+    solver: Literal["dpm", "pndm"] = "dpm"
 
     @property
     def length(self) -> int:
-        """Steps of the trajectory; cut short by `strength` as diffusers rounds it."""
-        return min(int(self.steps * self.strength), self.steps)
+        """Calls of the trajectory; cut short by `strength` as diffusers rounds it."""
+        return min(int(self.steps * self.strength), self.steps) + (self.solver == "pndm")
 
     @property
     def guided_steps(self) -> int:
@@ -139,7 +143,7 @@ class Bank:
     losses       (points, sizes, 3) float: clip, directional, structure, unweighted
     cosines      (points, sizes, 2) float: prompt/edit and source/edit, by the teacher CLIP
     anchors      (points, 2) int: row and column of the anchor's cell; -1 where a box has none
-    attention    (rows, cols) float: what the anchors were taken from
+    attention    (rows, cols) float: where DINO attends
     features     (channels, rows, cols) float: what AnchorNet sees
     relevance    (rows, cols) float: how much of the source words stands at each cell
     evaluations  UNet sample-evaluations that were spent on these candidates
@@ -174,7 +178,7 @@ class Bank:
     @property
     def score(self) -> np.ndarray:
         """S = 2 S_t2i + 1 S_i2i, (points, sizes). Paper, section 3.4."""
-        return self.cosines @ np.array([2.0, 1.0])
+        return self.cosines @ S_WEIGHTS
 
 
 @dataclass(frozen=True)

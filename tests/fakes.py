@@ -83,3 +83,8 @@ class FakeInpainter:
         colour = drawn(zlib.crc32(prompt.encode()), 3).sigmoid()[:, None, None]
         painted = (colour + 0.1 / sampler.evaluations * noise).clamp(0, 1)
         return torch.where(masks, painted, checked(image))
+
+    def predict(self, image: Tensor, prompt: str, *, noise: Tensor, strength: float) -> Tensor:
+        self.evaluations += len(noise)
+        seen = (1 - strength) * checked(image) + strength * noise
+        return seen * drawn(zlib.crc32(prompt.encode()), 3)[:, None, None]

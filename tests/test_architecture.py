@@ -16,7 +16,7 @@ CORE = {"propose", "inpaint", "score", "anchor_net", "choose"}
 GROUND = {"errors", "types"}
 STUDY = {"config", "places", "storage", "lockfile", "outcome", "palette", "provenance"}
 STUDY |= {"ui", "tracking"}
-EDGES = STUDY | {"proposals", "look", "teacher", "frozen", "picturebook"}
+EDGES = STUDY | {"proposals", "look", "difference", "released", "teacher", "frozen", "picturebook"}
 # Part of lr_edit -> the other parts it may import. A new part gets its row here.
 ARROWS: dict[str, set[str]] = {
     "errors": set(),
@@ -34,9 +34,11 @@ ARROWS: dict[str, set[str]] = {
     "palette": set(),
     "provenance": {"places"},
     "ui": {"errors"},
-    "proposals": GROUND | {"propose", "config"},
+    "proposals": GROUND | {"propose", "config", "released"},
     "teacher": GROUND | {"score", "config", "frozen"},
-    "look": GROUND | CORE | {"frozen"},
+    "difference": GROUND | CORE | {"frozen"},
+    "released": GROUND | CORE,
+    "look": GROUND | CORE | {"config", "frozen", "difference", "released"},
     "frozen": GROUND | {"config", "places", "storage"},
     "editor": GROUND | CORE | {"learn", "config", "frozen", "proposals", "look", "teacher"},
     "tracking": GROUND | (STUDY - {"tracking"}),
@@ -75,7 +77,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 }
 # What the method never does for itself: it is handed its parts, and yields what happens.
 NOT_IN_THE_METHOD = {"open", "print", "input", "from_pretrained", "getenv", "environ", "getLogger"}
-METHOD = CORE | {"learn", "across", "proposals", "look", "teacher", "editor"}
+METHOD = CORE | {"learn", "across", "proposals", "look", "difference", "released", "teacher", "editor"}
 VAGUE = {"utils", "util", "misc", "helpers", "common", "base"}
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_EDITOR, MOST_NAMES = 300, 60, 60, 12
 

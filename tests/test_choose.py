@@ -99,3 +99,25 @@ def test_nothing_ranks_above_the_best_of_the_bank(points, sizes, seed, rank) -> 
     chosen, best = choose(some, picked, rank=rank), best_of_bank(some, rank=rank)
     assert merit[chosen.point, chosen.size] <= merit[best.point, best.size] == merit.max()
     assert chosen.size == picked[chosen.point]
+
+
+@given(st.integers(4, 9), st.integers(0, 999))
+def test_the_release_ranks_softmaxes_and_only_the_three_best_by_text(points: int, seed) -> None:
+    some = bank(np.zeros((points, 1)).tolist())
+    some.cosines[:, 0] = cosines = np.random.default_rng(seed).uniform(-1, 1, (points, 2))
+    share = np.exp(cosines) / np.exp(cosines).sum(0)
+    order = sorted(range(points), key=lambda at: -(2 * share[at, 0] + share[at, 1]))
+    allowed = sorted(range(points), key=lambda at: -share[at, 0])[:3]
+    first = next(at for at in order if at in allowed)
+    chosen = choose(some, np.zeros(points, dtype=np.int64), rank="released")
+    assert chosen == best_of_bank(some, rank="released") == Choice(point=first, size=0)
+
+
+def test_a_shortlist_drops_what_text_alone_would_not_take() -> None:
+    some = bank([[0.0]] * 5)
+    some.cosines[:, 0] = [[0.30, 0.50], [0.29, 0.50], [0.28, 0.52], [0.27, 0.50], [0.26, 0.90]]
+    sizes = np.zeros(5, dtype=np.int64)
+    assert choose(some, sizes) == Choice(point=4, size=0)
+    assert choose(some, sizes, rank="released").point < 3
+    some.cosines[2, 0, 0] = NAN
+    assert choose(some, sizes, rank="released").point in (0, 1)

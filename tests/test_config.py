@@ -51,6 +51,23 @@ def test_a_proposal_set_states_only_how_its_sampler_differs(tmp_path: Path, para
     assert early.sampler == Sampler(config.inpaint.steps, 1.0, config.inpaint.guided, stop=2)
 
 
+def test_a_proposal_set_states_only_how_its_anchors_differ(tmp_path: Path, params: dict) -> None:
+    params["proposals"]["few"] = {
+        "anchors": "dino", "boxes": "squares", "propose": {"points": 3, "distance": 2.0}
+    }  # fmt: skip
+    config = load(tmp_path, params)
+    assert config.proposal_set("dino").propose == config.propose
+    few = config.proposal_set("few").propose
+    assert few == config.propose.model_copy(update={"points": 3, "distance": 2.0})
+
+
+@pytest.mark.parametrize("wrong", [{"stop": 2}, {"strength": 0.5}])
+def test_the_release_s_solver_takes_whole_trajectories(tmp_path: Path, params: dict, wrong) -> None:
+    params["proposals"]["dino"]["inpaint"] = {"solver": "pndm", **wrong}
+    with pytest.raises(UserError, match="whole trajectories"):
+        load(tmp_path, params)
+
+
 @pytest.mark.parametrize("wrong", [{"stop": 6}, {"strength": 0.1}, {"strength": 0.5, "stop": 3}])
 def test_a_sampler_that_takes_no_step_is_refused(tmp_path: Path, params: dict, wrong: dict) -> None:
     params["proposals"]["dino"]["inpaint"] = {"steps": 5, **wrong}

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 
 from lr_edit import editor
-from lr_edit.config import Config, load_config
+from lr_edit.config import Config, ProposalSet, load_config
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.stages import candidates, edit, prepare, train
 from lr_edit.storage import (
@@ -135,6 +136,47 @@ def test_candidates_fit_the_contract(tiny_root: Path, config: Config) -> None:
             outside[top:bottom, left:right] = False
             assert np.array_equal(image[:, outside], source[:, outside])
             assert not np.array_equal(image, source)
+
+
+SETS: dict[str, tuple[dict[str, Any], tuple[int, int], int]] = {  # -> shape, evaluations
+    "relevance": ({"anchors": "relevance", "boxes": "squares"}, (2, 2), 4 * EACH),
+    "grid": ({"anchors": "grid", "boxes": "squares"}, (2, 2), 4 * EACH),
+    "random": ({"anchors": "random", "boxes": "squares"}, (2, 2), 4 * EACH),
+    "relevance-box": ({"anchors": "relevance", "boxes": "threshold"}, (1, 1), EACH),
+    "difference-box": ({"anchors": "difference", "boxes": "threshold"}, (1, 1), 20 + EACH),
+    "difference": ({"anchors": "difference", "boxes": "squares"}, (2, 2), 20 + 4 * EACH),
+    "independent": (
+        {"anchors": "centre", "boxes": "squares", "noise": "independent", "noise_seed": 1},
+        (1, 2), 2 * EACH,
+    ),
+    "object": ({"anchors": "centre", "boxes": "squares", "prompt": "object"}, (1, 2), 2 * EACH),
+    "sdedit": (
+        {"anchors": "centre", "boxes": "squares", "propose": {"sizes": (1.0,)},
+         "inpaint": {"strength": 0.5}}, (1, 1), 2,
+    ),
+    "released": (
+        {"anchors": "released", "boxes": "released", "noise": "independent",
+         "template": "a high quality image of {}.", "inpaint": {"solver": "pndm"}}, (2, 1), 2 * 6,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SETS)
+def test_every_kind_of_set_paints_in_its_boxes(tiny_root: Path, config: Config, name: str) -> None:
+    how, shape, spent = SETS[name]
+    parts = {part: getattr(config, part).model_dump() for part in ("propose", "inpaint")}
+    chosen = ProposalSet.model_validate(how | {k: v | how.get(k, {}) for k, v in parts.items()})
+    models, task = load_models(tiny_root, config.models), study_tasks(tiny_root)[0]
+    source = torch.from_numpy(study_image(tiny_root, task))
+    bank, images = editor.make_bank(models, task, source, config=config, how=chosen)
+    assert bank.losses.shape == (*shape, 3) and np.isfinite(bank.losses).all()
+    assert bank.evaluations == spent
+    for box, image in zip(bank.boxes.reshape(-1, 4), images.flatten(0, 1), strict=True):
+        left, top, right, bottom = box
+        changed = (image != source).any(0).nonzero()
+        assert len(changed)
+        assert (changed.amin(0) >= torch.tensor([top, left])).all()
+        assert (changed.amax(0) < torch.tensor([bottom, right])).all()
 
 
 def test_a_second_run_paints_nothing(tiny_root: Path, config: Config, loaded: list[Models]) -> None:

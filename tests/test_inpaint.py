@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
+import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -34,6 +36,7 @@ class FakePainter:
     def __init__(self) -> None:
         self.evaluations = 0
         self.batches: list[int] = []
+        self.noises: list[Tensor] = []
 
     def noise(self, side: int, seed: int) -> Tensor:
         return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(seed))
@@ -42,17 +45,23 @@ class FakePainter:
         self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor, sampler: Sampler
     ) -> Tensor:
         self.batches.append(len(masks))
+        self.noises.append(noise)
         self.evaluations += len(masks)
         area = masks.float().mean((1, 2, 3), keepdim=True)
         return (0.5 * noise + 0.3 * area + len(prompt) / 100).clamp(0, 1) * masks
 
+    def predict(self, image: Tensor, prompt: str, *, noise: Tensor, strength: float) -> Tensor:
+        raise NotImplementedError
 
-def paint(given_boxes: list, *, batch: int = 8, seed: int = 1, feather: int = 0):
+
+def paint(
+    given_boxes: list, *, batch: int = 8, seed: int = 1, feather: int = 0, noise: Any = "common"
+):
     painter = FakePainter()
     table = torch.tensor(given_boxes)
     images, spent = paint_candidates(
         painter, noisy_bytes(0, 3, SIDE, SIDE), "a blue fish", table,
-        sampler=Sampler(1, 1.0, 0.0), seed=seed, feather=feather, batch=batch,
+        sampler=Sampler(1, 1.0, 0.0), seed=seed, feather=feather, batch=batch, noise=noise,
     )  # fmt: skip
     assert spent == painter.evaluations
     return painter, images
@@ -167,3 +176,17 @@ def test_a_task_s_seed_depends_on_its_id_and_the_study_s_seed_only() -> None:
     # Known once and for all: kept candidates are found by it again.
     assert noise_seed("eval-001", 0) == 11445603308307167
     torch.Generator().manual_seed(max(seeds))  # fits a generator
+
+
+@pytest.mark.parametrize("batch", [1, 3, 8])
+def test_independent_noise_follows_from_the_candidate_alone(batch: int) -> None:
+    table = [[[0, 0, 8, 8], [0, 0, 8, 8]], [[4, 4, 8, 8], [0, 0, 8, 8]]]
+    painter, images = paint(table, batch=batch, noise="independent")
+    assert painter.evaluations == 4  # equal boxes are other candidates
+    starts = torch.cat(painter.noises)
+    assert len(starts.unique(dim=0)) == 4
+    assert not torch.equal(images[0, 0], images[0, 1])
+    alone, first = paint([[table[0][0]]], noise="independent")
+    assert torch.equal(first[0, 0], images[0, 0]) and torch.equal(alone.noises[0][0], starts[0])
+    _, other = paint(table, batch=batch, seed=2, noise="independent")
+    assert not torch.equal(other, images)

@@ -11,7 +11,7 @@ from lr_edit.anchor_net import fresh_net
 from lr_edit.learn import Learned, Learner, learn, learn_many, row_z_scores
 
 POINTS, SIZES, CHANNELS = 6, 4, 16
-LEARNERS = ("exact", "gumbel", "reinforce")
+LEARNERS = ("exact", "gumbel", "reinforce", "leave-one-out")
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -122,6 +122,7 @@ def test_learners_say_what_they_would_have_paid() -> None:
     assert paid["exact"] == paid["gumbel"] == POINTS * SIZES
     assert paid["none"] == 0
     assert POINTS <= paid["reinforce"] <= 2 * POINTS
+    assert POINTS <= paid["leave-one-out"] <= 4 * POINTS
 
 
 def test_reinforce_never_looks_at_what_it_has_not_paid_for() -> None:
@@ -129,6 +130,47 @@ def test_reinforce_never_looks_at_what_it_has_not_paid_for() -> None:
     first = learn(rois[0], tables[0], learner="reinforce", seed=0, steps=1)
     other = learn(rois[0], tables[0] + draw(POINTS, SIZES), learner="reinforce", seed=0, steps=1)
     # One sample an anchor has nothing to be compared with yet: whatever it was, the step is equal.
+    assert torch.equal(first.probabilities, other.probabilities)
+
+
+def test_leave_one_out_is_each_sample_less_the_other() -> None:
+    """One step of plain Adam on the estimator as its paper writes it, sample by sample."""
+    rois, tables = tasks(1)
+    generator = torch.Generator().manual_seed(7)
+    net = fresh_net(CHANNELS, SIZES, generator=generator)
+    adam = torch.optim.Adam(net.parameters(), lr=5e-3)
+    log_pi = net(rois[0])
+    gumbel = -torch.empty(2, POINTS, SIZES).exponential_(generator=generator).log()
+    drawn = (log_pi.detach() + gumbel).argmax(-1)  # (samples, points)
+    loss = torch.zeros(())
+    for point in range(POINTS):
+        a, b = drawn[:, point].tolist()
+        known = torch.full((1, SIZES), torch.nan)
+        known[0, [a, b]] = tables[0][point, [a, b]]
+        z = row_z_scores(known)[0]
+        for one, other in ((a, b), (b, a)):
+            loss = loss + (z[one] - z[other]) * log_pi[point, one] / 2
+    bonus = (log_pi.exp() * log_pi).sum(-1).mean()
+    (loss / POINTS + bonus).backward()
+    adam.step()
+    learned = learn(rois[0], tables[0], learner="leave-one-out", seed=7, steps=1)
+    for name, parameter in net.named_parameters():
+        torch.testing.assert_close(learned.state[name], parameter.detach(), atol=1e-5, rtol=1e-4)
+
+
+@pytest.mark.parametrize("learner", ["reinforce", "leave-one-out"])
+def test_samplers_never_read_what_they_did_not_draw(learner: Learner) -> None:
+    rois, tables = tasks(1)
+    start = fresh_net(CHANNELS, SIZES, generator=(generator := torch.Generator().manual_seed(0)))
+    count = 2 if learner == "leave-one-out" else 1
+    gumbel = -torch.empty(count, POINTS, SIZES).exponential_(generator=generator).log()
+    drawn = (start(rois[0]).detach() + gumbel).argmax(-1)
+    hidden = tables[0] + 5
+    for at in range(POINTS):
+        hidden[at, drawn[:, at]] = tables[0][at, drawn[:, at]]
+    first, other = (
+        learn(rois[0], t, learner=learner, seed=0, steps=1) for t in (tables[0], hidden)
+    )
     assert torch.equal(first.probabilities, other.probabilities)
 
 

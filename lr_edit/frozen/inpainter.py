@@ -1,6 +1,6 @@
 """diffusers' inpainting pipelines behind one call: an image, a prompt and masks in, images out.
 
-Sampling is DPM++ 2M as a `Sampler` says, call by call; every UNet evaluation is counted.
+Sampling is as a `Sampler` says, call by call; every UNet evaluation is counted.
 """
 
 from __future__ import annotations
@@ -11,7 +11,12 @@ from types import SimpleNamespace
 from typing import Any
 
 import torch
-from diffusers import AutoencoderTiny, AutoPipelineForInpainting, DPMSolverMultistepScheduler
+from diffusers import (
+    AutoencoderTiny,
+    AutoPipelineForInpainting,
+    DPMSolverMultistepScheduler,
+    PNDMScheduler,
+)
 from diffusers.utils import logging
 from jaxtyping import Bool, Float
 from torch import Tensor
@@ -32,7 +37,10 @@ class Inpainter:
         self._pipeline = pipeline
         self._vaes = {False: pipeline.vae, True: tiny_vae or pipeline.vae}
         self.evaluations = 0
-        pipeline.scheduler = DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config)
+        self._schedulers = {
+            "dpm": DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config),
+            "pndm": PNDMScheduler.from_config(pipeline.scheduler.config, skip_prk_steps=True),
+        }
         pipeline.set_progress_bar_config(disable=True)
         pipeline.unet.register_forward_pre_hook(self._count)
         for part in (pipeline.unet, pipeline.text_encoder, *self._vaes.values()):
@@ -56,7 +64,7 @@ class Inpainter:
         prompt: str,
         *,
         masks: Bool[Tensor, "n 1 side side"],
-        noise: Float[Tensor, "1 channels rows cols"],
+        noise: Float[Tensor, "#n channels rows cols"],
         sampler: Sampler,
     ) -> Float[Tensor, "n 3 side side"]:
         """Paint the True part of every mask. Values in [0, 1] in and out.
@@ -65,7 +73,7 @@ class Inpainter:
         """
         n, side = len(masks), image.shape[-1]
         pipe = self._pipeline
-        pipe.vae = self._vaes[sampler.tiny_vae]
+        pipe.vae, pipe.scheduler = self._vaes[sampler.tiny_vae], self._schedulers[sampler.solver]
         noise = noise.to(pipe.device, pipe.unet.dtype)
         start = noise if sampler.strength == 1 else self._noised(image, noise, sampler)
         images = pipe(
@@ -89,11 +97,41 @@ class Inpainter:
         pipe, scheduler = self._pipeline, self._pipeline.scheduler
         if pipe.unet.config.in_channels == 4:  # the pipeline would take these for pure noise
             raise UserError("this inpainter paints at strength 1 alone: leave `strength` out")
-        seen = pipe.image_processor.preprocess(image).to(noise.device, noise.dtype)
-        latents = pipe.vae.config.scaling_factor * pipe.vae.encode(seen).latents
         scheduler.set_timesteps(sampler.steps, device=noise.device)
         first = scheduler.timesteps[sampler.steps - sampler.length]
-        return scheduler.add_noise(latents, noise, first[None])
+        return scheduler.add_noise(self._latents(image), noise, first[None])
+
+    @torch.no_grad()
+    def predict(
+        self,
+        image: Float[Tensor, "1 3 side side"],
+        prompt: str,
+        *,
+        noise: Float[Tensor, "n channels rows cols"],
+        strength: float,
+    ) -> Float[Tensor, "n channels rows cols"]:
+        """The UNet's answer to the image under each noise, `strength` of the way to noise alone.
+
+        An inpainting UNet is told that the whole image is to be painted. Raises UserError for a
+        UNet that asks for more than a prompt.
+        """
+        pipe, n = self._pipeline, len(noise)
+        if pipe.unet.config.addition_embed_type == "text_time":
+            raise UserError("this inpainter shows no noise predictions: leave `difference` out")
+        pipe.vae, noise = self._vaes[False], noise.to(pipe.device, pipe.unet.dtype)
+        kept = self._schedulers["dpm"].alphas_cumprod
+        time = min(int(strength * len(kept)), len(kept) - 1)
+        entry = kept[time].sqrt() * self._latents(image) + (1 - kept[time]).sqrt() * noise
+        if pipe.unet.config.in_channels > entry.shape[1]:
+            nothing = self._latents(torch.full_like(image, 0.5)).expand(n, -1, -1, -1)
+            entry = torch.cat([entry, torch.ones_like(entry[:, :1]), nothing], dim=1)
+        words = pipe.encode_prompt([prompt], pipe.device, n, False)[0]
+        return pipe.unet(entry, time, encoder_hidden_states=words).sample.float().cpu()
+
+    def _latents(self, image: Float[Tensor, "1 3 side side"]) -> Tensor:
+        pipe = self._pipeline
+        seen = pipe.image_processor.preprocess(image).to(pipe.device, pipe.unet.dtype)
+        return pipe.vae.config.scaling_factor * pipe.vae.encode(seen).latents
 
     def _count(self, _module: torch.nn.Module, args: tuple) -> None:
         self.evaluations += len(args[0])

@@ -58,8 +58,19 @@ class Inpainter(Protocol):
         prompt: str,
         *,
         masks: Bool[Tensor, "n 1 side side"],
-        noise: Float[Tensor, "1 channels rows cols"],
+        noise: Float[Tensor, "#n channels rows cols"],
         sampler: Sampler,
     ) -> Float[Tensor, "n 3 side side"]:
-        """The image repainted under each mask, from the same noise."""
+        """The image repainted under each mask, from its noise or one that all share."""
+        ...
+
+    def predict(
+        self,
+        image: Float[Tensor, "1 3 side side"],
+        prompt: str,
+        *,
+        noise: Float[Tensor, "n channels rows cols"],
+        strength: float,
+    ) -> Float[Tensor, "n channels rows cols"]:
+        """What the model takes for noise in the whole image under each noise, at `strength`."""
         ...

@@ -110,11 +110,12 @@ def _edit(painter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) 
     boxes = draw_boxes(
         task,
         torch.zeros(1, 2, dtype=torch.int64),
-        proposals=ProposalSet(anchors="truth", boxes="truth", draws=1, inpaint=inpaint),
-        grid=(1, 1),
+        torch.zeros(1, 1),
+        proposals=ProposalSet.model_validate(
+            {"anchors": "truth", "boxes": "truth", "propose": {}, "inpaint": inpaint}
+        ),
         side=SIDE,
         cell=GRID,
-        sizes=(),
         seed=0,
     )
     seed = noise_seed(task.id, 0)

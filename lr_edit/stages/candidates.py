@@ -7,12 +7,23 @@ parameters, weights and code), so a killed run goes on where it was, and nothing
 from __future__ import annotations
 
 import shutil
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
 import torch
 
-from lr_edit import editor, inpaint, look, proposals, propose, score, teacher
+from lr_edit import (
+    difference,
+    editor,
+    inpaint,
+    look,
+    proposals,
+    propose,
+    released,
+    score,
+    teacher,
+)  # fmt: skip
 from lr_edit.config import Config
 from lr_edit.frozen import clip, dino, inpainter, weights
 from lr_edit.frozen.models import Models, load_models
@@ -31,7 +42,8 @@ from lr_edit.types import EditTask, Track
 
 # Editing one of these makes candidates anew.
 _CODE = (
-    editor, inpaint, look, proposals, propose, score, teacher, clip, dino, inpainter,
+    difference, editor, inpaint, look, proposals, propose, released, score, teacher, clip, dino,
+    inpainter,
 )  # fmt: skip
 
 
@@ -43,7 +55,7 @@ def run(root: Path, config: Config, *, name: str, track: Track) -> None:
     models = None
     for task in track(study_tasks(root), f"candidates {name}"):
         source = study_image(root, task)
-        key = content_key(common, task.id, task.prompt, task.source, _true_box(task), source)
+        key = content_key(common, asdict(task) | {"image": None}, source)
         tables, images = (kept / f"{key}.{part}.safetensors" for part in ("tables", "images"))
         if not (tables.exists() and images.exists()):
             models = models or load_models(root, config.models)
@@ -77,12 +89,7 @@ def _common_key(root: Path, config: Config, name: str) -> str:
     return content_key(
         [weights.digest(root, part.name, revision=part.revision) for part in frozen],
         [code_digest(Path(module.__file__ or "")) for module in _CODE],
-        config.propose.model_dump(),
         config.score.model_dump(),
         config.proposal_set(name).model_dump(),  # its batch too: it moves convolutions' last bits
         [models.side, models.cell, models.attention_side, config.study.seed],
     )
-
-
-def _true_box(task: EditTask) -> list[int] | None:
-    return list(task.truth.box.as_tuple()) if task.truth and task.truth.box else None

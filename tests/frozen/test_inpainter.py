@@ -114,6 +114,8 @@ def test_a_picture_a_box_in_range_comes_out(painter: Inpainter) -> None:
         (Sampler(4, 3.0, 0.5, strength=0.5), 2 + 1),
         (Sampler(5, 3.0, 1.0, strength=0.9), 4 * 2),
         (Sampler(4, 3.0, 1.0, stop=1, strength=0.5), 2),
+        (Sampler(4, 3.0, 1.0, solver="pndm"), 5 * 2),
+        (Sampler(4, 3.0, 0.4, solver="pndm"), 2 * 2 + 3),
     ],
 )
 def test_every_unet_evaluation_is_counted(folder: Path, sampler: Sampler, each: int) -> None:
@@ -145,6 +147,38 @@ def test_it_samples_as_the_loop_written_by_hand(
     for box, image in zip(BOXES, painted, strict=True):
         expected = by_hand(folder, box, sampler, guided=guided, first=first)[0]
         torch.testing.assert_close(image, expected, rtol=0, atol=2e-3)
+
+
+@torch.no_grad()
+def test_the_release_s_solver_evaluates_its_second_time_twice(folder: Path) -> None:
+    painter, times = load(folder), []
+    painter._pipeline.unet.register_forward_pre_hook(lambda _, args: times.append(int(args[1])))
+    first = paint(painter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
+    assert len(times) == 51 and times[1] == times[2] and len(set(times)) == 50
+    assert not torch.equal(first, paint(painter, BOXES[:1]))
+    assert torch.equal(
+        first, paint(painter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
+    )
+
+
+@torch.no_grad()
+def test_predictions_are_the_unet_s_own_answer_to_the_noised_picture(folder: Path) -> None:
+    painter = load(folder)
+    noise = torch.cat([painter.noise(SIDE, seed) for seed in (1, 2, 3)])
+    found = painter.predict(picture(), PROMPT, noise=noise, strength=0.5)
+    assert found.shape == noise.shape and painter.evaluations == 3
+    pipe = AutoPipelineForInpainting.from_pretrained(folder / "inpainter", dtype=torch.float32)
+    words = pipe.encode_prompt(PROMPT, "cpu", 1, False)[0]
+    whole, grey = (
+        pipe.vae.config.scaling_factor * pipe.vae.encode(x).latent_dist.mode()
+        for x in (picture() * 2 - 1, torch.zeros(1, 3, SIDE, SIDE))
+    )
+    kept = pipe.scheduler.alphas_cumprod[500]
+    for one, answer in zip(noise, found, strict=True):
+        noised = kept.sqrt() * whole + (1 - kept).sqrt() * one
+        entry = torch.cat([noised, torch.ones(1, 1, *one.shape[1:]), grey], 1)
+        expected = pipe.unet(entry, 500, encoder_hidden_states=words).sample[0]
+        torch.testing.assert_close(answer, expected, rtol=0, atol=1e-4)
 
 
 def test_no_guided_step_equals_guidance_one(painter: Inpainter) -> None:
