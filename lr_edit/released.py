@@ -1,5 +1,6 @@
-"""The released procedure as its code really is (FACTS of the release in README): fixed anchors,
-random sizes, ranking by CLIP. Written anew; its training, which reaches nothing, is left out.
+"""The released procedure as its code really is (github.com/yuanze-lin/Learnable_Regions): fixed
+anchors, random sizes, ranking by CLIP. Written anew; its training, which reaches nothing, is left
+out.
 
 What is kept, defect or not: attention on 32x32 cells; a border rule that leaves the four cells of
 the image's centre, so that the highest cells of all fill up to nine; one of six half-sides at each
