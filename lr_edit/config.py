@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
@@ -13,7 +13,8 @@ from lr_edit.errors import UserError, nearest
 from lr_edit.types import LossWeights, Sampler
 
 LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
-MAPS = ("dino", "relevance", "difference")  # anchors that come from a map
+Map = Literal["dino", "relevance", "difference"]  # where anchors come from, or a box
+MAPS = get_args(Map)
 
 
 class _Frozen(BaseModel):
@@ -101,10 +102,8 @@ class Inpaint(_Frozen):
     @model_validator(mode="after")
     def _has_steps(self) -> Inpaint:
         if not (self.stop or 1) <= self.sampler.length:
-            raise ValueError(
-                f"{self.steps} steps at strength {self.strength} are {self.sampler.length}: "
-                f"`stop` and 1 may not be more"
-            )
+            left = f"{self.steps} steps at strength {self.strength} are {self.sampler.length}"
+            raise ValueError(f"{left}: `stop` and 1 may not be more")
         if self.solver == "pndm" and (self.stop or self.strength < 1):
             raise ValueError("`pndm` takes whole trajectories alone: no `stop`, no `strength`")
         return self
@@ -127,13 +126,10 @@ class ProposalSet(_Frozen):
     """A way to draw boxes for every task, and to paint them.
 
     In params.yaml `propose` and `inpaint` state their difference from the study's. Anchors are the
-    highest cells of a map (dino, relevance, difference), or need none; a box by `threshold` is
-    drawn about a map itself. `truth` and `released` are whole procedures.
+    highest cells of a map, or need none; a box by `threshold` is drawn about the map itself.
     """
 
-    anchors: Literal[
-        "dino", "relevance", "difference", "grid", "random", "centre", "truth", "released"
-    ]
+    anchors: Map | Literal["grid", "random", "centre", "truth", "released"]
     boxes: Literal["squares", "random", "threshold", "truth", "released"]
     draws: int = Field(1, ge=1)  # random rectangles an anchor
     prompt: Literal["scene", "object"] = "scene"  # the task's words, or the thing asked for alone
@@ -145,9 +141,8 @@ class ProposalSet(_Frozen):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> ProposalSet:
-        for whole in ("truth", "released"):
-            if (self.anchors == whole) != (self.boxes == whole):
-                raise ValueError(f"anchors and boxes are both {whole!r} or neither is")
+        if {self.anchors, self.boxes} & {"truth", "released"} and self.anchors != self.boxes:
+            raise ValueError(f"anchors {self.anchors} and boxes {self.boxes} do not go together")
         if self.boxes == "threshold" and self.anchors not in MAPS:
             raise ValueError(f"boxes by threshold need anchors from a map: {', '.join(MAPS)}")
         return self
@@ -251,7 +246,7 @@ def load_config(path: Path, *, profile: str | None = None) -> Config:
 
 def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None) -> Config:
     """Parameters as params.yaml holds them; `path` is what errors name."""
-    raw = dict(params)
+    raw = params | ({"profile": profile} if profile else {})
     base = raw.pop("base", None) or {}
     variants = raw.get("variants") or {}
     raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
@@ -264,8 +259,6 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
         group: {name: {**base, **(row or {})} for name, row in (rows or {}).items()}
         for group, rows in (raw.get("ablations") or {}).items()
     }
-    if profile:
-        raw["profile"] = profile
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
