@@ -89,9 +89,7 @@ def best_of_likeliest(
 ) -> Choice:
     """The best of the `count` pairs that are highest in `likely`: no other is painted."""
     order = np.argsort(-np.nan_to_num(likely, nan=-np.inf), axis=None, kind="stable")[:count]
-    at = order[_merit(bank, rank, weights).flat[order].argmax()]
-    point, size = divmod(int(at), likely.shape[1])
-    return Choice(point=point, size=size)
+    return _best_of(bank, order, rank=rank, weights=weights)
 
 
 def best_of_sample(
