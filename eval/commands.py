@@ -112,8 +112,9 @@ def evaluate(
     pin_environment()
     from eval.benchmark import Journal, Request, evaluate_folder
     from eval.datasets import open_dataset
+    from eval.latex import document
     from eval.suite import DEFAULT, chosen
-    from eval.summary import HEAD, caption, markdown, summarise, table
+    from eval.summary import HEAD, beside_published, caption, markdown, summarise, table
     from lr_edit.storage import whole, write_json
 
     dataset = open_dataset(spec)
@@ -132,6 +133,9 @@ def evaluate(
     write_json(out / "evaluation.json", summary)
     with whole(out / "table.md") as part:
         part.write_text(markdown(summary))
+    if beside := beside_published(summary):
+        with whole(out / "table.tex") as part:
+            part.write_text(document([beside]))
     if options["as_json"]:
         click.echo(json.dumps(summary))
         return

@@ -46,6 +46,18 @@ NETWORKS: dict[str, tuple[str, str | None]] = {
     "perceptual": ("squeeze", None),
 }
 
+# PnPInversion's table (Ju et al. 2024), 700 images: in the table's own units, column by column.
+PUBLISHED_COLUMNS = (
+    "structure_distance", "background_psnr", "lpips", "background_mse", "background_ssim",
+    "clip_whole", "clip_edited",
+)  # fmt: skip
+PUBLISHED = {
+    "DDIM + P2P": (69.43, 17.87, 208.80, 219.88, 71.14, 25.01, 22.44),
+    "Null-text + P2P": (13.44, 27.03, 60.67, 35.86, 84.11, 24.75, 21.86),
+    "PnP Inversion + P2P": (11.65, 27.22, 54.55, 32.86, 84.76, 25.02, 22.10),
+    "PnP Inversion + MasaCtrl": (24.70, 22.64, 87.94, 81.09, 81.33, 24.38, 21.35),
+}
+
 
 def decode_mask(
     runs: Sequence[int], *, side: int = SIDE, ring: bool = True

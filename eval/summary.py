@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 
+from eval import pie_bench, tables
 from eval.benchmark import Journal, Key, Request
 from eval.provenance import versions
 from eval.statistics import RESAMPLES, estimate, over_seeds
 from eval.suite import SUITE, about
+from eval.tables import Cell, Column, Line, Table
 
 HEAD = ("metric", "mean", "95% interval", "n", "NaN", "inf")
 
@@ -69,9 +71,50 @@ def table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
-    """table.md: what the numbers are, then the table."""
+    """table.md: what the numbers are, the table, and published rows where they compare."""
     rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *table(summary)]
-    return "\n".join([caption(summary), "", *(f"| {' | '.join(row)} |" for row in rows), ""])
+    lines = [caption(summary), "", *(f"| {' | '.join(row)} |" for row in rows), ""]
+    beside = beside_published(summary)
+    if beside:
+        lines += ["## Beside published results", "", beside.note, "", tables.markdown(beside)]
+    return "\n".join(lines)
+
+
+def beside_published(summary: Mapping[str, Any]) -> Table | None:
+    """PIE-Bench under its own protocol, below published rows; None for anything else."""
+    if (summary["dataset"]["kind"], summary["protocol"]) != ("pie-bench", "pie-bench"):
+        return None
+    columns = tuple(Column(SUITE[key].measure, SUITE[key].measure.group)
+                    for key in pie_bench.PUBLISHED_COLUMNS)  # fmt: skip
+    published = [
+        Line(
+            name,
+            tuple(
+                Cell("", {"mean": value / 10**column.measure.power})
+                for value, column in zip(values, columns, strict=True)
+            ),
+        )
+        for name, values in pie_bench.PUBLISHED.items()
+    ]
+    absent = {"mean": None}
+    measured = [
+        Line(
+            name,
+            tuple(
+                Cell(f"variants.{name}.{key}", {"mean": metrics.get(key, absent)["mean"]})
+                for key in pie_bench.PUBLISHED_COLUMNS
+            ),
+        )
+        for name, metrics in summary["variants"].items()
+    ]
+    return Table(
+        letter="",
+        title="PIE-Bench",
+        note=f"{caption(summary)} Published rows: PnPInversion's table over its 700 images; they "
+        "compare only with a run over the same images by the networks named in that protocol.",
+        columns=columns,
+        blocks={"Published": published, "Measured here": measured},
+    )
 
 
 def caption(summary: Mapping[str, Any]) -> str:

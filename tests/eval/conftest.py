@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-import lr_edit.storage
+import lr_edit.places
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory outside every checkout."""
-    monkeypatch.setattr(lr_edit.storage, "__file__", str(tmp_path / "site/lr_edit/storage.py"))
+    monkeypatch.setattr(lr_edit.places, "__file__", str(tmp_path / "site/lr_edit/places.py"))
     monkeypatch.delenv("PROFILE", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.chdir(tmp_path)

@@ -217,6 +217,10 @@ def test_pie_bench_is_read_from_its_own_files(home: Path, capsys: Captured) -> N
     want = (((source / 255.0 - edited / 255.0) * keep) ** 2).mean()
     assert found["background_mse"]["mean"] == pytest.approx(want, rel=1e-6)
     assert found["background_psnr"]["mean"] == pytest.approx(-10 * np.log10(want), rel=1e-6)
+    page, paper = ((home / "evaluation" / name).read_text() for name in ("table.md", "table.tex"))
+    assert "| <u>13.44</u> | <u>27.03</u> | <u>60.67</u> | <u>35.86</u> |" in page
+    assert f"| edits | – | {found['background_psnr']['mean']:.2f} |" in page
+    assert "Null-text + P2P & " in paper and r"\bottomrule" in paper
 
 
 def test_a_checkout_judges_its_own_drawings_by_its_own_networks(
