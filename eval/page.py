@@ -77,6 +77,8 @@ def readme(tables: Sequence[Table], results: dict[str, Any]) -> str:
             *_learning(results),
             "![Expected loss against step](training_curves.png)",
             "",
+            "Across images: ![What AnchorNet reaches on unseen tasks](amortised.png)",
+            "",
             "## Examples",
             "",
             "![Source, chosen box and edit of every variant](contact_sheet.png)",

@@ -31,7 +31,7 @@ from eval.results import build_results
 from eval.scores import Scores, read_scores, rows, write_rows
 from eval.sheet import contact_sheet, example_tasks
 from eval.study_tables import study_tables
-from eval.tables import Table, long_csv
+from eval.tables import long_csv
 from lr_edit.config import Config
 from lr_edit.places import reports_folder
 from lr_edit.storage import (
@@ -71,12 +71,14 @@ def write_report(root: Path, config: Config) -> None:
         ),
     )
     write_json(out / "results.json", results)
+    results = in_order(read_json(out / "results.json"), config)
     write_json(out / "provenance.json", provenance(root, config.models))
     averaged = [one.averaged() for one in (*full, *bounds)]
     lines = (line for one in averaged for line in rows(one, seeds=["mean"], digits=DIGITS))
     write_rows(out / "per_image.csv", lines)
-    tables = study_tables(results, references=_references(config))
-    _write_tables(out, tables, results)
+    for name, text in pages(config, results).items():
+        with whole(out / name) as part:
+            part.write_text(text, encoding="utf-8")
     note = setting(world=config.models.world, profile=config.profile)
     cost_figure(out / "cost.png", results["ablations"], caption=note)
     amortised_figure(
@@ -94,6 +96,7 @@ def write_report(root: Path, config: Config) -> None:
         variants=list(config.variants),
         caption=note,
     )
+    tables = study_tables(results, references=_references(config))
     write_gallery(root, config, tasks, results=results, tables=tables)
 
 
@@ -115,13 +118,26 @@ def _references(config: Config) -> list[str]:
     ]
 
 
-def _write_tables(out: Path, tables: list[Table], results: dict[str, Any]) -> None:
-    texts = {
+def in_order(results: dict[str, Any], config: Config) -> dict[str, Any]:
+    """What results.json holds, its rows in the order of params.yaml again."""
+    by_variant = {
+        section: {name: results[section][name] for name in
+                  (*config.variants, *sorted(results[section])) if name in results[section]}
+        for section in ("variants", "psnr", "resolution", "learning")
+    }  # fmt: skip
+    ablations = {
+        group: {name: results["ablations"][group][name] for name in rows}
+        for group, rows in config.ablations.items()
+    }
+    return {**results, **by_variant, "ablations": ablations}
+
+
+def pages(config: Config, results: dict[str, Any]) -> dict[str, str]:
+    """File -> text, for what results.json alone makes; `results` are as `in_order` gives them."""
+    tables = study_tables(results, references=_references(config))
+    return {
         "tables.md": page.tables_page(tables, results),
         "tables.tex": latex.document(tables),
         "tables.csv": long_csv(tables),
         "README.md": page.readme(tables, results),
     }
-    for name, text in texts.items():
-        with whole(out / name) as part:
-            part.write_text(text, encoding="utf-8")

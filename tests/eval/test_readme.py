@@ -7,6 +7,7 @@ import json
 import pytest
 
 from eval.readme import END, START, insert
+from eval.report import in_order, pages
 from lr_edit.config import load_config
 from tests.source_tree import ROOT
 
@@ -38,3 +39,13 @@ def test_the_readme_is_not_stale() -> None:
     page = (ROOT / "README.md").read_text()
     order = list(load_config(ROOT / "params.yaml").variants)
     assert insert(page, json.loads(results.read_text()), order=order) == page, "run `make readme`"
+
+
+def test_the_pages_of_reports_are_not_stale() -> None:
+    reports = ROOT / "reports"
+    if not (reports / "tables.md").exists():
+        pytest.skip("no study has been run")
+    config = load_config(ROOT / "params.yaml")
+    results = in_order(json.loads((reports / "results.json").read_text()), config)
+    for name, text in pages(config, results).items():
+        assert (reports / name).read_text() == text, f"reports/{name}: run `dvc repro`"

@@ -15,7 +15,7 @@ import pytest
 from eval.conventions import BY_KEY, MEASURES
 from eval.evaluate import evaluate
 from eval.latex import document, tex
-from eval.report import write_report
+from eval.report import in_order, pages, write_report
 from eval.study_tables import study_tables
 from eval.tables import Table, printed, shown
 from lr_edit.storage import read_json
@@ -38,7 +38,7 @@ def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def results(reports: Path) -> dict[str, Any]:
-    return read_json(reports / "results.json")
+    return in_order(read_json(reports / "results.json"), CONFIG)
 
 
 @pytest.fixture(scope="module")
@@ -91,6 +91,11 @@ def test_the_three_forms_hold_the_same_numbers(reports: Path, results: dict[str,
     assert float(own["holm_p"]) == tests["holm_p"] and float(own["effect"]) == tests["effect"]
     variants = [key for key in lines if key.startswith("variants.")]
     assert len(variants) == len(CONFIG.variants) * len(MEASURES)
+
+
+def test_pages_come_from_results_json_alone(reports: Path, results: dict[str, Any]) -> None:
+    for name, text in pages(CONFIG, results).items():
+        assert (reports / name).read_text() == text
 
 
 def test_latex_rows_have_as_many_cells_as_columns(tables: list[Table]) -> None:
