@@ -56,7 +56,10 @@ def _score(
     judged = [_part(table, row) for table in read_judgements(root, row.proposals, tasks)]
     paid = chosen["paid"] or [candidates_paid(row, bank, trained=None) for bank in banks]
     choices = [[Choice(*pair) for pair in seeds] for seeds in chosen["choices"]]
-    scores = score_choices(name, tasks, choices=choices, banks=banks, judged=judged, paid=paid)
+    scores = score_choices(
+        name, tasks, choices=choices, banks=banks, judged=judged, paid=paid,
+        evaluations=chosen.get("evaluations"),
+    )  # fmt: skip
     scores.values["expected_loss"] = np.array(chosen["expected"], dtype=np.float64)
     return scores
 

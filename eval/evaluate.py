@@ -60,20 +60,24 @@ def score_choices(
     banks: Sequence[Bank],
     judged: Sequence[Table],
     paid: Sequence[int],
+    evaluations: Sequence[int] | None = None,
 ) -> Scores:
     """The metrics of what was chosen; everything is in the order of the tasks, one choice a seed.
 
-    `loss` has the paper's weights in every row, whatever weights a variant chose by.
+    `loss` has the paper's weights in every row, whatever weights a variant chose by. UNet
+    `evaluations` are the share of the candidates' that was paid, unless they are given.
     """
     values = {m.key: np.full((len(tasks), len(choices[0])), np.nan) for m in MEASURES}
     for at, (row, bank, table) in enumerate(zip(choices, banks, judged, strict=True)):
-        share = paid[at] / bank.losses[..., 0].size
+        spent = bank.evaluations * paid[at] / bank.losses[..., 0].size
         whole_bank = {
             **{key: table[key] for key in values if key in table},
             "score_s": bank.score,
             "loss": bank.loss(LossWeights()),
             "candidates": np.full(bank.losses.shape[:2], float(paid[at])),
-            "unet_evaluations": np.full(bank.losses.shape[:2], bank.evaluations * share),
+            "unet_evaluations": np.full(
+                bank.losses.shape[:2], evaluations[at] if evaluations else spent
+            ),
             "area_ratio": _area_ratios(bank, tasks[at]),
         }
         for key, column in whole_bank.items():

@@ -69,7 +69,15 @@ def stage(context: click.Context, name: str, variant: str | None, proposals: str
 @click.option("--source", required=True, help='What is edited: "a red boat".')
 @click.option("--prompt", required=True, help='The result: "a blue fish on sand".')
 @click.option("--output", type=click.Path(path_type=Path), help="Default: IMAGE.edit.png.")
-@click.option("--variant", default="learned", show_default=True, help="How sizes are chosen.")
+@click.option(
+    "--mode",
+    type=click.Choice(["race", "enumerate", "amortised"]),
+    default="race",
+    show_default=True,
+    help="Previews first, every box, or the likeliest by a net across images.",
+)
+@click.option("--budget", type=click.IntRange(1), help="UNet evaluations to spend at most.")
+@click.option("--variant", help="For enumerate: whose net picks the sizes [default: learned].")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
 @click.pass_context
 def edit(
@@ -78,7 +86,9 @@ def edit(
     source: str,
     prompt: str,
     output: Path | None,
-    variant: str,
+    mode: Any,
+    budget: int | None,
+    variant: str | None,
     as_json: bool,
 ) -> None:
     """Edit one image from text alone."""
@@ -88,8 +98,9 @@ def edit(
 
     output = output or image.with_suffix(".edit.png")
     result = edit_file(
-        root, config, image, source=source, prompt=prompt, output=output, variant=variant,
-        track=track, warn=lambda text: click.echo(f"lr-edit: {text}", err=True),
+        root, config, image, source=source, prompt=prompt, output=output, mode=mode,
+        budget=budget, variant=variant, track=track,
+        warn=lambda text: click.echo(f"lr-edit: {text}", err=True),
     )  # fmt: skip
     click.echo(json.dumps(result) if as_json else f"{output}  box {tuple(result['box'])}")
 

@@ -9,7 +9,7 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lr_edit.errors import UserError, nearest
+from lr_edit.errors import UserError, nearest, said
 from lr_edit.types import LossWeights, Sampler
 
 LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
@@ -177,6 +177,8 @@ class Ablation(Variant):
     trained_on: int = Field(0, ge=0)  # images, of `across.tasks`; 0: a random start
     text: bool = False  # whether the net sees the relevance of the source words
     top: int | None = Field(None, ge=1)  # paint so many likeliest pairs; default: one an anchor
+    previews: tuple[str, ...] = ()  # a race: the sets of its rounds before `proposals`, and
+    budget: int = Field(400, ge=1)  # the UNet evaluations it may spend
 
 
 class Across(_Frozen):
@@ -192,6 +194,15 @@ class Across(_Frozen):
     rate: float = Field(gt=0)
     weight_decay: float = Field(ge=0)
     batch: int = Field(ge=1)  # tasks a step
+
+
+class Race(_Frozen):
+    """The default of `lr-edit edit`: previews, each by its difference from `inpaint`, then full
+    quality, for so many UNet evaluations."""
+
+    proposals: str = "dino"
+    previews: tuple[Inpaint, ...] = ()
+    budget: int = Field(400, ge=1)
 
 
 class Study(_Frozen):
@@ -214,6 +225,7 @@ class Config(_Frozen):
     proposals: dict[str, ProposalSet]
     variants: dict[str, Variant]
     across: Across
+    race: Race = Race(budget=400)
     ablations: dict[str, dict[str, Ablation]] = {}  # group -> rows; the first is compared with
     profiles: dict[str, Profile]
 
@@ -255,6 +267,8 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
         name: row and {**row, **{k: {**v, **(row.get(k) or {})} for k, v in parts.items()}}
         for name, row in (raw.get("proposals") or {}).items()
     }
+    if race := raw.get("race"):
+        raw["race"] = {**race, "previews": [{**parts["inpaint"], **p} for p in race["previews"]]}
     raw["ablations"] = {
         group: {name: {**base, **(row or {})} for name, row in (rows or {}).items()}
         for group, rows in (raw.get("ablations") or {}).items()
@@ -262,11 +276,12 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise UserError(f"{path}: {_explain(error)}") from None
+        raise UserError(f"{path}: {said(error, Config, also=('base',))}") from None
     _lookup(config.profiles, config.profile, "profile")
-    groups = config.ablations.values()
-    for row in (*config.variants.values(), *(row for group in groups for row in group.values())):
-        _lookup(config.proposals, row.proposals, "proposal set")
+    rows = [row for group in config.ablations.values() for row in group.values()]
+    named = [row.proposals for row in (*config.variants.values(), *rows)]
+    for name in (*named, *(name for row in rows for name in row.previews)):
+        _lookup(config.proposals, name, "proposal set")
     if config.variants:
         _lookup(config.variants, config.study.baseline, "variant")
     return config
@@ -276,24 +291,3 @@ def _lookup(table: dict[str, Any], name: str, what: str) -> Any:
     if name not in table:
         raise UserError(f"unknown {what} {name!r}{nearest(name, table)}")
     return table[name]
-
-
-def _explain(error: ValidationError) -> str:
-    first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        return f"unknown parameter {where!r}{nearest(str(first['loc'][-1]), _fields(first['loc']))}"
-    return f"parameter {where!r}: {first['msg'].lower()}"
-
-
-def _fields(location: tuple) -> list[str]:
-    """The known names where an unknown key was found."""
-    model: Any = Config
-    for part in location[:-1]:
-        if not hasattr(model, "model_fields") or part not in model.model_fields:
-            continue  # a name in a table, such as a variant's
-        kind = model.model_fields[part].annotation
-        parts = [part for part in getattr(kind, "__args__", [kind]) if part is not type(None)]
-        model = parts[-1]
-    names = getattr(model, "model_fields", None) or getattr(model, "__dataclass_fields__", {})
-    return list(names) + (["base"] if model is Config else [])

@@ -14,22 +14,19 @@ from lr_edit.config import Config, ProposalSet, Variant
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import noise_seed, paint_candidates
 from lr_edit.learn import Learned, learn_many
-from lr_edit.look import look
-from lr_edit.proposals import asked, draw_boxes, place_anchors
+from lr_edit.look import Seen
+from lr_edit.proposals import asked, propose
 from lr_edit.teacher import score_candidates
 from lr_edit.types import Bank, Choice, EditTask
 
 
 # fmt: off
-def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config, how: ProposalSet
-              ) -> tuple[Bank, Tensor]:
+def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config, how: ProposalSet,
+              proposed: tuple[Seen, Tensor, Tensor] | None = None) -> tuple[Bank, Tensor]:
     """Propose boxes, inpaint every one, score: all the diffusion a task ever needs."""
-    seed, noise = (noise_seed(task.id, config.study.seed + n) for n in (0, how.noise_seed))
+    seen, anchors, boxes = proposed or propose(models, task, source, config=config, how=how)
+    noise = noise_seed(task.id, config.study.seed + how.noise_seed)
     task = asked(task, proposals=how)
-    seen = look(models, task, source, config=config, proposals=how, seed=seed)
-    anchors = place_anchors(seen.scores, proposals=how, seed=seed)
-    boxes = draw_boxes(task, anchors, seen.scores, proposals=how, side=source.shape[-1],
-                       cell=config.models.cell, seed=seed)
     images, spent = paint_candidates(
         models.inpainter, source, task.prompt, boxes, sampler=how.inpaint.sampler,
         noise=how.noise, seed=noise, feather=how.inpaint.feather, batch=how.inpaint.batch)

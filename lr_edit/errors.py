@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from pydantic import ValidationError
 
 
 class UserError(Exception):
@@ -15,3 +19,25 @@ def nearest(name: str, known: Iterable[str]) -> str:
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
+
+
+def said(error: ValidationError, model: Any, *, also: tuple[str, ...] = ()) -> str:
+    """The first thing that `model` found wrong in its parameters, in words; a key that it does not
+    know with the nearest one that it does (at the top, `also` these)."""
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
+        known = _fields(model, first["loc"]) + list(also if len(first["loc"]) == 1 else ())
+        return f"unknown parameter {where!r}{nearest(str(first['loc'][-1]), known)}"
+    return f"parameter {where!r}: {first['msg'].lower()}"
+
+
+def _fields(model: Any, location: tuple) -> list[str]:
+    """The known names where an unknown key was found."""
+    for part in location[:-1]:
+        if not hasattr(model, "model_fields") or part not in model.model_fields:
+            continue  # a name in a table, such as a variant's
+        kind = model.model_fields[part].annotation
+        parts = [p for p in getattr(kind, "__args__", [kind]) if p not in (type(None), ...)]
+        model = parts[-1]
+    return list(getattr(model, "model_fields", None) or getattr(model, "__dataclass_fields__", {}))

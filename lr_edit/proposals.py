@@ -5,11 +5,14 @@ from __future__ import annotations
 from dataclasses import replace
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from lr_edit.config import MAPS, ProposalSet
+from lr_edit.config import MAPS, Config, ProposalSet
 from lr_edit.errors import UserError
+from lr_edit.frozen.models import Models
+from lr_edit.inpaint import noise_seed
+from lr_edit.look import Seen, look
 from lr_edit.propose import (
     all_cells,
     anchor_points,
@@ -24,6 +27,30 @@ from lr_edit.types import Box, EditTask
 
 # A true box is grown by these pixels, so that the feathered seam does not keep the thing's outline.
 SEAM = 2
+
+
+def propose(
+    models: Models,
+    task: EditTask,
+    source: UInt8[Tensor, "3 side side"],
+    *,
+    config: Config,
+    how: ProposalSet,
+) -> tuple[Seen, Int[Tensor, "points 2"], Int[Tensor, "points sizes 4"]]:
+    """What the models see in a picture, the anchor points of a set, and the boxes about them."""
+    seed, task = noise_seed(task.id, config.study.seed), asked(task, proposals=how)
+    seen = look(models, task, source, config=config, proposals=how, seed=seed)
+    anchors = place_anchors(seen.scores, proposals=how, seed=seed)
+    boxes = draw_boxes(
+        task,
+        anchors,
+        seen.scores,
+        proposals=how,
+        side=source.shape[-1],
+        cell=config.models.cell,
+        seed=seed,
+    )
+    return seen, anchors, boxes
 
 
 def asked(task: EditTask, *, proposals: ProposalSet) -> EditTask:

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from lr_edit import editor
-from lr_edit.config import Config
+from lr_edit.config import Config, Variant
 from lr_edit.errors import UserError
-from lr_edit.frozen.models import load_models
+from lr_edit.frozen.models import Models, load_models
+from lr_edit.live import race_edit
 from lr_edit.stages.prepare import working_image
 from lr_edit.storage import read_image, write_image
 from lr_edit.types import EditTask, Track
+
+Mode = Literal["race", "enumerate"]
 
 
 def edit_file(
@@ -25,20 +29,26 @@ def edit_file(
     source: str,
     prompt: str,
     output: Path,
-    variant: str,
+    mode: Mode = "race",
+    budget: int | None = None,
+    variant: str | None = None,
     track: Track,
     warn: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Edit one image file; returns the chosen box in pixels, its score and what it cost."""
-    row = config.variant(variant)
+    """Edit one image file; returns the chosen box in pixels, its score S and what it cost.
+
+    race        previews of every box, full quality for the best, within `budget` UNet evaluations
+    enumerate   every box at full quality, sizes by `variant`'s net
+    """
     if not source.strip() or not prompt.strip():
         raise UserError(
             "the source words and the prompt may not be empty: say what to edit into what"
         )
-    if row.choose != "net":
-        raise UserError(
-            f"variant {variant!r} has no net: `lr-edit edit` takes one that chooses `net`"
-        )
+    if budget is not None and mode == "enumerate":
+        raise UserError("--budget is for --mode race: enumerate paints every box")
+    if variant is not None and mode != "enumerate":
+        raise UserError("--variant is for --mode enumerate: a race chooses by S")
+    row = _with_net(config, variant or "learned") if mode == "enumerate" else None
     pixels, side = read_image(image), config.models.side
     if config.models.world == "picturebook" and pixels.shape[:2] != (side, side):
         warn(f"{image} is no {side}x{side} drawing: picture-book weights know nothing else")
@@ -46,18 +56,52 @@ def edit_file(
     task = EditTask(id=image.stem, image=image, source=source, prompt=prompt)
     models = load_models(root, config.models)
     tensor = torch.from_numpy(working.transpose(2, 0, 1).copy())
+    if row:
+        edited, found = _enumerate(models, task, tensor, config, row, track)
+    else:
+        edited, found = _race(models, task, tensor, config, budget, track)
+    write_image(output, edited.permute(1, 2, 0).numpy())
+    return {"output": str(output), "mode": mode, **found}
+
+
+def _with_net(config: Config, name: str) -> Variant:
+    row = config.variant(name)
+    if row.choose != "net":
+        raise UserError(f"variant {name!r} has no net: `lr-edit edit` takes one that chooses `net`")
+    return row
+
+
+def _enumerate(
+    models: Models, task: EditTask, source: Tensor, config: Config, row: Variant, track: Track
+) -> tuple[Tensor, dict[str, Any]]:
     how = config.proposal_set(row.proposals).propose
     count = how.points * len(how.sizes)
     ((edited, choice, bank),) = track(
-        (editor.edit(models, task, tensor, config=config, variant=row) for _ in range(1)),
+        (editor.edit(models, task, source, config=config, variant=row) for _ in range(1)),
         f"inpainting {count} candidates",
         1,
     )
-    write_image(output, edited.permute(1, 2, 0).numpy())
-    return {
-        "output": str(output),
+    return edited, {
+        "plan": [bank.losses[..., 0].size],
         "box": bank.boxes[choice.point, choice.size].tolist(),
         "score": float(bank.score[choice.point, choice.size]),
         "candidates": bank.losses[..., 0].size,
         "unet_evaluations": bank.evaluations,
+    }
+
+
+def _race(
+    models: Models, task: EditTask, source: Tensor, config: Config, budget: int | None, track: Track
+) -> tuple[Tensor, dict[str, Any]]:
+    how = config.proposal_set(config.race.proposals)
+    done = race_edit(
+        models, task, source, config=config, how=how, previews=config.race.previews,
+        budget=budget or config.race.budget, track=track,
+    )  # fmt: skip
+    return done.image, {
+        "plan": list(done.raced.entered),
+        "box": list(done.box.as_tuple()),
+        "score": done.raced.merit,
+        "candidates": done.raced.entered[-1],
+        "unet_evaluations": done.raced.evaluations,
     }

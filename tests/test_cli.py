@@ -75,10 +75,28 @@ def test_doctor_finds_versions_weights_and_the_store(root: Path, capsys: Capture
     assert "reachable" in out and "missing: dvc pull" in out
 
 
-def test_one_image_is_edited_from_its_words(tiny_root: Path, capsys: Captured) -> None:
+@pytest.mark.parametrize(
+    ("words", "mode", "plan", "each"),
+    [
+        ([], "race", [4, 4], 2 + 4),
+        (["--budget", "16"], "race", [4, 2], None),
+        (["--mode", "enumerate"], "enumerate", [4], 4),
+    ],
+)
+def test_one_image_is_edited_from_its_words(
+    tiny_root: Path,
+    capsys: Captured,
+    words: list[str],
+    mode: str,
+    plan: list[int],
+    each: int | None,
+) -> None:
     image = tiny_root / "data/images/eval-000.png"
-    assert run(tiny_root, *edit(image), "--json") == 0
-    result = json.loads(capsys.readouterr().out)
+    assert run(tiny_root, *edit(image), *words, "--json") == 0
+    streams = capsys.readouterr()
+    result = json.loads(streams.out)
+    assert (result["mode"], result["plan"]) == (mode, plan)
+    assert ("previews of 4 boxes" in streams.err) == (mode == "race")
     assert Path(result["output"]) == image.with_suffix(".edit.png")
     before, after = read_image(image), read_image(image.with_suffix(".edit.png"))
     left, top, right, bottom = result["box"]
@@ -86,8 +104,9 @@ def test_one_image_is_edited_from_its_words(tiny_root: Path, capsys: Captured) -
     assert changed[top:bottom, left:right].any()
     changed[top:bottom, left:right] = False
     assert not changed.any()
-    assert result["candidates"] == 4
-    assert 0 < result["unet_evaluations"] <= 4 * 4
+    assert result["candidates"] == plan[-1]
+    assert result["unet_evaluations"] == (4 * each if each else 16)
+    assert 0 < result["score"] < 3
 
 
 def test_a_photo_is_warned_about(tiny_root: Path, capsys: Captured, tmp_path: Path) -> None:

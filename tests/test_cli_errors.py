@@ -208,8 +208,30 @@ def test_a_slip_of_the_keyboard_is_one_sentence(
 
 def test_a_variant_without_a_net_cannot_edit(root: Path, capsys: Captured) -> None:
     image = next((root / "data/images").iterdir())
-    said = refused(capsys, root, *edit(image), "--variant", "fixed-medium")
+    said = refused(capsys, root, *edit(image), "--mode", "enumerate", "--variant", "fixed-medium")
     assert "has no net" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--mode", "enumerate", "--budget", "9"], "enumerate paints every box"),
+        (["--variant", "learned"], "--mode enumerate"),
+        (["--mode", "guess"], "'guess' is not one of"),
+        (["--budget", "0"], "--budget"),
+    ],
+)
+def test_options_that_do_not_fit_the_mode_are_refused(
+    root: Path, capsys: Captured, words: list[str], said: str
+) -> None:
+    image = next((root / "data/images").iterdir())
+    assert said in refused(capsys, root, *edit(image), *words)
+
+
+def test_too_small_a_budget_says_what_a_race_takes(tiny_root: Path, capsys: Captured) -> None:
+    image = next((tiny_root / "data/images").iterdir())
+    said = refused(capsys, tiny_root, *edit(image), "--budget", "9")
+    assert "a budget of 9 UNet evaluations is too small" in said and "at least" in said
 
 
 def test_a_root_without_parameters_is_refused(tmp_path: Path, capsys: Captured) -> None:

@@ -115,6 +115,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         (("profiles", "picturebook"), "sid", "side"),
         (("proposals", "dino"), "box", "boxes"),
         (("proposals", "truth", "inpaint"), "step", "steps"),
+        (("race", "previews", 0), "step", "steps"),
     ],
 )
 def test_an_unknown_parameter_is_named_with_the_nearest_known_one(
@@ -122,7 +123,7 @@ def test_an_unknown_parameter_is_named_with_the_nearest_known_one(
 ) -> None:
     table = params
     for part in where:
-        table = table.setdefault(part, {})
+        table = table[part] if isinstance(table, list) else table.setdefault(part, {})
     table[key] = 1
     with pytest.raises(UserError, match=f"unknown parameter '.*{key}'; did you mean '{meant}'"):
         load(tmp_path, params)

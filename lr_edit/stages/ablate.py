@@ -14,13 +14,17 @@ import numpy as np
 
 from lr_edit.choose import best_of_likeliest, pick_sizes
 from lr_edit.config import Ablation, Config
+from lr_edit.race import evaluations_each, plan_rounds, race, replay, starters
 from lr_edit.stages.edit import choose_one
 from lr_edit.storage import read_banks, study_tasks, write_json
 from lr_edit.types import Bank, Choice, EditTask, LossWeights, Track
 
 
 def run(root: Path, config: Config, *, track: Track) -> None:
-    """Write artifacts/ablations.json: group -> row -> {choices, paid, expected}, tasks in order."""
+    """Write artifacts/ablations.json: group -> row -> {choices, paid, expected}, tasks in order.
+
+    Races say their `evaluations` too.
+    """
     tasks = study_tasks(root)
     rows = [
         (group, name, row)
@@ -29,11 +33,13 @@ def run(root: Path, config: Config, *, track: Track) -> None:
     ]
     found: dict[str, dict[str, Any]] = {group: {} for group in config.ablations}
     for group, name, row in track(rows, "ablations", len(rows)):
-        banks = [
-            bank.part(points=row.points, sizes=row.sizes)
-            for bank in read_banks(root, row.proposals, tasks)
-        ]
-        found[group][name] = _row(root, config, row, tasks=tasks, banks=banks)
+        sets = [read_banks(root, each, tasks) for each in (*row.previews, row.proposals)]
+        banks = [bank.part(points=row.points, sizes=row.sizes) for bank in sets[-1]]
+        found[group][name] = (
+            _race(row, list(zip(*sets, strict=True)))
+            if row.previews
+            else _row(root, config, row, tasks=tasks, banks=banks)
+        )
     write_json(root / "artifacts/ablations.json", found)
 
 
@@ -102,6 +108,25 @@ def _from_dataset(
         return fixed, _Known([[None] * row.seeds for _ in banks])
     seen = list(foresee_all(root, config, row, banks))
     return row, _Known(seen, paid=[row.top or len(bank.losses) for bank in banks])
+
+
+def _race(row: Ablation, banks: list[tuple[Bank, ...]]) -> dict[str, Any]:
+    """The same from a race over the tables of a task's previews and of its full quality.
+
+    evaluations: what it spent, (tasks,); paid: the same in candidates of full quality, rounded up.
+    """
+    choices, evaluations, paid = [], [], []
+    expected = [[None] for _ in banks]
+    for rounds in banks:
+        costs = [evaluations_each(bank) for bank in rounds]
+        seen = [bank.part(points=row.points, sizes=row.sizes) for bank in rounds]
+        entrants = starters(seen[-1].boxes)
+        plan = plan_rounds(row.budget, costs, candidates=len(entrants))
+        raced = race(replay(seen, costs=costs), entrants, plan=plan)
+        choices.append([list(divmod(raced.winner, seen[-1].boxes.shape[1]))])
+        evaluations.append(raced.evaluations)
+        paid.append(-(-raced.evaluations // costs[-1]))
+    return {"choices": choices, "paid": paid, "evaluations": evaluations, "expected": expected}
 
 
 def _learn(config: Config, row: Ablation, tasks: list[EditTask], banks: list[Bank]) -> _Known:

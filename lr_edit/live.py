@@ -1,0 +1,78 @@
+"""The race, painted as it goes: one image edited for a budget of UNet evaluations.
+
+`race.race` decides; its rounds here paint what it asks for. Boxes, noise, scores and paste-back are
+`editor`'s, so that a study's tables of the same sets give the same answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+
+from lr_edit import editor
+from lr_edit.config import Config, Inpaint, ProposalSet
+from lr_edit.frozen.models import Models
+from lr_edit.proposals import propose
+from lr_edit.race import Raced, plan_rounds, race, starters
+from lr_edit.types import Box, EditTask, Track
+
+
+@dataclass(frozen=True)
+class RaceEdit:
+    """The edited image, uint8 (3, side, side), where it was edited, and how the race went."""
+
+    image: Tensor
+    box: Box
+    raced: Raced
+
+
+def race_edit(
+    models: Models,
+    task: EditTask,
+    source: UInt8[Tensor, "3 side side"],
+    *,
+    config: Config,
+    how: ProposalSet,
+    previews: Sequence[Inpaint],
+    budget: int,
+    track: Track,
+    prior: Float[np.ndarray, "points sizes"] | None = None,
+) -> RaceEdit:
+    """Paint previews of a set's boxes, then the best at the set's own quality.
+
+    `prior` orders the boxes: with no previews, only the likeliest are painted. Raises UserError
+    where `budget` is too small.
+    """
+    seen, anchors, boxes = propose(models, task, source, config=config, how=how)
+    flat = boxes.flatten(0, 1)
+    rounds = [how.model_copy(update={"inpaint": inpaint}) for inpaint in (*previews, how.inpaint)]
+    images: dict[int, Tensor] = {}
+
+    def look(level: int, candidates: np.ndarray) -> tuple[np.ndarray, int]:
+        chosen = torch.from_numpy(candidates)
+        looked = seen if level == 0 else replace(seen, spent=0)  # looking is paid once
+        part = looked, anchors[chosen // boxes.shape[1]], flat[chosen][:, None]
+        what = "previews" if level < len(previews) else "full quality"
+        ((bank, painted),) = track(
+            (
+                editor.make_bank(
+                    models, task, source, config=config, how=rounds[level], proposed=part
+                )
+                for _ in range(1)
+            ),
+            f"{what} of {len(candidates)} boxes",
+            1,
+        )
+        images.update(zip(candidates.tolist(), painted[:, 0], strict=True))
+        return bank.score[:, 0], bank.evaluations
+
+    entrants = starters(boxes.numpy(), prior=prior)
+    costs = [one.inpaint.sampler.evaluations for one in rounds]
+    plan = plan_rounds(budget, costs, candidates=len(entrants))
+    raced = race(look, entrants, plan=plan)
+    return RaceEdit(images[raced.winner], Box(*flat[raced.winner].tolist()), raced)

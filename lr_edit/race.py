@@ -1,0 +1,106 @@
+"""The race: a cheap look at every candidate, full quality for the best. NumPy alone, no pictures.
+
+Successive halving (Karnin et al. 2013, Jamieson and Talwalkar 2016) with rounds that differ in how
+candidates are painted. `race` decides who goes on; what a round sees is its caller's: the command
+line paints (`live`), a study reads the tables of its proposal sets (`replay`). Only what was
+painted at full quality, in the last round, can win.
+
+Departure: the paper and its release paint every candidate at full quality.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from lr_edit.errors import UserError
+from lr_edit.types import Bank
+
+# (round, candidates) -> how good each is, higher better, NaN if unknown; UNet evaluations spent.
+Look = Callable[[int, Int[np.ndarray, " n"]], tuple[Float[np.ndarray, " n"], int]]
+
+
+@dataclass(frozen=True)
+class Raced:
+    """Who won, by its index among the flattened candidates; its merit; how many were painted in
+    each round; the UNet evaluations they cost."""
+
+    winner: int
+    merit: float
+    entered: tuple[int, ...]
+    evaluations: int
+
+
+def race(look: Look, starters: Int[np.ndarray, " n"], *, plan: Sequence[int]) -> Raced:
+    """Paint the first `plan[0]` starters, then in each round the best `plan[round]` of the last.
+
+    Equal candidates keep the order of `starters`; one whose merit is NaN comes last.
+    """
+    alive, entered, spent, best = starters, [], 0, np.nan
+    for level, count in enumerate(plan):
+        merit, cost = look(level, alive[:count])
+        order = np.argsort(-np.where(np.isnan(merit), -np.inf, merit), kind="stable")
+        alive, best = alive[:count][order], merit[order[0]]
+        entered.append(len(alive))
+        spent += cost
+    return Raced(int(alive[0]), float(best), tuple(entered), spent)
+
+
+def plan_rounds(budget: int, costs: Sequence[int], *, candidates: int) -> tuple[int, ...]:
+    """How many enter each round, where one costs `costs[round]` UNet evaluations in it.
+
+    The rule: every candidate enters the first round; what that leaves of `budget` is shared equally
+    by the later rounds. Where there is one round alone, the budget is all its own. UserError if
+    nobody could be painted in the last round.
+    """
+    first = costs[0] * candidates if len(costs) > 1 else 0
+    share = (budget - first) // max(1, len(costs) - 1)
+    plan = [candidates] if first else []
+    for cost in costs[len(plan) :]:
+        plan.append(min(share // cost, candidates))
+    if min(plan) < 1:
+        least = first + max(1, len(costs) - 1) * max(costs)
+        raise UserError(
+            f"a budget of {budget} UNet evaluations is too small: a race of {candidates} boxes "
+            f"takes {least} at least"
+        )
+    return tuple(np.minimum.accumulate(plan).tolist())
+
+
+def starters(
+    boxes: Int[np.ndarray, "points sizes 4"],
+    *,
+    prior: Float[np.ndarray, "points sizes"] | None = None,
+) -> Int[np.ndarray, " n"]:
+    """Indices of the distinct boxes, the likeliest first where there is a `prior` (probabilities
+    of a net that was trained across images), else in their order; equal ones too."""
+    _, first = np.unique(boxes.reshape(-1, 4), axis=0, return_index=True)
+    order = np.sort(first)
+    if prior is None:
+        return order
+    likely = np.nan_to_num(prior.reshape(-1)[order], nan=-np.inf)
+    return order[np.argsort(-likely, kind="stable")]
+
+
+def evaluations_each(bank: Bank) -> int:
+    """UNet evaluations of one candidate; equal boxes were painted once."""
+    return round(bank.evaluations / len(np.unique(bank.boxes.reshape(-1, 4), axis=0)))
+
+
+def replay(banks: Sequence[Bank], *, costs: Sequence[int]) -> Look:
+    """Rounds that read the tables of what a live race would paint, one proposal set a round; a
+    candidate of a round costs `costs[round]`.
+
+    UserError where the sets have not the same boxes.
+    """
+    for bank in banks:
+        if not np.array_equal(bank.boxes, banks[-1].boxes):
+            raise UserError("the sets of a race need the same boxes: let them differ in `inpaint`")
+
+    def look(level: int, candidates: Int[np.ndarray, " n"]) -> tuple[np.ndarray, int]:
+        return banks[level].score.reshape(-1)[candidates], costs[level] * len(candidates)
+
+    return look
