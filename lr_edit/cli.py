@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+from functools import partial
 from importlib import import_module
 from inspect import signature
 from pathlib import Path
@@ -241,15 +242,20 @@ def list_models(context: click.Context, as_json: bool) -> None:
 
 @models.command("pull")
 @click.option("--profile", help="Whose weights; default: the profile of params.yaml.")
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="Copy them from here: no network."
+)
 @click.pass_context
-def pull_models(context: click.Context, profile: str | None) -> None:
-    """Download a profile's weights through its own loaders."""
+def pull_models(context: click.Context, profile: str | None, source: Path | None) -> None:
+    """Fetch a profile's weights: pinned revisions, safetensors alone, what is here is kept.
+
+    --from takes a folder with org--name/ or org/name/ for every repository, or a copied hub cache.
+    """
     from lr_edit.doctor import pull
 
     context.obj["profile"] = profile or context.obj["profile"]
-    root, config = load_study(context)
-    for name in pull(root, config, track=track):
-        click.echo(name)
+    say = partial(click.echo, err=True)
+    click.echo(f"{pull(*load_study(context), source=source, say=say)} says what is here")
 
 
 @cli.group()

@@ -58,6 +58,7 @@ class Profile(_Frozen):
     tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
     anchor_net: Weights | None = None  # nets across images: what `lr-edit amortise` writes
     judges: Judges
+    inpaint: dict[str, float | bool | None] = {}  # its difference from the study's `inpaint`
     world: Literal["picturebook", "photos"] = "photos"
 
     @property
@@ -262,6 +263,8 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     base = raw.pop("base", None) or {}
     variants = raw.get("variants") or {}
     raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
+    own = (raw.get("profiles") or {}).get(raw.get("profile")) or {}
+    raw["inpaint"] = (raw.get("inpaint") or {}) | (own.get("inpaint") or {})
     parts = {part: raw.get(part) or {} for part in ("propose", "inpaint")}
     raw["proposals"] = {
         name: row and {**row, **{k: {**v, **(row.get(k) or {})} for k, v in parts.items()}}

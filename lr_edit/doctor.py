@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import configparser
 import os
-from collections.abc import Iterator
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from rich.table import Table
 from lr_edit.config import Config, Weights
 from lr_edit.errors import UserError
 from lr_edit.places import checkout, locate
-from lr_edit.types import Track
+from lr_edit.storage import write_json
 
 _PACKAGES = (
     "torch", "diffusers", "transformers", "timm", "open_clip_torch", "mlflow", "dvc", "lpips",
@@ -68,16 +68,33 @@ def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
     return rows
 
 
-def pull(root: Path, config: Config, *, track: Track) -> Iterator[str]:
-    """Load every hub model of the chosen profile through its own loader, which downloads it."""
-    from lr_edit.frozen.models import load_models
+def pull(
+    root: Path, config: Config, *, source: Path | None = None, say: Callable[[str], Any]
+) -> Path:
+    """Bring every hub model of the chosen profile into the hub's cache, or copy it there from a
+    folder; returns the file that says what came. `say` gets sizes and licences before."""
+    from lr_edit.frozen import hub
 
-    named = config.models.roles
-    if all(part.folder for part in named.values()):
+    models = config.models
+    if all(part.folder for part in models.roles.values()):
         raise UserError(f"the weights of {config.profile!r} are bundled: run `dvc pull`")
-    for _ in track(["anchors, clip, inpainter"], f"models of {config.profile}"):
-        load_models(root, config.models)
-    yield from (f"{role}: {part.name}" for role, part in named.items())
+    wanted = hub.repositories(models)
+    if source:
+        places = {one: hub.adopt(one, source) for one in wanted}
+    else:
+        offers = [hub.offer(one) for one in wanted]
+        for line in hub.table(offers):
+            say(line)
+        places = {one.repository: hub.fetch(one) for one in offers}
+    rows = {one: hub.record(one, place) for one, place in places.items()}
+    found = {
+        part.name: {"repository": one.name, **rows[one]}
+        for role, part in models.roles.items()
+        if not part.folder and (one := hub.repository(role, part))
+    }
+    path = checkout(root) / "weights" / f"{config.profile}.json"
+    write_json(path, found)
+    return path
 
 
 def _version(package: str) -> str:

@@ -14,9 +14,9 @@ from lr_edit.config import Config, Variant
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.live import race_edit
-from lr_edit.stages.prepare import working_image
+from lr_edit.photo import full_size, square_to_photo, working_image
 from lr_edit.storage import read_image, write_image
-from lr_edit.types import EditTask, Track
+from lr_edit.types import Box, EditTask, Track
 
 Mode = Literal["race", "enumerate"]
 
@@ -44,6 +44,8 @@ def edit_file(
         raise UserError(
             "the source words and the prompt may not be empty: say what to edit into what"
         )
+    if output.suffix.lower() != ".png":
+        raise UserError(f"--output {output} must end in .png: what was not edited stays bit by bit")
     if budget is not None and mode == "enumerate":
         raise UserError("--budget is for --mode race: enumerate paints every box")
     if variant is not None and mode != "enumerate":
@@ -60,7 +62,10 @@ def edit_file(
         edited, found = _enumerate(models, task, tensor, config, row, track)
     else:
         edited, found = _race(models, task, tensor, config, budget, track)
-    write_image(output, edited.permute(1, 2, 0).numpy())
+    box, picture = Box(*found["box"]), edited.permute(1, 2, 0).numpy()
+    write_image(output, full_size(pixels, picture, box, feather=config.inpaint.feather))
+    height, width = pixels.shape[:2]
+    found["box"] = list(square_to_photo(box, side=side, width=width, height=height).as_tuple())
     return {"output": str(output), "mode": mode, **found}
 
 

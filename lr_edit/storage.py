@@ -21,6 +21,7 @@ import hashlib
 import json
 import os
 import shutil
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, fields
@@ -28,7 +29,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageOps, UnidentifiedImageError
 from safetensors import SafetensorError
 from safetensors.numpy import load_file, save_file
 
@@ -99,16 +100,35 @@ def write_image(path: Path, image: np.ndarray) -> None:
 
 
 def read_image(path: Path) -> np.ndarray:
-    """RGB uint8 (H, W, 3); transparency is laid on white. UserError if missing or corrupt."""
+    """RGB uint8 (H, W, 3), upright; transparency is laid on white, 16 bits become 8.
+
+    UserError if missing, corrupt, too large, or of values that are no colours.
+    """
     try:
-        with Image.open(path) as file:
-            rgba = file.convert("RGBA")
+        with _any_size(), Image.open(path) as file:
+            if file.mode in ("I", "F"):
+                raise UserError(f"image {path} has 32-bit values: save it with 8 or 16 bits")
+            upright = ImageOps.exif_transpose(file)
+            if upright.mode.startswith("I;16"):
+                upright = Image.fromarray((np.asarray(upright) // 256).astype(np.uint8))
+            rgba = upright.convert("RGBA")
     except FileNotFoundError:
         raise UserError(f"image {path} is missing") from None
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise UserError(f"image {path} has over {most} million pixels: make it smaller") from None
     except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
         raise UserError(f"image {path} cannot be read ({error}): replace it") from None
     white = Image.new("RGBA", rgba.size, "white")
     return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
+
+
+@contextmanager
+def _any_size() -> Iterator[None]:
+    """Pillow's word about large images is left out; what it refuses is said by the caller."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)
+        yield
 
 
 def write_choices(path: Path, choices: dict[str, list[Choice]]) -> None:

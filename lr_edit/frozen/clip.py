@@ -77,6 +77,13 @@ def load_clip(
     """
     if folder_of(name) is None and pretrained is None:
         raise UserError(f"CLIP {name!r} needs the tag of its weights, as in 'openai'")
+    trained = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
+    built = open_clip.get_model_config(name) or {}
+    if bool(trained.get("quick_gelu")) != bool(built.get("quick_gelu")) and trained:
+        other = name.removesuffix("-quickgelu") if built.get("quick_gelu") else f"{name}-quickgelu"
+        raise UserError(  # open_clip warns, and goes on with other activations than were trained
+            f"CLIP {name!r} has not the activation of its weights {pretrained!r}: name {other!r}"
+        )
     with loading(name, needs=("open_clip_config.json", "open_clip_model.safetensors")):
         model, _, _ = open_clip.create_model_and_transforms(name, pretrained=pretrained)
         return Clip(model, open_clip.get_tokenizer(name), device=device)

@@ -26,6 +26,9 @@ from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, loading
 from lr_edit.types import Sampler
 
+# What guidance doubles: the prompt, what a nine-channel UNet sees, SDXL's added conditions.
+_DOUBLED = ("prompt_embeds", "mask", "masked_image_latents", "add_text_embeds", "add_time_ids")
+
 
 class Inpainter:
     """A frozen inpainting pipeline, and a tiny autoencoder in place of its own where one is asked.
@@ -43,8 +46,9 @@ class Inpainter:
         }
         pipeline.set_progress_bar_config(disable=True)
         pipeline.unet.register_forward_pre_hook(self._count)
-        for part in (pipeline.unet, pipeline.text_encoder, *self._vaes.values()):
-            part.eval().requires_grad_(False)
+        for part in (*pipeline.components.values(), *self._vaes.values()):
+            if isinstance(part, torch.nn.Module):  # SDXL has two text encoders
+                part.eval().requires_grad_(False)
         _encode_without_chance(pipeline.vae)
         pipeline.encode_prompt = _each_once(pipeline.encode_prompt)
         for part in (pipeline.unet, *self._vaes.values()):  # half the time of CPU convolutions
@@ -88,7 +92,9 @@ class Inpainter:
             latents=start.expand(n, -1, -1, -1),
             output_type="pt",
             callback_on_step_end=partial(_end_step, sampler),
-            callback_on_step_end_tensor_inputs=["prompt_embeds", "mask", "masked_image_latents"],
+            callback_on_step_end_tensor_inputs=[
+                name for name in _DOUBLED if name in pipe._callback_tensor_inputs
+            ],
         ).images
         return images.float().cpu().clamp(0, 1)
 
@@ -160,6 +166,16 @@ def _each_once(encode: Callable) -> Callable:
     return encode_once
 
 
+def _can_paint(name: str, pipeline: Any) -> None:
+    """UserError for a pipeline whose class cannot paint many boxes from one noise."""
+    parts = {key for key in ("unet", "vae") if getattr(pipeline, key, None) is not None}
+    if parts != {"unet", "vae"} or "mask" not in getattr(pipeline, "_callback_tensor_inputs", ()):
+        raise UserError(
+            f"weights {name!r}: a {type(pipeline).__name__} cannot be steered box by box; name an "
+            "inpainting pipeline with a UNet, as those of Stable Diffusion 1, 2 and XL are"
+        )
+
+
 def _encode_without_chance(vae: Any) -> None:
     """Latents of masked pictures become the posterior's mode.
 
@@ -192,8 +208,10 @@ def load_inpainter(
             revision=revision,
             variant=variant,
             local_files_only=folder_of(name) is not None,
+            safety_checker=None,  # a picture that it blacks out is no candidate
             **options,
         )
+    _can_paint(name, pipeline)
     if tiny_vae is None:
         return Inpainter(pipeline.to(device))
     with loading(tiny_vae, needs=("config.json",)):

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from safetensors import SafetensorError
 
 from lr_edit.config import LOCAL
 from lr_edit.errors import UserError
-from lr_edit.places import locate
-from lr_edit.storage import folder_digest
+from lr_edit.places import checkout, locate
+from lr_edit.storage import content_key, folder_digest, read_json
 
 
 def folder_of(name: str) -> Path | None:
@@ -48,10 +49,18 @@ def resolve(root: Path, name: str) -> str:
 
 
 def digest(root: Path, name: str, *, revision: str | None = None) -> str:
-    """What identifies weights: the sha256 of a folder, the name and revision of a hub model."""
+    """What identifies weights: the sha256 of a folder, or what a pull of a hub's model left in
+    weights/PROFILE.json; where nothing was pulled, its name and revision."""
     folder = folder_of(name)
     if folder is None:
-        return f"{name}@{revision or 'main'}"
+        pulled = pulled_weights(root).get(name)
+        return content_key(pulled) if pulled else f"{name}@{revision or 'main'}"
     if not (place := locate(root, folder)).is_dir():
         raise UserError(f"weights {name!r}: the folder is not there; get it with `dvc pull`")
     return folder_digest(place)
+
+
+def pulled_weights(root: Path) -> dict[str, dict[str, Any]]:
+    """Model name -> {revision, licence, files: {path: sha256}}, of every pulled profile."""
+    records = sorted((checkout(root) / "weights").glob("*.json"))
+    return {name: row for path in records for name, row in read_json(path).items()}

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
-
 from lr_edit.config import Config
 from lr_edit.errors import UserError
+from lr_edit.photo import working_image
 from lr_edit.places import locate
 from lr_edit.storage import emptied, read_image, read_tasks, write_image, write_tasks
 from lr_edit.types import EditTask
@@ -21,6 +19,10 @@ def run(root: Path, config: Config) -> None:
     if not tasks:
         raise UserError(f"{data} has no task of the split {config.study.split!r}")
     for task in tasks:
+        if not (data / task.image).is_file():
+            raise UserError(
+                f"task {task.id!r}: {data / task.image} is missing: add it, or drop the task"
+            )
         image = working_image(read_image(data / task.image), side=config.models.side)
         write_image(out / task.image, image)
     write_tasks(out / "tasks.json", tasks)
@@ -31,11 +33,7 @@ def find_tasks(data: Path) -> list[EditTask]:
     for name in ("tasks.json", "images.json"):
         if (data / name).is_file():
             return read_tasks(data / name)
-    raise UserError(f"{data} holds neither tasks.json nor images.json: run `dvc pull`, or add one")
-
-
-def working_image(image: np.ndarray, *, side: int) -> np.ndarray:
-    """uint8 (H, W, 3) to (side, side, 3); an image of that size stays as it is, byte for byte."""
-    if image.shape[:2] == (side, side):
-        return image
-    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS))
+    raise UserError(
+        f"{data} holds neither tasks.json nor images.json: run `dvc pull`, or see "
+        "`lr-edit photos --help`"
+    )

@@ -1,0 +1,240 @@
+"""The Hugging Face hub: what a profile's loaders need from it, fetched, checked and written down.
+
+Safetensors alone: a pickle runs code when it is loaded. Which revision and which bytes were fetched
+is kept in weights/PROFILE.json, part of every result's key. Fetching resumes: a broken connection
+goes on where it was, and a finished file is never fetched again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import open_clip
+import timm
+from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
+from huggingface_hub.errors import GatedRepoError
+
+from lr_edit.config import Profile, Weights
+from lr_edit.errors import UserError
+from lr_edit.storage import read_json
+
+PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
+# Not fetched, not loaded: a picture blacked out by the safety checker is no candidate.
+LEFT_OUT = ("safety_checker",)
+_COPIED = re.compile(r".*\.(json|txt|model)$")  # configurations and vocabularies
+
+
+@dataclass(frozen=True)
+class Repository:
+    """One repository of the hub as a profile's loaders use it.
+
+    `kind` is the library that loads it: diffusers, timm or open_clip.
+    """
+
+    name: str
+    kind: str
+    revision: str | None = None
+    variant: str | None = None
+    licence: str | None = None
+
+
+@dataclass(frozen=True)
+class Offer:
+    """What will be fetched from a repository at a resolved revision: file -> bytes."""
+
+    repository: Repository
+    revision: str
+    files: dict[str, int]
+    licence: str
+
+    @property
+    def size(self) -> int:
+        """Bytes of all files."""
+        return sum(self.files.values())
+
+
+def repositories(profile: Profile) -> list[Repository]:
+    """Every repository that a profile's models come from, each once.
+
+    UserError where a model's weights exist as a pickle alone.
+    """
+    found = [repository(role, part) for role, part in profile.roles.items() if not part.folder]
+    return list(dict.fromkeys(one for one in found if one))
+
+
+def repository(role: str, part: Weights) -> Repository | None:
+    """Where a role's weights lie; None for the lpips package's, which is not the hub's."""
+    own: dict[str, Any] = {"revision": part.revision, "licence": part.licence}
+    if role in ("inpainter", "tiny vae"):
+        return Repository(part.name, "diffusers", variant=part.variant, **own)
+    if role in ("anchors", "judge structure"):
+        config = timm.get_pretrained_cfg(part.name)
+        name = config.hf_hub_id if config else None
+        return Repository(_known(name, part).rstrip("/"), "timm", **own)
+    if role in ("clip", "judge clip"):
+        config = open_clip.get_pretrained_cfg(part.name, part.pretrained or "")
+        return Repository(_known(config.get("hf_hub"), part).rstrip("/"), "open_clip", **own)
+    return None
+
+
+def _known(name: str | None, part: Weights) -> str:
+    if not name:
+        tag = f":{part.pretrained}" if part.pretrained else ""
+        raise UserError(f"weights {part.name + tag!r}: the library names no repository for them")
+    return name
+
+
+@contextmanager
+def _asking(one: Repository, cure: str) -> Iterator[None]:
+    """Around a call to the hub: one sentence, whichever HTTP client failed beneath it."""
+    try:
+        yield
+    except UserError:
+        raise
+    except GatedRepoError:
+        raise UserError(
+            f"{one.name} wants its licence accepted: do so on its page, then run `hf auth login`"
+        ) from None
+    except Exception as error:
+        said = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise UserError(f"{one.name} at {constants.ENDPOINT} failed ({said}): {cure}") from error
+
+
+def offer(one: Repository) -> Offer:
+    """Ask the hub what a repository holds. UserError where it cannot be had, or is a pickle."""
+    with _asking(one, "connect, or copy the weights from elsewhere with --from DIR"):
+        info = HfApi().model_info(one.name, revision=one.revision, files_metadata=True)
+        sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
+        parts = None
+        if one.kind == "diffusers" and "model_index.json" in sizes:
+            index = hf_hub_download(one.name, "model_index.json", revision=one.revision)
+            parts = components(read_json(Path(index)))
+    files = needed(sizes, one, parts=parts)
+    said = one.licence or getattr(info.card_data, "license", None) or "licence unknown"
+    return Offer(one, str(info.sha), {file: sizes[file] for file in files}, said)
+
+
+def components(index: dict[str, Any]) -> list[str]:
+    """The folders of a pipeline that are loaded, from its model_index.json."""
+    return [
+        name
+        for name, value in index.items()
+        if isinstance(value, list) and value[0] and name not in LEFT_OUT
+    ]
+
+
+def needed(
+    files: Iterable[str], one: Repository, *, parts: Sequence[str] | None = None
+) -> list[str]:
+    """Of a repository's files those that the loader reads, in order.
+
+    `parts` are a pipeline's folders; without them the repository is one model.
+    """
+    files = sorted(files)
+    if one.kind != "diffusers":
+        wanted = {"timm": "model.safetensors", "open_clip": "open_clip_model.safetensors"}[one.kind]
+        weights = [wanted] if wanted in files else []
+        return [*(f for f in files if f == "config.json"), *_unpickled(weights, files, one.name)]
+    chosen = ["model_index.json"] if parts else []
+    for part in parts or [""]:
+        inside = [f for f in files if PurePosixPath(f).parent == PurePosixPath(part)]
+        weights = [f for f in inside if f.endswith(".safetensors")]
+        ours = [f for f in weights if one.variant and re.search(rf"\.{one.variant}[.-]", f)]
+        plain = [f for f in weights if not re.search(r"\.(fp16|bf16|non_ema)[.-]", f)]
+        if not (ours or plain):
+            _unpickled([], inside, one.name)
+        chosen += [f for f in inside if _COPIED.match(f)] + (ours or plain)
+    return chosen
+
+
+def _unpickled(weights: list[str], files: list[str], name: str) -> list[str]:
+    """The weights; UserError if there are none, but pickles."""
+    pickles = [f for f in files if f.endswith(PICKLES)]
+    if not weights and pickles:
+        raise UserError(
+            f"{name} has {pickles[0]} and no safetensors: a pickle runs code when it is loaded, so "
+            "it is refused; name another revision, or convert it and use --from DIR"
+        )
+    return weights
+
+
+def fetch(one: Offer) -> Path:
+    """Fetch a repository's files into the hub's cache, with a bar; returns their folder."""
+    source = one.repository
+    with _asking(source, "run it again, what is finished is kept"):
+        return Path(
+            snapshot_download(source.name, revision=source.revision, allow_patterns=list(one.files))
+        )
+
+
+def adopt(one: Repository, folder: Path) -> Path:
+    """Put a repository from `folder` where the loaders look; returns its place.
+
+    `folder` holds, for org/name, either models--org--name/ as a hub cache does, or org--name/ or
+    org/name/ with the repository's own files.
+    """
+    home = Path(constants.HF_HUB_CACHE) / f"models--{one.name.replace('/', '--')}"
+    source, revision = _given(one, folder)
+    parts = None
+    if one.kind == "diffusers" and (source / "model_index.json").is_file():
+        parts = components(read_json(source / "model_index.json"))
+    names = [p.relative_to(source).as_posix() for p in source.rglob("*") if p.is_file()]
+    chosen = needed(names, one, parts=parts)
+    if not any(name.endswith(".safetensors") for name in chosen):
+        raise UserError(f"{source} holds no safetensors of {one.name}: copy them there")
+    place = home / "snapshots" / revision
+    for name in chosen:
+        (place / name).parent.mkdir(parents=True, exist_ok=True)
+        part = place / f"{name}.part"
+        shutil.copyfile(source / name, part)
+        part.replace(place / name)
+    (home / "refs").mkdir(exist_ok=True)
+    if one.revision is None:  # what an unpinned name resolves to without a network
+        (home / "refs/main").write_text(revision)
+    return place
+
+
+def _given(one: Repository, folder: Path) -> tuple[Path, str]:
+    """The folder of a repository's files below `folder`, and their revision."""
+    cached = folder / f"models--{one.name.replace('/', '--')}"
+    ref = cached / "refs/main"
+    pinned = one.revision or (ref.read_text().strip() if ref.is_file() else "main")
+    for place in (cached / "snapshots" / pinned, folder / one.name.replace("/", "--"),
+                  folder / one.name):  # fmt: skip
+        if place.is_dir():
+            return place, pinned
+    raise UserError(
+        f"{folder} has no {one.name}: it must hold {cached.name}/snapshots/{pinned}/, "
+        f"{one.name.replace('/', '--')}/ or {one.name}/ with the repository's files"
+    )
+
+
+def record(one: Repository, folder: Path) -> dict[str, Any]:
+    """What is written down of a repository in the hub's cache: revision, licence, every digest."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file() and not p.name.endswith(".part"))
+    return {
+        "revision": folder.name,
+        "licence": one.licence,
+        "files": {p.relative_to(folder).as_posix(): _sha256(p) for p in files},
+    }
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def table(offers: Sequence[Offer]) -> Iterator[str]:
+    """One line a repository: size, licence, revision."""
+    for one in offers:
+        yield (
+            f"{one.repository.name}  {one.size / 1e9:.2f} GB in {len(one.files)} files  "
+            f"{one.licence}  revision {one.revision}"
+        )

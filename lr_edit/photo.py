@@ -1,0 +1,67 @@
+"""Photos of any size and shape: to the models' square, and the edit back at full size.
+
+The square is the photo, stretched, as in the released code: all of it can be edited. A box of the
+square maps to the photo's nearest pixels, and back to itself where the photo is not smaller. The
+photo's pixels outside the box stay what they are, bit by bit.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from PIL import Image
+
+from lr_edit.types import Box
+
+
+def working_image(image: np.ndarray, *, side: int) -> np.ndarray:
+    """uint8 (H, W, 3) to (side, side, 3); an image of that size stays as it is, byte for byte."""
+    if image.shape[:2] == (side, side):
+        return image
+    return np.asarray(Image.fromarray(image).resize((side, side), Image.Resampling.LANCZOS))
+
+
+def square_to_photo(box: Box, *, side: int, width: int, height: int) -> Box:
+    """A box of the working square in the photo's pixels; at least a pixel wide and high."""
+    return _scaled(box, width / side, height / side, width, height)
+
+
+def photo_to_square(box: Box, *, side: int, width: int, height: int) -> Box:
+    """A box of the photo in the working square's pixels; at least a pixel wide and high."""
+    return _scaled(box, side / width, side / height, side, side)
+
+
+def _scaled(box: Box, x: float, y: float, width: int, height: int) -> Box:
+    left, right = min(round(box.left * x), width - 1), min(round(box.right * x), width)
+    top, bottom = min(round(box.top * y), height - 1), min(round(box.bottom * y), height)
+    return Box(left, top, max(right, left + 1), max(bottom, top + 1))
+
+
+def full_size(photo: np.ndarray, edited: np.ndarray, box: Box, *, feather: int) -> np.ndarray:
+    """The photo, uint8 (H, W, 3), with the box of the edited square in its place.
+
+    The square's `box` is enlarged and laid over the photo; the seam, `feather` pixels of the square
+    wide, fades into the photo's own pixels.
+    """
+    height, width = photo.shape[:2]
+    side = len(edited)
+    if (height, width) == (side, side):
+        return edited
+    place = square_to_photo(box, side=side, width=width, height=height)
+    size = (place.right - place.left, place.bottom - place.top)
+    patch = Image.fromarray(edited).resize(size, Image.Resampling.LANCZOS, box=box.as_tuple())
+    wide = _ramp(place.left, place.right, end=width, feather=feather * width / side)
+    high = _ramp(place.top, place.bottom, end=height, feather=feather * height / side)
+    weight = np.minimum(high[:, None], wide[None, :])[..., None]
+    result = photo.copy()
+    region = result[place.top : place.bottom, place.left : place.right]
+    region[:] = (weight * np.asarray(patch) + (1 - weight) * region).round()
+    return result
+
+
+def _ramp(low: int, high: int, *, end: int, feather: float) -> np.ndarray:
+    """Weights of the pixels low to high: rising inward over `feather` of them to 1, but not at the
+    photo's border, 0 and `end`."""
+    at = np.arange(low, high)
+    from_low = np.where(low == 0, np.inf, at - low + 1)
+    from_high = np.where(high == end, np.inf, high - at)
+    return np.minimum(np.minimum(from_low, from_high) / (feather + 1), 1)

@@ -1,0 +1,150 @@
+"""Weights from the hub: what is fetched, what is refused, and that the loaders find it offline."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from huggingface_hub import constants
+
+from lr_edit.errors import UserError
+from lr_edit.frozen.clip import load_clip
+from lr_edit.frozen.hub import Repository, adopt, needed, record
+from lr_edit.frozen.inpainter import load_inpainter
+from lr_edit.types import Sampler
+from tests.hub_layout import COMMIT, served, write_sd, write_sdxl
+from tests.source_tree import ROOT
+from tests.tiny import tiny_params, write_params
+
+PIPELINE = Repository("org/name", "diffusers", variant="fp16")
+DINO = "vit_base_patch8_224.dino"
+
+# What the libraries say while the tests write half-precision pipelines.
+pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+
+
+def test_of_a_pipeline_the_variant_the_configurations_and_nothing_else_is_fetched() -> None:
+    files = [
+        "README.md", "model_index.json", "sd.ckpt", "sd.safetensors", "unet/config.json",
+        "unet/diffusion_pytorch_model.bin", "unet/diffusion_pytorch_model.safetensors",
+        "unet/diffusion_pytorch_model.fp16-00001-of-00002.safetensors",
+        "unet/diffusion_pytorch_model.fp16-00002-of-00002.safetensors",
+        "unet/diffusion_pytorch_model.safetensors.index.fp16.json",
+        "vae/config.json", "vae/diffusion_pytorch_model.safetensors",
+        "safety_checker/model.fp16.safetensors", "tokenizer/merges.txt", "tokenizer/vocab.json",
+    ]  # fmt: skip
+    found = needed(files, PIPELINE, parts=["unet", "vae", "tokenizer"])
+    assert set(files) - set(found) == {
+        "README.md", "sd.ckpt", "sd.safetensors", "unet/diffusion_pytorch_model.bin",
+        "unet/diffusion_pytorch_model.safetensors", "safety_checker/model.fp16.safetensors",
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("one", "files", "parts"),
+    [
+        (PIPELINE, ["unet/config.json", "unet/diffusion_pytorch_model.bin"], ["unet"]),
+        (Repository("timm/x", "timm"), ["config.json", "pytorch_model.bin"], None),
+        (Repository("timm/y", "open_clip"), ["open_clip_pytorch_model.bin"], None),
+    ],
+)
+def test_pickled_weights_are_refused_with_the_reason(one, files, parts) -> None:
+    with pytest.raises(UserError, match=r"\.bin and no safetensors: a pickle runs code"):
+        needed(files, one, parts=parts)
+
+
+def test_pulling_names_sizes_resumes_and_writes_down_every_digest(tmp_path: Path) -> None:
+    root, page = tmp_path / "root", tmp_path / "hub"
+    root.mkdir()
+    params = tiny_params()
+    params["profiles"]["picturebook"] |= {
+        "anchors": {"name": DINO, "licence": "Apache-2.0"},
+        "inpainter": {"name": "org/sd", "variant": "fp16"},
+    }
+    write_params(root, params)
+    write_sd(page / "sd")
+    (page / "dino").mkdir()
+    (page / "dino/model.safetensors").write_bytes(os.urandom(2**24 + 2**23))
+    repositories = {"org/sd": page / "sd", f"timm/{DINO}": page / "dino"}
+    with served(repositories, cut={"model.safetensors"}) as (url, seen):
+        said = pull(root, url, tmp_path)
+        assert "org/sd" in said and "0.03 GB in 1 files  Apache-2.0" in said
+        assert said.index("0.03 GB") < said.index("Fetching")
+        kept = json.loads((root / "weights/picturebook.json").read_text())
+        assert kept["org/sd"]["revision"] == COMMIT
+        assert set(kept[DINO]["files"]) == {"model.safetensors"}
+        again = [span for verb, path, span in seen if path.endswith("/model.safetensors") and span]
+        assert again == [f"bytes={10 * 2**20}-"]  # a chunk came through before the break
+        before = len(seen)
+        pull(root, url, tmp_path)
+        assert not [path for verb, path, _ in seen[before:] if verb == "GET" and "resolve" in path]
+
+
+def pull(root: Path, url: str, home: Path) -> str:
+    """What `lr-edit models pull` says."""
+    own = {"HF_ENDPOINT": url, "HF_HOME": str(home / "hf"), "HF_HUB_OFFLINE": "0",
+           "PYTHONPATH": str(ROOT)}  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-c", "from lr_edit.cli import main; main()",
+         "--root", str(root), "models", "pull"],
+        env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        timeout=300,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout
+    return done.stdout
+
+
+@pytest.mark.parametrize(
+    ("write", "place"),
+    [
+        (write_sd, "org--name"),
+        (write_sd, f"models--org--name/snapshots/{COMMIT}"),
+        (write_sdxl, "org/name"),
+    ],
+)
+def test_weights_copied_from_a_folder_load_and_paint_without_a_network(
+    tmp_path: Path, monkeypatch, write, place: str
+) -> None:
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    write(tmp_path / "from" / place, shard="40KB")
+    one = Repository("org/name", "diffusers", revision=COMMIT, variant="fp16")
+    kept = record(one, adopt(one, tmp_path / "from"))
+    assert kept["revision"] == COMMIT and all(len(sha) == 64 for sha in kept["files"].values())
+    painter = load_inpainter("org/name", revision=COMMIT, variant="fp16")
+    image, masks = torch.full((1, 3, 64, 64), 0.5), torch.zeros(2, 1, 64, 64, dtype=torch.bool)
+    masks[:, :, 16:48, 16:48] = True
+    sampler = Sampler(steps=4, guidance=2.0, guided=0.5)
+    painted = painter.inpaint(
+        image, "a cat", masks=masks, noise=painter.noise(64, 0), sampler=sampler
+    )
+    assert painted.shape == (2, 3, 64, 64) and painted.isfinite().all()
+    assert painter.evaluations == 2 * (2 * 2 + 2)  # guidance on half of the steps
+
+
+def test_a_folder_without_the_repository_says_what_it_must_hold(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"has no org/name: it must hold models--org--name"):
+        adopt(PIPELINE, tmp_path)
+
+
+def test_clip_with_another_activation_than_its_weights_is_refused() -> None:
+    with pytest.raises(UserError, match="name 'ViT-B-16-quickgelu'"):
+        load_clip("ViT-B-16", "openai")
+
+
+def test_every_profile_names_repositories_with_licences() -> None:
+    from lr_edit.config import load_config
+    from lr_edit.frozen.hub import repositories
+
+    profiles = load_config(ROOT / "params.yaml").profiles
+    for name in ("sd2", "sd15", "sdxl"):
+        found = repositories(profiles[name])
+        assert {one.kind for one in found} == {"diffusers", "timm", "open_clip"}
+        assert all(one.licence for one in found)
+        assert next(one for one in found if one.kind == "diffusers").revision
+    assert yaml.safe_load((ROOT / "params.yaml").read_text())["profiles"]["sdxl"]["side"] == 1024
