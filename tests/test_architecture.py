@@ -45,12 +45,13 @@ ARROWS: dict[str, set[str]] = {
     "live": GROUND | {"config", "frozen", "editor", "proposals", "race"},
     "tracking": GROUND | (STUDY - {"tracking"}),
     "runs": {"lockfile", "tracking"},
+    "photo": {"types"},
     "trace": GROUND | {"config", "lockfile", "places", "storage", "runs"},
     "studies": GROUND | {"config", "lockfile", "storage"},
     "console": GROUND | {"config", "places", "storage"},
     "picturebook": GROUND | CORE | (EDGES - {"picturebook"}) | {"console"},
-    "stages": GROUND | CORE | EDGES | {"learn", "editor", "amortise", "race"},
-    "single": GROUND | {"config", "storage", "frozen", "editor", "live", "stages"},
+    "stages": GROUND | CORE | EDGES | {"learn", "editor", "amortise", "race", "photo"},
+    "single": GROUND | {"config", "storage", "frozen", "editor", "live", "photo"},
     "doctor": GROUND | {"config", "places", "storage", "frozen"},
     "cli": GROUND
     | EDGES

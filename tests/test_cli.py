@@ -115,7 +115,7 @@ def test_a_photo_is_warned_about(tiny_root: Path, capsys: Captured, tmp_path: Pa
     assert run(tiny_root, *edit(tmp_path / "photo.jpg"), "--output", str(output)) == 0
     streams = capsys.readouterr()
     assert "is no 64x64 drawing" in streams.err and str(output) in streams.out
-    assert read_image(output).shape == (64, 64, 3)
+    assert read_image(output).shape == (60, 90, 3)
 
 
 def test_pictures_are_drawn_where_they_are_asked_for(

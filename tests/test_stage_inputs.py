@@ -19,7 +19,8 @@ class _Strict(yaml.SafeLoader):
     """YAML that refuses a key given twice; plain YAML keeps the last one without a word."""
 
     def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
-        keys = [self.construct_object(key, deep=True) for key, _ in node.value]
+        own = [key for key, _ in node.value if key.tag != "tag:yaml.org,2002:merge"]
+        keys = [self.construct_object(key, deep=True) for key in own]
         twice = {key for key in keys if keys.count(key) > 1}
         assert not twice, f"given twice near line {node.start_mark.line + 1}: {twice}"
         return super().construct_mapping(node, deep)

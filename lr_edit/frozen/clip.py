@@ -77,13 +77,19 @@ def load_clip(
     """
     if folder_of(name) is None and pretrained is None:
         raise UserError(f"CLIP {name!r} needs the tag of its weights, as in 'openai'")
-    trained = open_clip.get_pretrained_cfg(name, pretrained) if pretrained else {}
-    built = open_clip.get_model_config(name) or {}
-    if bool(trained.get("quick_gelu")) != bool(built.get("quick_gelu")) and trained:
-        other = name.removesuffix("-quickgelu") if built.get("quick_gelu") else f"{name}-quickgelu"
-        raise UserError(  # open_clip warns, and goes on with other activations than were trained
-            f"CLIP {name!r} has not the activation of its weights {pretrained!r}: name {other!r}"
-        )
+    if pretrained:
+        _same_activation(name, pretrained)
     with loading(name, needs=("open_clip_config.json", "open_clip_model.safetensors")):
         model, _, _ = open_clip.create_model_and_transforms(name, pretrained=pretrained)
         return Clip(model, open_clip.get_tokenizer(name), device=device)
+
+
+def _same_activation(name: str, pretrained: str) -> None:
+    """UserError where a model's activation is not its weights': open_clip warns, and goes on."""
+    trained = bool((open_clip.get_pretrained_cfg(name, pretrained) or {}).get("quick_gelu"))
+    if trained != bool((open_clip.get_model_config(name) or {}).get("quick_gelu")):
+        other = f"{name}-quickgelu" if trained else name.removesuffix("-quickgelu")
+        raise UserError(
+            f"CLIP {name!r} has not the activation that its weights {pretrained!r} were trained "
+            f"with: name {other!r}"
+        )
