@@ -64,17 +64,9 @@ class Profile(_Frozen):
     @property
     def roles(self) -> dict[str, Weights]:
         """Every model by its role."""
-        judges = self.judges
-        named = {
-            "anchors": self.anchors,
-            "clip": self.clip,
-            "inpainter": self.inpainter,
-            "tiny vae": self.tiny_vae,
-            "judge clip": judges.clip,
-            "judge structure": judges.structure,
-            "judge perceptual": judges.perceptual,
-            "judge labels": judges.labels,
-        }
+        own = ("anchors", "clip", "inpainter", "tiny_vae")
+        named = {role.replace("_", " "): getattr(self, role) for role in own}
+        named |= {f"judge {role}": part for role, part in self.judges}
         return {role: part for role, part in named.items() if part is not None}
 
 
