@@ -13,13 +13,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
+from matplotlib.patheffects import withStroke
 
 from eval.sheet import CHOSEN, TRUTH, Row
 from lr_edit.storage import whole
 from lr_edit.types import Bank, Box, Choice, LossWeights
 
 INK = "#333333"
-COLUMNS = ("source, true box", "attention, anchors", "loss a candidate", "probability", "edit")
+COLUMNS = ("source, true box", "attention, anchors", "loss (yellow: low)",
+           "probability (yellow: high)", "edit")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -57,11 +59,13 @@ def _row(panels: Sequence[Axes], one: Example) -> None:
     words = textwrap.fill(f"{task.source} to {task.prompt}", 40)
     source.set_xlabel(words, fontsize=6)
     _picture(looks, one.row.source, None, TRUTH)
-    looks.imshow(bank.attention, cmap="magma", alpha=0.75, extent=(0, side, side, 0))
+    heat = bank.attention / max(float(bank.attention.max()), 1e-12)
+    looks.imshow(heat, cmap="magma", alpha=0.2 + 0.6 * heat, extent=(0, side, side, 0))
     rows, cols = bank.attention.shape
     for rank, (row, col) in enumerate(bank.anchors):
         at = ((col + 0.5) * side / cols, (row + 0.5) * side / rows)
-        looks.annotate(str(rank + 1), at, color="white", fontsize=7, ha="center", va="center")
+        looks.annotate(str(rank + 1), at, color="white", fontsize=8, ha="center", va="center",
+                       path_effects=[withStroke(linewidth=1.5, foreground="black")])  # fmt: skip
     _table(losses, bank.loss(LossWeights()), one.choice, cmap="viridis_r")
     _table(chances, one.probabilities, one.choice, cmap="viridis")
     losses.set_xlabel("sizes, by anchors downward", fontsize=6)

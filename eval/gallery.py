@@ -24,6 +24,14 @@ from lr_edit.places import reports_folder
 from lr_edit.storage import emptied, whole
 from lr_edit.types import Box, EditTask
 
+FIGURES = {
+    "cost.png": "S and success against the candidates that had to be painted",
+    "training_curves.png": "Expected loss while AnchorNet learns",
+    "amortised.png": "AnchorNet across images: what it reaches on unseen tasks",
+    "anatomy.png": "How the method chooses: attention and anchors, losses, probabilities, edit",
+    "sizes.png": "Side of the chosen box against side of the object",
+    "worst.png": "The ten worst edits of the method, with the first missing link",
+}
 QUALITY = 90  # of WebP: a quarter of PNG's bytes on textured ground
 
 
@@ -50,6 +58,11 @@ def write_gallery(
             categories=sorted({task.category for task in tasks}),
             cards=[card for row in rows for card in _cards(row, variants)],
             tables=[(table, printed(table)) for table in tables],
+            figures=[
+                (file, words)
+                for file, words in FIGURES.items()
+                if file != "amortised.png" or results["ablations"].get("amortised")
+            ],
             claims=[line.removeprefix("- ") for line in claims(results)],
         )
     )

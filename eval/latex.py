@@ -46,7 +46,7 @@ def latex(table: Table) -> str:
         [
             r"\begin{table*}",
             r"\centering",
-            rf"\caption{{\textbf{{{tex(title)}.}} {tex(table.note)}}}",
+            rf"\caption{{\textbf{{{tex(title)}.}} {tex(table.note)}}}\vspace{{4pt}}",
             rf"\label{{tab:{_label(table)}}}",
             r"\resizebox{\ifdim\width>\textwidth \textwidth\else\width\fi}{!}{%",
             rf"\begin{{tabular}}{{l{'r' * width}}}",

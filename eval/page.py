@@ -77,8 +77,7 @@ def readme(tables: Sequence[Table], results: dict[str, Any]) -> str:
             *_learning(results),
             "![Expected loss against step](training_curves.png)",
             "",
-            "Across images: ![What AnchorNet reaches on unseen tasks](amortised.png)",
-            "",
+            *_across(results),
             "## Examples",
             "",
             "![Source, chosen box and edit of every variant](contact_sheet.png)",
@@ -176,6 +175,12 @@ def _learning(results: dict[str, Any]) -> list[str]:
         )
         lines.append("")
     return lines
+
+
+def _across(results: dict[str, Any]) -> list[str]:
+    """The figure of the group `amortised`, where there is one."""
+    there = results["ablations"].get("amortised")
+    return ["Across images: ![What it reaches on unseen tasks](amortised.png)", ""] if there else []
 
 
 def _percent(cell: dict[str, Any]) -> str:

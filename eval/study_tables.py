@@ -32,8 +32,8 @@ TESTED = ("success", "iou", "score_s")
 CATEGORY = ("success", "iou", "score_s")
 NUMBER = Measure("", "", "", None, "whole")
 STATISTICS = {  # of a paired comparison: key -> title, power, decimals
-    "difference": ("Δ", None, None), "p": ("Wilcoxon p", 0, 4), "holm_p": ("Holm p", 0, 4),
-    "win_rate": ("wins, %", 2, 1), "sign_p": ("sign p", 0, 4), "effect": ("effect d", 0, 2),
+    "difference": ("Δ", 2, 2), "p": ("Wilcoxon p", 0, 3), "holm_p": ("Holm p", 0, 3),
+    "win_rate": ("Wins", 2, 1), "sign_p": ("Sign p", 0, 3), "effect": ("Effect d", 0, 2),
 }  # fmt: skip
 
 
@@ -126,32 +126,31 @@ def _against(results: dict[str, Any], name: str, key: str) -> dict[str, Any]:
 
 
 def _tests(results: dict[str, Any]) -> Table:
-    """Difference first, then what tests say of it."""
+    """Difference first, then what tests say of it; a block a metric."""
     baseline = results["meta"]["baseline"]
-    columns, places = [], []
-    for key in TESTED:
-        for part, (title, power, decimals) in STATISTICS.items():
-            own = BY_KEY[key]
-            look = replace(
-                NUMBER, key=f"{key}_{part}", title=title,
-                power=own.power if power is None else power,
-                decimals=own.decimals if decimals is None else decimals,
-            )  # fmt: skip
-            columns.append(Column(look, own.title))
-            places.append((key, part))
-    lines = [
-        Line(name, tuple(_statistic(results, name, key, part) for key, part in places))
-        for name in results["variants"]
-        if name != baseline
-    ]
+    columns = tuple(
+        Column(
+            replace(NUMBER, key=part, title=title, power=power, decimals=decimals),
+            "",
+            probability=part.endswith("p"),
+        )
+        for part, (title, power, decimals) in STATISTICS.items()
+    )
+    names = [name for name in results["variants"] if name != baseline]
     return Table(
         letter="",
         title=f"Tests against {baseline}",
         note="Paired over tasks: the mean difference with its 95% interval, Wilcoxon's signed-rank "
         "test, Holm's adjustment over every test of the table above, the share of tasks won (a tie "
         "is half a win) with the sign test, and the mean difference over its standard deviation.",
-        columns=tuple(columns),
-        blocks={"": lines},
+        columns=columns,
+        blocks={
+            BY_KEY[key].title: [
+                Line(name, tuple(_statistic(results, name, key, part) for part in STATISTICS))
+                for name in names
+            ]
+            for key in TESTED
+        },
     )
 
 
@@ -169,7 +168,9 @@ def _preferences(results: dict[str, Any]) -> list[Table]:
     found, method = results["method"]["preferences"], results["method"]["name"]
     titles = {"A": "Beside the paper's Table 2: random boxes",
               "B": "Beside the paper's Table 1: other editors"}  # fmt: skip
-    people = Column(replace(NUMBER, key="people", title="people", decimals=1), "Paper, photos")
+    people = Column(
+        replace(NUMBER, key="people", title="People", power=2, decimals=1), "Paper, photos"
+    )
     judged = [
         Column(
             replace(BY_KEY[key], power=2, decimals=1, higher_is_better=None), "Judges, this study"
@@ -177,10 +178,10 @@ def _preferences(results: dict[str, Any]) -> list[Table]:
         for key in JUDGED
     ]
     note = (
-        f"Share of tasks on which {method} is preferred, in percent: by the paper's users on "
+        f"Share of tasks on which {method} is preferred: by the paper's users on "
         "photos, and by this study's judges on its own tasks (a tie is half a win, so that two "
-        "failures are a tie; 50 is no preference). A judge's preference is not people's: the "
-        "columns stand side by side, they do not test each other."
+        "failures are a tie; 50 of 100 is no preference). A judge's preference is not people's: "
+        "the columns stand side by side, they do not test each other."
     )
     tables = []
     for letter, rows in PAPER.items():
@@ -188,7 +189,7 @@ def _preferences(results: dict[str, Any]) -> list[Table]:
             Line(
                 label,
                 (
-                    Cell("", {"mean": users}),
+                    Cell("", {"mean": users and users / 100}),
                     *(Cell(f"method.preferences.{name}.{key}", found[name][key]) for key in JUDGED),
                 ),
             )
@@ -258,7 +259,7 @@ def _categories(results: dict[str, Any], *, references: Sequence[str]) -> Table:
         letter="F",
         title="By category",
         note="remove and add are no part of the headline: anchors avoid empty ground, so that "
-        "`add` has no true region, and its boxes are judged where they were chosen.",
+        "add has no true region, and its boxes are judged where they were chosen.",
         columns=columns,
         blocks={
             "Variants": lines(name for name in variants if name not in references),

@@ -26,11 +26,13 @@ SIMPLE = ("Cost", "Region", "Ranking", "")  # groups whose titles need no prefix
 
 @dataclass(frozen=True)
 class Column:
-    """How a column is headed and printed; `category` where it is about some tasks alone."""
+    """How a column is headed and printed; `category` where it is about some tasks alone; a
+    probability is never printed as zero."""
 
     measure: Measure
     group: str
     category: str = ""
+    probability: bool = False
 
     @property
     def head(self) -> str:
@@ -102,7 +104,7 @@ def _block(table: Table, lines: Sequence[Line]) -> list[tuple[str, list[Printed]
             line.row,
             [
                 Printed(
-                    shown(cell.one["mean"], column.measure),
+                    _mean(cell.one["mean"], column),
                     interval(cell.one, column.measure),
                     _difference(cell.paired, column.measure),
                     ranks[at][number],
@@ -191,6 +193,13 @@ def starred(paired: Mapping[str, Any]) -> bool:
 def pipes(cells: Sequence[str]) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
+
+
+def _mean(value: float | None, column: Column) -> str:
+    least = 10.0**-column.measure.decimals
+    if column.probability and value is not None and value < least:
+        return f"<{least:.{column.measure.decimals}f}"
+    return shown(value, column.measure)
 
 
 def _difference(paired: Mapping[str, Any], measure: Measure) -> str:
