@@ -127,15 +127,35 @@ def _resolution(results: dict[str, Any]) -> str:
             f"The smallest paired difference to {baseline}, in points, that a two-sided test at 5% "
             f"finds with 80% power over these {n} tasks, from the spread seen, and how many tasks "
             f"would find {worth[0]} of {titles[0]} or {worth[1]} of {titles[1]}. "
-            "What is smaller than these may be there and stay unseen. The split's "
-            f"{meta['tasks']['all']} tasks cost {meta['unet_evaluations']:,} UNet evaluations; a "
-            f"study allows itself {BUDGET:,}, which sets their number.",
+            f"What is smaller than these may be there and stay unseen. {_number_of_tasks(results)}",
             "",
             f"| Method | {head} |",
             "| --- |" + " ---: |" * (2 * len(WORTH)),
             *rows,
             "",
         ]
+    )
+
+
+def _number_of_tasks(results: dict[str, Any]) -> str:
+    """How the number of tasks follows from what is worth seeing, and from the budget."""
+    meta, method = results["meta"], results["method"]["name"]
+    n, found = meta["tasks"]["headline"], results["resolution"].get(method, {})
+    needed = {
+        f"{100 * worth:.0f} points of {BY_KEY[key].title}": found[key]["needed"]
+        for key, worth in WORTH.items()
+        if key in found
+    }
+    enough = [f"{name} ({count} would do)" for name, count in needed.items() if count <= n]
+    short = [f"{name} ({count} would)" for name, count in needed.items() if count > n]
+    parts = [
+        f"find {' and '.join(enough)}" if enough else "",
+        f"do not find {' and '.join(short)}" if short else "",
+    ]
+    said = " but ".join(part for part in parts if part) or "are what the budget pays for"
+    return (
+        f"For `{method}`, {n} tasks {said}. The split's {meta['tasks']['all']} tasks cost "
+        f"{meta['unet_evaluations']:,} UNet evaluations; a study allows itself {BUDGET:,}."
     )
 
 
