@@ -41,6 +41,7 @@ QUESTIONS = (
     ),
     Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions"),
 )
+BETTER, WORSE, UNSEEN = "better on", "worse on", "no difference found on"
 ASKED = ("success", "iou", "score_s")
 
 
@@ -49,10 +50,10 @@ def claims(results: dict[str, Any]) -> list[str]:
     lines = []
     for question in QUESTIONS:
         found = _paired(results, question)
-        parts = [_part(key, found[key]) for key in ASKED if key in found]
-        if parts:
+        asked = {key: found[key] for key in ASKED if key in found}
+        if asked:
             rows = f"`{question.row}` against `{question.against}`"
-            lines.append(f"- {question.asked} {rows}: {'; '.join(parts)}.")
+            lines.append(f"- {question.asked} {rows}: {_sentence(asked)}.")
     return [*lines, *_where_random_wins(results)]
 
 
@@ -63,17 +64,26 @@ def _where_random_wins(results: dict[str, Any]) -> list[str]:
     rows = results.get("paired", {}).get(baseline, {}).get(method)
     if not rows:
         return []
-    worse = [_part(key, one) for key, one in rows.items() if _loses(key, one)]
-    found = "; ".join(worse) or "on no metric"
-    return [f"- Where does random win? `{method}` is worse than `{baseline}`: {found}."]
+    known = {key: one for key, one in rows.items() if one.get("low") is not None}
+    worse = {key: one for key, one in known.items() if _verdict(key, one) == WORSE}
+    found = _sentence(worse) or "worse on no metric"
+    return [f"- Where does random win? `{method}` against `{baseline}`: {found}."]
 
 
-def _loses(key: str, one: dict[str, Any]) -> bool:
-    """Whether the interval leaves zero out, on the wrong side."""
-    better = BY_KEY[key].higher_is_better if key in BY_KEY else None
-    if better is None or one.get("low") is None:
-        return False
-    return bool(one["high"] < 0 if better else one["low"] > 0)
+def _sentence(found: dict[str, dict[str, Any]]) -> str:
+    """Metrics by verdict, the differences first."""
+    groups: dict[str, list[str]] = {BETTER: [], WORSE: [], UNSEEN: []}
+    for key, one in found.items():
+        groups[_verdict(key, one)].append(_part(key, one))
+    return "; ".join(f"{words} {', '.join(parts)}" for words, parts in groups.items() if parts)
+
+
+def _verdict(key: str, one: dict[str, Any]) -> str:
+    """A difference only where the interval leaves zero out, and one end is better."""
+    better = BY_KEY[key].higher_is_better
+    if better is None or one["low"] <= 0 <= one["high"]:
+        return UNSEEN
+    return BETTER if (one["low"] > 0) == better else WORSE
 
 
 def _paired(results: dict[str, Any], question: Question) -> dict[str, dict[str, Any]]:
@@ -94,9 +104,6 @@ def _part(key: str, one: dict[str, Any]) -> str:
     points = " points" if measure.power == 2 else f" ×10^−{measure.power}" if measure.power else ""
     mean, low, high = (shown(one[part], measure, sign=True) for part in
                        ("difference", "low", "high"))  # fmt: skip
-    verdict = "no difference found"
-    if one["low"] > 0 or one["high"] < 0:
-        verdict = "higher" if one["low"] > 0 else "lower"
     group = f"{measure.group} " if measure.group in ("CLIP", "Background", "Structure") else ""
     interval = f" [{low}, {high}]" if low != high else ""
-    return f"{group}{measure.title} {mean}{points}{interval}, {verdict}"
+    return f"{group}{measure.title} {mean}{points}{interval}"
