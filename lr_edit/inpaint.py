@@ -9,6 +9,8 @@ option here.
 from __future__ import annotations
 
 import hashlib
+import warnings
+from collections.abc import Callable
 from typing import Literal
 
 import numpy as np
@@ -85,12 +87,36 @@ def paint_candidates(
         distinct, where = distinct.unique(dim=0, return_inverse=True)
     else:
         seeds = [noise_seed(f"{p}/{s}", seed) for p, s in np.ndindex(*boxes.shape[:2])]
-    image, done = source[None].float() / 255, []
+    image = source[None].float() / 255
     starts = torch.cat([inpainter.noise(side, one) for one in seeds])
     starts = starts.expand(len(distinct), -1, -1, -1)
-    for chunk, start in zip(distinct.split(batch), starts.split(batch), strict=True):
-        masks = box_masks(chunk, side=side)
-        painted = inpainter.inpaint(image, prompt, masks=masks, noise=start, sampler=sampler)
-        done.append(paste_back(source, painted, chunk, feather=feather))
+
+    def paint(part: slice) -> Tensor:
+        masks = box_masks(distinct[part], side=side)
+        painted = inpainter.inpaint(image, prompt, masks=masks, noise=starts[part], sampler=sampler)
+        return paste_back(source, painted, distinct[part], feather=feather)
+
+    done = _in_batches(paint, len(distinct), batch=batch, inpainter=inpainter)
     images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])
     return images, inpainter.evaluations - before
+
+
+def _in_batches(
+    paint: Callable[[slice], Tensor], count: int, *, batch: int, inpainter: Inpainter
+) -> list[Tensor]:
+    """What `paint` makes of 0..count in parts of `batch`, or of what the memory holds: running out
+    of it halves the parts from then on, and is said once."""
+    done, at = [], 0
+    while at < count:
+        size = min(batch, inpainter.most or batch)
+        try:
+            done.append(paint(slice(at, at + size)))
+            at += size
+        except torch.OutOfMemoryError:
+            if size == 1:
+                raise
+            if inpainter.most is None:
+                warnings.warn("out of memory: painting fewer boxes at once", stacklevel=3)
+            inpainter.most = size // 2
+            torch.cuda.empty_cache()
+    return done

@@ -68,6 +68,7 @@ class FakeInpainter:
 
     def __init__(self) -> None:
         self.evaluations = 0
+        self.most: int | None = None
         self.prompts: list[str] = []
         self.noises: list[Tensor] = []
 

@@ -35,6 +35,7 @@ class FakePainter:
 
     def __init__(self) -> None:
         self.evaluations = 0
+        self.most: int | None = None
         self.batches: list[int] = []
         self.noises: list[Tensor] = []
 
@@ -154,6 +155,38 @@ def test_candidates_do_not_depend_on_the_batch_size(rows: list, batch: int) -> N
     painter, in_parts = paint([rows], batch=batch, feather=2)
     assert torch.equal(all_at_once, in_parts)
     assert max(painter.batches) <= batch
+
+
+def test_running_out_of_memory_halves_the_batch_once_and_changes_no_candidate() -> None:
+    class Small(FakePainter):
+        def inpaint(self, image: Tensor, prompt: str, **how: Any) -> Tensor:
+            if len(how["masks"]) > 3:
+                raise torch.OutOfMemoryError("CUDA out of memory")
+            return super().inpaint(image, prompt, **how)
+
+    rows = [[0, 0, right, 8] for right in range(1, 12)]
+    _, roomy = paint([rows])
+    painter, source = Small(), noisy_bytes(0, 3, SIDE, SIDE)
+    how: dict[str, Any] = {"sampler": Sampler(1, 1.0, 0.0), "seed": 1, "feather": 0, "batch": 8}
+    with pytest.warns(UserWarning, match="out of memory: painting fewer boxes at once") as said:
+        for _ in range(2):
+            images, _ = paint_candidates(
+                painter, source, "a blue fish", torch.tensor([rows]), **how
+            )
+    assert torch.equal(images, roomy)
+    assert len(said) == 1
+    assert painter.most == 2
+
+
+def test_a_batch_of_one_that_does_not_fit_is_an_error() -> None:
+    class Full(FakePainter):
+        def inpaint(self, image: Tensor, prompt: str, **how: Any) -> Tensor:
+            raise torch.OutOfMemoryError("CUDA out of memory")
+
+    how: dict[str, Any] = {"sampler": Sampler(1, 1.0, 0.0), "seed": 1, "feather": 0, "batch": 1}
+    boxes = torch.tensor([[[0, 0, 4, 4]]])
+    with pytest.raises(torch.OutOfMemoryError):
+        paint_candidates(Full(), noisy_bytes(0, 3, SIDE, SIDE), "a blue fish", boxes, **how)
 
 
 def test_a_candidate_does_not_depend_on_its_companions() -> None:

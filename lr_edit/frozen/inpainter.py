@@ -40,6 +40,7 @@ class Inpainter:
         self._pipeline = pipeline
         self._vaes = {False: pipeline.vae, True: tiny_vae or pipeline.vae}
         self.evaluations = 0
+        self.most: int | None = None
         self._schedulers = {
             "dpm": DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config),
             "pndm": PNDMScheduler.from_config(pipeline.scheduler.config, skip_prk_steps=True),

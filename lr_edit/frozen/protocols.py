@@ -47,6 +47,7 @@ class Inpainter(Protocol):
     """Who paints (the paper: Stable Diffusion)."""
 
     evaluations: int  # UNet sample-evaluations so far
+    most: int | None  # boxes that fit into memory at once, once it ran out
 
     def noise(self, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
         """Starting noise for images of `side` pixels, from a seed alone."""
