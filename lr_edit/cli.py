@@ -17,7 +17,7 @@ import click
 
 from lr_edit.config import load_config
 from lr_edit.console import load_study, pin_environment, track
-from lr_edit.errors import UserError, nearest
+from lr_edit.errors import Unfinished, UserError, nearest
 from lr_edit.picturebook.commands import COMMANDS
 from lr_edit.places import checkout, find_root, reports_folder
 from lr_edit.stages import TABLE
@@ -38,8 +38,26 @@ def cli(context: click.Context, root: Path | None, profile: str | None, debug: b
 @click.argument("name")
 @click.option("--variant", help="For train, edit and evaluate: a row of params.yaml.")
 @click.option("--proposals", help="For candidates and judge: a proposal set of params.yaml.")
+@click.option(
+    "--executor",
+    type=click.Choice(["local", "ray"]),
+    default="local",
+    show_default=True,
+    envvar="LR_EDIT_EXECUTOR",
+    help="For candidates: who paints.",
+)
+@click.option(
+    "--address", envvar="RAY_ADDRESS", help="A Ray head, HOST:PORT; default: one of our own."
+)
 @click.pass_context
-def stage(context: click.Context, name: str, variant: str | None, proposals: str | None) -> None:
+def stage(
+    context: click.Context,
+    name: str,
+    variant: str | None,
+    proposals: str | None,
+    executor: str,
+    address: str | None,
+) -> None:
     """Run one stage of the pipeline, as `dvc repro` does."""
     if name not in TABLE:
         raise UserError(f"unknown stage {name!r}{nearest(name, TABLE)}")
@@ -62,6 +80,10 @@ def stage(context: click.Context, name: str, variant: str | None, proposals: str
         given["name"] = proposals if option == "--proposals" else variant
         if not given["name"]:
             raise UserError(f"stage {name!r} needs {option}")
+    if executor == "ray" and "execute" in wanted:
+        from lr_edit.cluster import over_ray
+
+        given["execute"] = partial(over_ray, address=address)
     run(root, config, **given)
 
 
@@ -282,6 +304,11 @@ def main(arguments: list[str] | None = None) -> None:
         text = error.format_message() if isinstance(error, click.UsageError) else str(error)
         click.echo(f"lr-edit: {text}", err=True)
         sys.exit(2)
+    except Unfinished as error:
+        if debug:
+            raise
+        click.echo(f"lr-edit: {error}", err=True)
+        sys.exit(1)
     except (click.Abort, KeyboardInterrupt):
         click.echo("lr-edit: stopped; what was finished is kept", err=True)
         sys.exit(130)

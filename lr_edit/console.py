@@ -46,3 +46,8 @@ def pin_environment() -> None:
     """
     for key, value in _PINNED.items():
         os.environ.setdefault(key, value)
+
+
+def pinned_environment() -> dict[str, str]:
+    """What is fixed in this process, for others that are to compute the same bytes."""
+    return {key: os.environ[key] for key in _PINNED if key in os.environ}

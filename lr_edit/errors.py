@@ -1,4 +1,5 @@
-"""The one exception that is the user's to mend: one sentence, exit code 2."""
+"""Exceptions that the command line says as one sentence: the user's to mend (exit code 2), and work
+that is left over (exit code 1)."""
 
 from __future__ import annotations
 
@@ -12,6 +13,10 @@ if TYPE_CHECKING:
 
 class UserError(Exception):
     """What was wrong, where, and what to do, in one sentence."""
+
+
+class Unfinished(Exception):
+    """Some items are left over; what was finished is kept, and running again goes on there."""
 
 
 def nearest(name: str, known: Iterable[str]) -> str:

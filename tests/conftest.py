@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
 from hypothesis import settings
@@ -23,6 +24,9 @@ os.environ.update(
     MLFLOW_DISABLE_TELEMETRY="true",
     DVC_NO_ANALYTICS="true",
     NO_COLOR="1",
+    RAY_USAGE_STATS_ENABLED="0",
+    RAY_AUTH_MODE="token",  # a cluster of ours answers nobody else
+    RAY_AUTH_TOKEN=uuid4().hex,
 )
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)

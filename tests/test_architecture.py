@@ -29,6 +29,7 @@ ARROWS: dict[str, set[str]] = {
     "amortise": GROUND | CORE | {"across", "config", "frozen", "storage"},
     "config": GROUND,
     "storage": GROUND,
+    "execute": GROUND,
     "lockfile": GROUND | {"storage"},
     "outcome": GROUND | {"config", "storage", "lockfile"},
     "palette": set(),
@@ -49,14 +50,15 @@ ARROWS: dict[str, set[str]] = {
     "trace": GROUND | {"config", "lockfile", "places", "storage", "runs"},
     "studies": GROUND | {"config", "lockfile", "storage"},
     "console": GROUND | {"config", "places", "storage"},
+    "cluster": GROUND | {"console", "execute"},
     "picturebook": GROUND | CORE | (EDGES - {"picturebook"}) | {"console"},
-    "stages": GROUND | CORE | EDGES | {"learn", "editor", "amortise", "race", "photo"},
+    "stages": GROUND | CORE | EDGES | {"execute", "learn", "editor", "amortise", "race", "photo"},
     "single": GROUND | {"config", "storage", "frozen", "editor", "live", "photo"},
     "doctor": GROUND | {"config", "places", "storage", "frozen"},
     "cli": GROUND
     | EDGES
     | {"console", "stages", "single", "doctor", "trace", "studies"}
-    | {"amortise"},
+    | {"amortise", "cluster"},
     "__main__": {"cli"},
 }
 # `errors` is how a bad input is said anywhere; the rest is what eval shares with the method.
@@ -74,6 +76,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "open_clip": ("lr_edit.frozen", "lr_edit.picturebook"),
     "diffusers": ("lr_edit.frozen", "lr_edit.picturebook"),
     "mlflow": ("lr_edit.tracking", "lr_edit.runs"),
+    "ray": ("lr_edit.cluster",),
     "dvc": (),
     "click": COMMANDS,
     "rich": COMMANDS,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +11,9 @@ import pytest
 import torch
 
 from lr_edit import editor
+from lr_edit.cli import main
 from lr_edit.config import Config, ProposalSet, load_config
+from lr_edit.execute import Execute, one_by_one
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.stages import candidates, edit, prepare, train
 from lr_edit.storage import (
@@ -25,7 +27,9 @@ from lr_edit.storage import (
     write_bank,
     write_tensors,
 )
+from lr_edit.types import EditTask
 
+Captured = pytest.CaptureFixture[str]
 EACH = 2 * 2  # evaluations a candidate: two steps, both with guidance
 
 
@@ -37,16 +41,16 @@ class Killed(Exception):
     """Somebody pulled the plug."""
 
 
-def killed_after(count: int):
-    """A progress bar that dies before item `count`."""
+def killed_after(count: int) -> Execute:
+    """An executor that dies before item `count`."""
 
-    def track(items: Iterable, label: str, total: int | None = None) -> Iterator:
+    def execute(items: Iterable, make: Callable) -> Iterator:
         for index, item in enumerate(items):
             if index == count:
                 raise Killed
-            yield item
+            yield from one_by_one([item], make)
 
-    return track
+    return execute
 
 
 @pytest.fixture
@@ -205,9 +209,9 @@ def test_a_killed_run_goes_on_where_it_was(
     tiny_root: Path, config: Config, loaded: list[Models], tmp_path: Path
 ) -> None:
     with pytest.raises(Killed):
-        candidates.run(tiny_root, config, name="dino", track=killed_after(1))
+        candidates.run(tiny_root, config, name="dino", track=silent, execute=killed_after(1))
     done = loaded[0].inpainter.evaluations
-    assert len(outputs(tiny_root)) == 2
+    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 2 and not outputs(tiny_root)
     assert not list((tmp_path / "cache").rglob("*.part"))
     candidates.run(tiny_root, config, name="dino", track=silent)
     resumed = outputs(tiny_root)
@@ -220,6 +224,34 @@ def test_a_killed_run_goes_on_where_it_was(
         path.unlink()
     candidates.run(tiny_root, config, name="dino", track=silent)
     assert outputs(tiny_root) == resumed  # an unbroken run gives the same bytes
+
+
+def test_a_task_that_fails_is_named_and_holds_up_no_other(
+    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
+) -> None:
+    words = ["--root", str(tiny_root), "stage", "candidates", "--proposals", "dino"]
+    main(["--root", str(tiny_root), "stage", "prepare"])
+    first, second = study_tasks(tiny_root)
+    make_bank = editor.make_bank
+
+    def fails(models: Models, task: EditTask, *rest, **options):
+        if task == first:
+            raise ValueError("no luck")
+        return make_bank(models, task, *rest, **options)
+
+    monkeypatch.setattr(editor, "make_bank", fails)
+    with pytest.raises(SystemExit) as stopped:
+        main(words)
+    said = capsys.readouterr().err
+    assert stopped.value.code == 1 and not outputs(tiny_root)
+    assert f"1 of 2 tasks of candidates dino failed: {first.id} (ValueError: no luck)" in said
+    assert second.id not in said and len(list((tmp_path / "cache/candidates").iterdir())) == 2
+
+    tried: list[EditTask] = []
+    monkeypatch.setattr(editor, "make_bank", lambda models, task, *rest, **options: (
+        tried.append(task), make_bank(models, task, *rest, **options))[1])  # fmt: skip
+    main(words)
+    assert tried == [first] and len(outputs(tiny_root)) == 4
 
 
 def test_what_matters_is_painted_anew_and_what_does_not_is_not(

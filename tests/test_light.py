@@ -15,6 +15,7 @@ HEAVY = {
     "timm",
     "open_clip",
     "mlflow",
+    "ray",
     "scipy",
     "matplotlib",
 }

@@ -6,8 +6,9 @@ parameters, weights and code), so a killed run goes on where it was, and nothing
 
 from __future__ import annotations
 
+import platform
 import shutil
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,8 @@ from lr_edit import (
     teacher,
 )  # fmt: skip
 from lr_edit.config import Config
+from lr_edit.errors import Unfinished, UserError
+from lr_edit.execute import Execute, Failed, one_by_one
 from lr_edit.frozen import clip, dino, inpainter, weights
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.places import cache_folder
@@ -38,8 +41,9 @@ from lr_edit.storage import (
     write_bank,
     write_tensors,
 )
-from lr_edit.types import EditTask, Track
+from lr_edit.types import Bank, EditTask, Track
 
+_PARTS = ("tables", "images")
 # Editing one of these makes candidates anew.
 _CODE = (
     difference, editor, inpaint, look, proposals, propose, released, score, teacher, clip, dino,
@@ -47,38 +51,88 @@ _CODE = (
 )  # fmt: skip
 
 
-def run(root: Path, config: Config, *, name: str, track: Track) -> None:
-    """Fill artifacts/candidates/NAME; tasks that were painted before are copied."""
+@dataclass(frozen=True)
+class Item:
+    """A task to be painted: its key in the cache, and its source, uint8 (3, side, side)."""
+
+    key: str
+    task: EditTask
+    source: np.ndarray
+
+
+def run(
+    root: Path, config: Config, *, name: str, track: Track, execute: Execute = one_by_one
+) -> None:
+    """Fill artifacts/candidates/NAME; tasks that were painted before are copied.
+
+    Raises Unfinished with the tasks that failed, after all others are made and kept.
+    """
     out = emptied(root / "artifacts/candidates" / name)
     kept = cache_folder(root) / "candidates"
-    common = _common_key(root, config, name)
-    models = None
-    for task in track(study_tasks(root), f"candidates {name}"):
-        source = study_image(root, task)
-        key = content_key(common, asdict(task) | {"image": None}, source)
-        tables, images = (kept / f"{key}.{part}.safetensors" for part in ("tables", "images"))
-        if not (tables.exists() and images.exists()):
-            models = models or load_models(root, config.models)
-            _paint(models, task, source, config, name, tables=tables, images=images)
-        for part, path in (("tables", tables), ("images", images)):
+    painter = Painter(root, config, name)
+    tasks = study_tasks(root)
+    keys = {task.id: painter.key(task, study_image(root, task)) for task in tasks}
+    missing = [task for task in tasks if not all(p.exists() for p in _files(kept, keys[task.id]))]
+    items = (Item(keys[task.id], task, study_image(root, task)) for task in missing)
+    failed = {}
+    for item, made in track(execute(items, painter), f"candidates {name}", len(missing)):
+        if isinstance(made, Failed):
+            failed[item.task.id] = made
+            continue
+        bank, images = made
+        tables, pictures = _files(kept, item.key)
+        write_tensors(pictures, {"images": images})
+        write_bank(tables, bank)
+    if failed:
+        raise _unfinished(failed, name, of=len(tasks))
+    for task in tasks:
+        for part, path in zip(_PARTS, _files(kept, keys[task.id]), strict=True):
             with whole(out / part / f"{task.id}.safetensors") as target:
                 shutil.copyfile(path, target)
 
 
-def _paint(
-    models: Models,
-    task: EditTask,
-    source: np.ndarray,
-    config: Config,
-    name: str,
-    *,
-    tables: Path,
-    images: Path,
-) -> None:
-    how = config.proposal_set(name)
-    bank, painted = editor.make_bank(models, task, torch.from_numpy(source), config=config, how=how)
-    write_tensors(images, {"images": painted.numpy()})
-    write_bank(tables, bank)
+class Painter:
+    """Makes a task's candidates; models are loaded at the first one, wherever that is."""
+
+    def __init__(self, root: Path, config: Config, name: str) -> None:
+        self._root, self._config, self._name = root, config, name
+        self._common = _common_key(root, config, name)
+        self._models: Models | None = None
+
+    def key(self, task: EditTask, source: np.ndarray) -> str:
+        """A task's key in the cache: everything that its candidates depend on."""
+        return content_key(self._common, asdict(task) | {"image": None}, source)
+
+    def __call__(self, item: Item) -> tuple[Bank, np.ndarray]:
+        """The bank, and its candidates as uint8 (points, sizes, 3, side, side)."""
+        config = self._config
+        if self._models is None:
+            if _common_key(self._root, config, self._name) != self._common:
+                raise UserError(
+                    f"{platform.node()} has other code or weights in {self._root}:"
+                    " bring every machine to the same commit and run `dvc pull` there"
+                )
+            self._models = load_models(self._root, config.models)
+        bank, images = editor.make_bank(
+            self._models, item.task, torch.from_numpy(item.source.copy()), config=config,
+            how=config.proposal_set(self._name),
+        )  # fmt: skip
+        return bank, images.numpy()
+
+
+def _files(kept: Path, key: str) -> list[Path]:
+    return [kept / f"{key}.{part}.safetensors" for part in _PARTS]
+
+
+def _unfinished(failed: dict[str, Failed], name: str, *, of: int) -> Unfinished:
+    """Every task that failed, by name; `--debug` shows where the first one did."""
+    causes = "; ".join(f"{task} ({why.cause})" for task, why in failed.items())
+    error = Unfinished(
+        f"{len(failed)} of {of} tasks of candidates {name} failed: {causes};"
+        " the others are kept, run again for these alone"
+    )
+    error.__cause__ = RuntimeError(next(iter(failed.values())).trace)
+    return error
 
 
 def _common_key(root: Path, config: Config, name: str) -> str:
