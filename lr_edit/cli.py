@@ -38,26 +38,14 @@ def cli(context: click.Context, root: Path | None, profile: str | None, debug: b
 @click.argument("name")
 @click.option("--variant", help="For train, edit and evaluate: a row of params.yaml.")
 @click.option("--proposals", help="For candidates and judge: a proposal set of params.yaml.")
-@click.option(
-    "--executor",
-    type=click.Choice(["local", "ray"]),
-    default="local",
-    show_default=True,
-    envvar="LR_EDIT_EXECUTOR",
-    help="For candidates: who paints.",
-)
-@click.option(
-    "--address", envvar="RAY_ADDRESS", help="A Ray head, HOST:PORT; default: one of our own."
-)
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local",
+              envvar="LR_EDIT_EXECUTOR", help="For candidates: who paints.")  # fmt: skip
+@click.option("--address", envvar="RAY_ADDRESS", help="A Ray head; default: one of our own.")
 @click.pass_context
 def stage(
-    context: click.Context,
-    name: str,
-    variant: str | None,
-    proposals: str | None,
-    executor: str,
+    context: click.Context, name: str, variant: str | None, proposals: str | None, executor: str,
     address: str | None,
-) -> None:
+) -> None:  # fmt: skip
     """Run one stage of the pipeline, as `dvc repro` does."""
     if name not in TABLE:
         raise UserError(f"unknown stage {name!r}{nearest(name, TABLE)}")
@@ -298,17 +286,12 @@ def main(arguments: list[str] | None = None) -> None:
         code = cli.main(arguments, prog_name="lr-edit", standalone_mode=False)
         if code:  # without standalone mode click hands back the code of context.exit()
             sys.exit(code)
-    except (UserError, click.UsageError) as error:
-        if debug and isinstance(error, UserError):
+    except (UserError, Unfinished, click.UsageError) as error:
+        if debug and not isinstance(error, click.UsageError):
             raise
         text = error.format_message() if isinstance(error, click.UsageError) else str(error)
         click.echo(f"lr-edit: {text}", err=True)
-        sys.exit(2)
-    except Unfinished as error:
-        if debug:
-            raise
-        click.echo(f"lr-edit: {error}", err=True)
-        sys.exit(1)
+        sys.exit(1 if isinstance(error, Unfinished) else 2)
     except (click.Abort, KeyboardInterrupt):
         click.echo("lr-edit: stopped; what was finished is kept", err=True)
         sys.exit(130)

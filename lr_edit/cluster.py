@@ -62,7 +62,7 @@ def _spread(
 ) -> Iterator[tuple[Any, Any]]:
     """One item at a time a worker: a deadly item takes no other one with it."""
     needs, count = _share()
-    worker = ray.remote(_Worker).options(
+    worker: Any = ray.remote(_Worker).options(
         **needs,
         max_restarts=-1,
         max_task_retries=3,

@@ -17,6 +17,7 @@ import pytest
 
 from lr_edit.cluster import over_ray
 from lr_edit.config import load_config
+from lr_edit.console import pinned_environment
 from lr_edit.errors import UserError
 from lr_edit.execute import Failed
 from lr_edit.stages import candidates, prepare
@@ -38,6 +39,8 @@ def head() -> Iterator[psutil.Process]:
         tempfile.TemporaryDirectory(prefix="ray") as folder,  # sockets need short paths
     ):
         patch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
+        for key in pinned_environment():  # torch may be here already, without them
+            patch.delenv(key)
         words = ["--head", "--block", f"--port={port}", f"--temp-dir={folder}", "--num-cpus=2"]
         process = psutil.Popen(
             [Path(sys.executable).parent / "ray", "start", *words, "--include-dashboard=false"],
@@ -142,9 +145,9 @@ except Unfinished as error:
         [sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE, text=True
     )
     assert driver.stdout is not None
-    first = {driver.stdout.readline().strip() for _ in range(2)}
+    assert driver.stdout.readline().strip().isdigit()
     (server,) = [one for one in head.children() if one.name() == "gcs_server"]
     server.kill()
     said, _ = driver.communicate(timeout=60)
-    assert first == {"0", "1"} and driver.returncode == 0
+    assert driver.returncode == 0
     assert "went away; what was finished is kept" in said.splitlines()[-1]

@@ -11,7 +11,6 @@ import pytest
 import torch
 
 from lr_edit import editor
-from lr_edit.cli import main
 from lr_edit.config import Config, ProposalSet, load_config
 from lr_edit.execute import Execute, one_by_one
 from lr_edit.frozen.models import Models, load_models
@@ -27,9 +26,7 @@ from lr_edit.storage import (
     write_bank,
     write_tensors,
 )
-from lr_edit.types import EditTask
 
-Captured = pytest.CaptureFixture[str]
 EACH = 2 * 2  # evaluations a candidate: two steps, both with guidance
 
 
@@ -224,34 +221,6 @@ def test_a_killed_run_goes_on_where_it_was(
         path.unlink()
     candidates.run(tiny_root, config, name="dino", track=silent)
     assert outputs(tiny_root) == resumed  # an unbroken run gives the same bytes
-
-
-def test_a_task_that_fails_is_named_and_holds_up_no_other(
-    tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Captured
-) -> None:
-    words = ["--root", str(tiny_root), "stage", "candidates", "--proposals", "dino"]
-    main(["--root", str(tiny_root), "stage", "prepare"])
-    first, second = study_tasks(tiny_root)
-    make_bank = editor.make_bank
-
-    def fails(models: Models, task: EditTask, *rest, **options):
-        if task == first:
-            raise ValueError("no luck")
-        return make_bank(models, task, *rest, **options)
-
-    monkeypatch.setattr(editor, "make_bank", fails)
-    with pytest.raises(SystemExit) as stopped:
-        main(words)
-    said = capsys.readouterr().err
-    assert stopped.value.code == 1 and not outputs(tiny_root)
-    assert f"1 of 2 tasks of candidates dino failed: {first.id} (ValueError: no luck)" in said
-    assert second.id not in said and len(list((tmp_path / "cache/candidates").iterdir())) == 2
-
-    tried: list[EditTask] = []
-    monkeypatch.setattr(editor, "make_bank", lambda models, task, *rest, **options: (
-        tried.append(task), make_bank(models, task, *rest, **options))[1])  # fmt: skip
-    main(words)
-    assert tried == [first] and len(outputs(tiny_root)) == 4
 
 
 def test_what_matters_is_painted_anew_and_what_does_not_is_not(
