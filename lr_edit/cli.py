@@ -80,28 +80,17 @@ def stage(
 @click.option("--source", required=True, help='What is edited: "a red boat".')
 @click.option("--prompt", required=True, help='The result: "a blue fish on sand".')
 @click.option("--output", type=click.Path(path_type=Path), help="Default: IMAGE.edit.png.")
-@click.option(
-    "--mode",
-    type=click.Choice(["race", "enumerate", "amortised"]),
-    default="race",
-    show_default=True,
-    help="Previews first, every box, or the likeliest by a net across images.",
-)
+@click.option("--mode", type=click.Choice(["race", "enumerate", "amortised"]), default="race",
+              show_default=True,
+              help="Previews first, every box, or the likeliest by a net across images.")  # fmt: skip
 @click.option("--budget", type=click.IntRange(1), help="UNet evaluations to spend at most.")
 @click.option("--variant", help="For enumerate: whose net picks the sizes [default: learned].")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
 @click.pass_context
 def edit(
-    context: click.Context,
-    image: Path,
-    source: str,
-    prompt: str,
-    output: Path | None,
-    mode: Any,
-    budget: int | None,
-    variant: str | None,
-    as_json: bool,
-) -> None:
+    context: click.Context, image: Path, source: str, prompt: str, output: Path | None, mode: Any,
+    budget: int | None, variant: str | None, as_json: bool,
+) -> None:  # fmt: skip
     """Edit one image from text alone."""
     root, config = load_study(context)
     pin_environment()

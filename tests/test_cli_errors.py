@@ -292,12 +292,3 @@ def test_the_console_script_prints_the_sentence_and_no_traceback(root: Path) -> 
     )  # fmt: skip
     assert done.returncode == 2 and not done.stdout
     assert done.stderr == "lr-edit: unknown stage 'trian'; did you mean 'train'?\n"
-
-
-def test_an_executor_whose_package_is_missing_names_the_cure(
-    root: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(sys.modules, "ray", None)
-    monkeypatch.delitem(sys.modules, "lr_edit.cluster", raising=False)
-    words = ["stage", "candidates", "--proposals", "dino", "--executor", "ray"]
-    assert "pip install 'lr-edit[ray]'" in refused(capsys, root, *words)

@@ -1,7 +1,8 @@
-"""One task's failure is its own: the others are made, it is named, and a rerun makes it alone."""
+"""Who paints, and what a task that fails costs: itself alone, by name, until a rerun."""
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import pytest
@@ -41,3 +42,14 @@ def test_a_task_that_fails_is_named_and_holds_up_no_other(
 
     main(words)
     assert tried == [first, second, first] and len(list(made.rglob("*.safetensors"))) == 4
+
+
+def test_an_executor_whose_package_is_missing_names_the_cure(
+    tiny_root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "lr_edit.cluster", raising=False)
+    words = ["stage", "candidates", "--proposals", "dino", "--executor", "ray"]
+    with pytest.raises(SystemExit) as stopped:
+        main(["--root", str(tiny_root), *words])
+    assert stopped.value.code == 2 and "pip install 'lr-edit[ray]'" in capsys.readouterr().err
