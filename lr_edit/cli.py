@@ -81,8 +81,7 @@ def stage(
 @click.option("--prompt", required=True, help='The result: "a blue fish on sand".')
 @click.option("--output", type=click.Path(path_type=Path), help="Default: IMAGE.edit.png.")
 @click.option("--mode", type=click.Choice(["race", "enumerate", "amortised"]), default="race",
-              show_default=True,
-              help="Previews first, every box, or the likeliest by a net across images.")  # fmt: skip
+              help="Previews first (the default), every box, or a net's likeliest.")  # fmt: skip
 @click.option("--budget", type=click.IntRange(1), help="UNet evaluations to spend at most.")
 @click.option("--variant", help="For enumerate: whose net picks the sizes [default: learned].")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
