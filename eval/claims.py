@@ -40,6 +40,13 @@ QUESTIONS = (
         "Does ranking by the loss, not by S, do better?", "ranked-by-loss", "all-three", "losses"
     ),
     Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions"),
+    Question("Is the release as good?", "released", "argmin-table", "editors"),
+    Question("Is DiffEdit's box as good?", "diffedit-box", "argmin-table", "editors"),
+    Question("Do the source words find better anchors?", "relevance", "dino", "anchor-sources"),
+    Question("Would one anchor from the words do?", "relevance", "dino", "first-anchors"),
+    Question("Would random anchors do?", "random", "dino", "anchor-sources"),
+    Question("Does noise of its own for every box matter?", "independent", "common", "noise"),
+    Question("Is the thing alone the better prompt?", "object", "scene", "prompts"),
 )
 BETTER, WORSE, UNSEEN = "better on", "worse on", "no difference found on"
 ASKED = ("success", "iou", "score_s")

@@ -48,14 +48,19 @@ def test_where_random_wins_is_said_whatever_was_asked() -> None:
     assert "IoU" not in said
 
 
-def test_every_question_is_about_rows_of_the_study() -> None:
+def test_every_question_is_about_rows_of_the_study_or_its_sweep() -> None:
+    import yaml
+
     from lr_edit.config import load_config
+    from lr_edit.studies import study_files
     from tests.source_tree import ROOT
 
     config = load_config(ROOT / "params.yaml")
+    sweep = yaml.safe_load(study_files(ROOT, "sweep")["params.yaml"])
+    groups = {**sweep["ablations"], **config.ablations}
     for question in QUESTIONS:
         if question.group is None:
             assert question.against == config.study.baseline and question.row in config.variants
         else:
-            rows = list(config.ablations[question.group])
+            rows = list(groups[question.group])
             assert rows[0] == question.against and question.row in rows
