@@ -6,19 +6,27 @@ ANCHOR_NET/card.json                             what they learned from, and its
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
+from torch import Tensor
 
 from lr_edit.across import foresee, learn_across, training_set
-from lr_edit.anchor_net import AnchorNet, bank_rois, fresh_net
+from lr_edit.anchor_net import (
+    AnchorNet,
+    bank_rois,
+    fresh_net,
+    roi_features,
+    with_relevance,
+)
 from lr_edit.config import Ablation, Config
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, resolve
+from lr_edit.look import Seen
 from lr_edit.storage import (
     content_key,
     emptied,
@@ -104,6 +112,23 @@ def foresee_all(
             start = torch.Generator().manual_seed(seed)
             nets.append(fresh_net(rois.shape[2], rois.shape[1], generator=start))
         yield [foresee([net], rois).numpy() for net in nets]
+
+
+def likeliest(
+    root: Path, config: Config
+) -> Callable[[Seen, Tensor], Float[np.ndarray, "points sizes"]]:
+    """The prior of a live edit, log q of the nets that learned from most images and see the words.
+
+    Raises UserError where the profile has none.
+    """
+    across, side = config.across, config.models.side
+    nets = read_nets(root, config, text=True, trained_on=max(across.tasks), seeds=across.seeds)
+
+    def prior(seen: Seen, boxes: Tensor) -> np.ndarray:
+        features = with_relevance(seen.features.numpy(), seen.relevance.numpy())
+        return foresee(nets, roi_features(features, boxes, side=side)).numpy()
+
+    return prior
 
 
 def best_size(root: Path, config: Config) -> int:

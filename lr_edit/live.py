@@ -6,20 +6,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import Float, UInt8
+from jaxtyping import UInt8
 from torch import Tensor
 
 from lr_edit import editor
 from lr_edit.config import Config, Inpaint, ProposalSet
 from lr_edit.frozen.models import Models
+from lr_edit.look import Seen
 from lr_edit.proposals import propose
 from lr_edit.race import Raced, plan_rounds, race, starters
 from lr_edit.types import Box, EditTask, Track
+
+# What is seen, boxes (points, sizes, 4) -> how likely each is the best, (points, sizes).
+Prior = Callable[[Seen, Tensor], np.ndarray]
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ def race_edit(
     previews: Sequence[Inpaint],
     budget: int,
     track: Track,
-    prior: Float[np.ndarray, "points sizes"] | None = None,
+    prior: Prior | None = None,
 ) -> RaceEdit:
     """Paint previews of a set's boxes, then the best at the set's own quality.
 
@@ -71,7 +75,7 @@ def race_edit(
         images.update(zip(candidates.tolist(), painted[:, 0], strict=True))
         return bank.score[:, 0], bank.evaluations
 
-    entrants = starters(boxes.numpy(), prior=prior)
+    entrants = starters(boxes.numpy(), prior=prior(seen, boxes) if prior else None)
     costs = [one.inpaint.sampler.evaluations for one in rounds]
     plan = plan_rounds(budget, costs, candidates=len(entrants))
     raced = race(look, entrants, plan=plan)

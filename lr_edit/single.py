@@ -10,15 +10,17 @@ import torch
 from torch import Tensor
 
 from lr_edit import editor
+from lr_edit.amortise import likeliest
 from lr_edit.config import Config, Variant
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models, load_models
-from lr_edit.live import race_edit
+from lr_edit.live import Prior, race_edit
 from lr_edit.photo import full_size, square_to_photo, working_image
 from lr_edit.storage import read_image, write_image
 from lr_edit.types import Box, EditTask, Track
 
-Mode = Literal["race", "enumerate"]
+Mode = Literal["race", "enumerate", "amortised"]
+TOP = 3  # boxes that an amortised edit paints where no budget says otherwise
 
 
 def edit_file(
@@ -39,6 +41,7 @@ def edit_file(
 
     race        previews of every box, full quality for the best, within `budget` UNet evaluations
     enumerate   every box at full quality, sizes by `variant`'s net
+    amortised   the likeliest boxes alone, by nets that were trained across images
     """
     if not source.strip() or not prompt.strip():
         raise UserError(
@@ -47,10 +50,11 @@ def edit_file(
     if output.suffix.lower() != ".png":
         raise UserError(f"--output {output} must end in .png: what was not edited stays bit by bit")
     if budget is not None and mode == "enumerate":
-        raise UserError("--budget is for --mode race: enumerate paints every box")
+        raise UserError("--budget is for --mode race or amortised: enumerate paints every box")
     if variant is not None and mode != "enumerate":
-        raise UserError("--variant is for --mode enumerate: a race chooses by S")
+        raise UserError("--variant is for --mode enumerate: the others choose by S")
     row = _with_net(config, variant or "learned") if mode == "enumerate" else None
+    prior = likeliest(root, config) if mode == "amortised" else None
     pixels, side = read_image(image), config.models.side
     if config.models.world == "picturebook" and pixels.shape[:2] != (side, side):
         warn(f"{image} is no {side}x{side} drawing: picture-book weights know nothing else")
@@ -61,7 +65,7 @@ def edit_file(
     if row:
         edited, found = _enumerate(models, task, tensor, config, row, track)
     else:
-        edited, found = _race(models, task, tensor, config, budget, track)
+        edited, found = _race(models, task, tensor, config, budget, prior, track)
     box, picture = Box(*found["box"]), edited.permute(1, 2, 0).numpy()
     write_image(output, full_size(pixels, picture, box, feather=config.inpaint.feather))
     height, width = pixels.shape[:2]
@@ -96,12 +100,20 @@ def _enumerate(
 
 
 def _race(
-    models: Models, task: EditTask, source: Tensor, config: Config, budget: int | None, track: Track
+    models: Models,
+    task: EditTask,
+    source: Tensor,
+    config: Config,
+    budget: int | None,
+    prior: Prior | None,
+    track: Track,
 ) -> tuple[Tensor, dict[str, Any]]:
+    """With a prior there are no previews: the budget buys the likeliest boxes."""
     how = config.proposal_set(config.race.proposals)
+    usual = TOP * how.inpaint.sampler.evaluations if prior else config.race.budget
     done = race_edit(
-        models, task, source, config=config, how=how, previews=config.race.previews,
-        budget=budget or config.race.budget, track=track,
+        models, task, source, config=config, how=how, budget=budget or usual, prior=prior,
+        previews=() if prior else config.race.previews, track=track,
     )  # fmt: skip
     return done.image, {
         "plan": list(done.raced.entered),

@@ -26,7 +26,7 @@ ARROWS: dict[str, set[str]] = {
     "inpaint": GROUND | {"frozen"},
     "learn": GROUND | CORE,
     "across": GROUND | CORE | {"learn"},
-    "amortise": GROUND | CORE | {"across", "config", "frozen", "storage"},
+    "amortise": GROUND | CORE | {"across", "config", "frozen", "look", "storage"},
     "config": GROUND,
     "storage": GROUND,
     "execute": GROUND,
@@ -43,7 +43,7 @@ ARROWS: dict[str, set[str]] = {
     "frozen": GROUND | {"config", "places", "storage"},
     "editor": GROUND | CORE | {"learn", "config", "frozen", "proposals", "look", "teacher"},
     "race": GROUND,
-    "live": GROUND | {"config", "frozen", "editor", "proposals", "race"},
+    "live": GROUND | {"config", "frozen", "editor", "look", "proposals", "race"},
     "tracking": GROUND | (STUDY - {"tracking"}),
     "runs": {"lockfile", "tracking"},
     "photo": {"types"},
@@ -53,7 +53,7 @@ ARROWS: dict[str, set[str]] = {
     "cluster": GROUND | {"console", "execute"},
     "picturebook": GROUND | CORE | (EDGES - {"picturebook"}) | {"console"},
     "stages": GROUND | CORE | EDGES | {"execute", "learn", "editor", "amortise", "race", "photo"},
-    "single": GROUND | {"config", "storage", "frozen", "editor", "live", "photo"},
+    "single": GROUND | {"amortise", "config", "storage", "frozen", "editor", "live", "photo"},
     "doctor": GROUND | {"config", "places", "storage", "frozen"},
     "cli": GROUND
     | EDGES

@@ -109,6 +109,26 @@ def test_one_image_is_edited_from_its_words(
     assert 0 < result["score"] < 3
 
 
+def test_an_amortised_edit_paints_the_likeliest_boxes_alone(
+    tiny_root: Path, capsys: Captured
+) -> None:
+    params = tiny_params()
+    params["profiles"]["picturebook"]["anchor_net"] = {"name": "local-dir:nets"}
+    params["across"] |= {"tasks": [2], "seeds": 2, "steps": 2}
+    write_params(tiny_root, params)
+    image = tiny_root / "data/images/eval-000.png"
+    assert run(tiny_root, *edit(image), "--mode", "amortised") == 2
+    assert "run `lr-edit amortise`" in capsys.readouterr().err
+    for words in (["stage", "prepare"], ["stage", "candidates", "--proposals", "dino"]):
+        assert run(tiny_root, *words) == 0
+    assert run(tiny_root, "amortise") == 0
+    capsys.readouterr()
+    assert run(tiny_root, *edit(image), "--mode", "amortised", "--budget", "8", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert (result["mode"], result["plan"]) == ("amortised", [2])
+    assert result["unet_evaluations"] == 2 * 4
+
+
 def test_a_photo_is_warned_about(tiny_root: Path, capsys: Captured, tmp_path: Path) -> None:
     Image.effect_noise((90, 60), 40).save(tmp_path / "photo.jpg")
     output = tmp_path / "edited.png"

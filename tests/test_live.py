@@ -40,15 +40,16 @@ def config(tiny_root: Path) -> Config:
 
 def raced(
     models: Models, task: EditTask, source: torch.Tensor, config: Config, *, budget: int = BUDGET,
-    batch: int = 3, prior: np.ndarray | None = None,
+    batch: int = 3, prior: list[list[float]] | None = None,
 ) -> RaceEdit:  # fmt: skip
     full, preview = (
         config.proposal_set(name).inpaint.model_copy(update={"batch": batch})
         for name in ("dino", "preview")
     )
     how = config.proposal_set("dino").model_copy(update={"inpaint": full})
+    tell = None if prior is None else lambda _seen, _boxes: np.array(prior)
     return race_edit(
-        models, task, source, config=config, how=how, budget=budget, track=silent, prior=prior,
+        models, task, source, config=config, how=how, budget=budget, track=silent, prior=tell,
         previews=[] if prior is not None else [preview],
     )  # fmt: skip
 
@@ -101,7 +102,7 @@ def test_nothing_outside_the_winner_s_box_changes(fakes: Models, config: Config)
 def test_a_prior_alone_paints_the_likeliest_boxes_at_full_quality(
     fakes: Models, config: Config
 ) -> None:
-    prior = np.array([[0.1, 0.2], [0.6, 0.1]])
+    prior = [[0.1, 0.2], [0.6, 0.1]]
     done = raced(fakes, TASK, SOURCE, config, budget=4, prior=prior)
     assert (done.raced.winner, done.raced.entered) == (2, (1,))
     assert fakes.inpainter.evaluations == done.raced.evaluations == 4

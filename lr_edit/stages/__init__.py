@@ -15,5 +15,6 @@ TABLE: dict[str, str] = {
     "evaluate": "eval.stages.evaluate",
     "ablate": "lr_edit.stages.ablate",
     "report": "eval.stages.report",
+    "race": "eval.stages.race",
     "publish": "lr_edit.stages.publish",
 }
