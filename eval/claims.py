@@ -39,6 +39,16 @@ QUESTIONS = (
     Question(
         "Does ranking by the loss, not by S, do better?", "ranked-by-loss", "all-three", "losses"
     ),
+    Question(
+        "Does a net across images beat the size that is best for all, before anything is painted?",
+        "blind-128",
+        "fixed-size",
+        "amortised",
+    ),
+    Question("And one that sees the words?", "text-128", "fixed-size", "amortised"),
+    Question(
+        "And if it paints its likeliest box alone?", "text-128-top-1", "fixed-size", "amortised"
+    ),
     Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions"),
     Question("Is the release as good?", "released", "argmin-table", "editors"),
     Question("Is DiffEdit's box as good?", "diffedit-box", "argmin-table", "editors"),

@@ -6,9 +6,10 @@ paper does, and over all (anchor, size) pairs of a task, so that it can say whic
 
     J(theta) = mean_p sum_k pi(k | p) z[p, k]  +  sum_{p, k} q(p, k) z[p, k]
 
-with pi and q the softmax of the same scores over a row and over the whole table, and z the losses,
-standardised over the same. The net is the release's, blind to the words, or sees one channel more:
-the text relevance of the patches.
+with pi and q the softmax of the same scores over a row and over the whole table, and z the losses
+less their mean over the same, on one scale for all tasks: rows that hardly differ stay quiet, where
+one image's net may as well learn them. The net is the release's, blind to the words, or sees one
+channel more: the text relevance of the patches.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lr_edit.anchor_net import AnchorNet, fresh_net
-from lr_edit.learn import bonus_at, row_z_scores
+from lr_edit.learn import bonus_at
 
 
 def training_set(tasks: int, count: int, *, seed: int) -> Int[Tensor, " count"]:
@@ -54,7 +55,7 @@ def learn_across(
     adam = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
     # The order in memory in which the net reads: sizes, channels, then the points of all tasks.
     cells = rois.flatten(0, 1).permute(1, 2, 0, 3, 4).contiguous()
-    rows, whole = row_z_scores(tables), row_z_scores(tables.flatten(1))
+    rows, whole = _centred(tables), _centred(tables.flatten(1))
     for step in range(steps if tasks else 0):
         drawn = torch.randperm(tasks, generator=generator)[:batch]
         columns = (drawn[:, None] * points + torch.arange(points)).flatten()
@@ -68,6 +69,12 @@ def learn_across(
         loss.backward()
         adam.step()
     return net
+
+
+def _centred(tables: Float[Tensor, "*rows choices"]) -> Float[Tensor, "*rows choices"]:
+    """Losses less their row's mean, over the deviation of all: how much a choice matters stays."""
+    differences = tables - tables.mean(-1, keepdim=True)
+    return differences / differences.square().mean().sqrt()
 
 
 def _expected(

@@ -71,7 +71,7 @@ def amortise(root: Path, config: Config, *, track: Track) -> Path:
 def _card(config: Config, tasks: Sequence[EditTask], banks: Sequence[Bank]) -> dict[str, Any]:
     """What the nets come from, and the size that does best there if it is used everywhere."""
     loss = np.stack([bank.loss(LossWeights()) for bank in banks]).mean((0, 1))
-    score = np.stack([bank.score for bank in banks]).mean((0, 1))
+    score = np.stack([bank.score for bank in banks]).max(1).mean(0)  # of the anchor that wins
     return {
         "profile": config.profile,
         "split": config.study.split,
@@ -79,9 +79,8 @@ def _card(config: Config, tasks: Sequence[EditTask], banks: Sequence[Bank]) -> d
         "tables": content_key(*(bank.losses for bank in banks)),
         "across": config.across.model_dump(mode="json"),
         "sizes": list(config.propose.sizes),
-        "mean_loss": loss.tolist(),
-        "mean_score": score.tolist(),
-        "best_size": {"loss": int(loss.argmin()), "S": int(score.argmax())},
+        "by_size": {"J": loss.tolist(), "S": score.tolist()},
+        "best_size": {"J": int(loss.argmin()), "S": int(score.argmax())},
     }
 
 
@@ -131,9 +130,12 @@ def likeliest(
     return prior
 
 
-def best_size(root: Path, config: Config) -> int:
-    """The index of the size whose mean loss was lowest where the nets learned."""
-    return int(read_json(nets_folder(root, config) / "card.json")["best_size"]["loss"])
+def best_size(root: Path, config: Config, *, by: str) -> int:
+    """The index of the size that was best where the nets learned.
+
+    by J: used at every anchor, its mean loss was lowest; by S: the S of the winner was highest.
+    """
+    return int(read_json(nets_folder(root, config) / "card.json")["best_size"][by])
 
 
 def nets_folder(root: Path, config: Config) -> Path:

@@ -64,7 +64,7 @@ class Profile(_Frozen):
     @property
     def roles(self) -> dict[str, Weights]:
         """Every model by its role."""
-        own = ("anchors", "clip", "inpainter", "tiny_vae")
+        own = ("anchors", "clip", "inpainter", "tiny_vae", "anchor_net")
         named = {role.replace("_", " "): getattr(self, role) for role in own}
         named |= {f"judge {role}": part for role, part in self.judges}
         return {role: part for role, part in named.items() if part is not None}
@@ -169,6 +169,7 @@ class Ablation(Variant):
     scope: Literal["image", "dataset"] = "image"
     trained_on: int = Field(0, ge=0)  # images, of `across.tasks`; 0: a random start
     text: bool = False  # whether the net sees the relevance of the source words
+    by: Literal["J", "S"] = "J"  # what the best size was best by
     top: int | None = Field(None, ge=1)  # paint so many likeliest pairs; default: one an anchor
     previews: tuple[str, ...] = ()  # a race: the sets of its rounds before `proposals`, and
     budget: int = Field(400, ge=1)  # the UNet evaluations it may spend

@@ -52,6 +52,9 @@ def study_files(
     params = overlaid(own, read_yaml(overlay), where=str(overlay)) if overlay.is_file() else own
     params |= {"profile": profile} if profile else {}
     config = as_config(params, path=overlay)
+    if config.models.anchor_net is None:
+        params["ablations"] = _without_nets(params["ablations"])
+        config = as_config(params, path=overlay)
     if data:
         params = _with_data(params, config.profile, top, data)
         config = as_config(params, path=overlay)
@@ -81,6 +84,14 @@ def overlaid(table: dict[str, Any], overlay: dict[str, Any], *, where: str) -> d
         elif name != "only":
             rows[name] = value
     return rows
+
+
+def _without_nets(ablations: dict[str, Any]) -> dict[str, Any]:
+    """The rows that need no net across images: the profile has none."""
+    return {
+        group: {name: row for name, row in rows.items() if row.get("scope") != "dataset"}
+        for group, rows in ablations.items()
+    }
 
 
 def _with_data(params: dict[str, Any], profile: str, top: Path, data: Path) -> dict[str, Any]:

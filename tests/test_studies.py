@@ -95,6 +95,8 @@ def test_a_profile_and_a_data_folder_alone_make_a_study(top: Path) -> None:
     assert "../../photos" in stages["prepare"]["deps"]
     assert "../../data" not in stages["prepare"]["deps"]
     assert "models/" not in files["dvc.yaml"]
+    rows = [row for group in params["ablations"].values() for row in group.values()]
+    assert rows and not any(row.get("scope") == "dataset" for row in rows)  # sd2 has no such nets
 
 
 def test_data_outside_the_checkout_is_named_by_its_whole_path(top: Path, tmp_path_factory) -> None:

@@ -84,10 +84,11 @@ def _choose(row: Ablation, bank: Bank, task: str, seed: int, table: np.ndarray |
 def _expected_loss(row: Ablation, bank: Bank, table: np.ndarray | None) -> float | None:
     """J: the mean over anchors of the loss that pi(size | anchor) expects, in the paper's weights.
 
-    A rule that picks one size an anchor is a pi of ones. None where the choice is no such thing.
+    A rule that picks one size an anchor is a pi of ones. None where the choice is no such thing, or
+    the anchors are not all the bank's.
     """
     loss = bank.loss(LossWeights())
-    if row.top or row.choose not in ("net", "table", "fixed"):
+    if row.top or row.points or row.choose not in ("net", "table", "fixed"):
         return None
     if table is None:
         sizes = pick_sizes(row.choose, bank, size=row.size, weights=row.losses)
@@ -104,7 +105,7 @@ def _from_dataset(
     from lr_edit.amortise import best_size, foresee_all  # torch is for rows that have a net
 
     if row.choose == "fixed":
-        fixed = row.model_copy(update={"size": best_size(root, config)})
+        fixed = row.model_copy(update={"size": best_size(root, config, by=row.by)})
         return fixed, _Known([[None] * row.seeds for _ in banks])
     seen = list(foresee_all(root, config, row, banks))
     return row, _Known(seen, paid=[row.top or len(bank.losses) for bank in banks])
