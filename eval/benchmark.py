@@ -3,7 +3,7 @@
     per_image.csv    a row a variant, task, seed and metric, in the columns of scores.py
     digests.jsonl    what those rows were measured on: the edit, its source, mask, words, network
     evaluation.json  means, intervals and counts, and the networks and versions behind them
-    table.md         the same for people; table.tex beside it where published rows compare
+    table.md, .tex   the same for people and for a paper
 
 A finished image is written at once, so that a killed run loses nothing; a row is measured again
 only if what it was measured on has changed. Other variants and protocols in the folder are kept.

@@ -102,11 +102,12 @@ def score(
 @click.option("--out", type=_PATH, default=Path("evaluation"), show_default=True)
 @click.option("--variant", help="The editor's name in the tables; default: the folder's.")
 @click.option("--seed", default="0", show_default=True, help="The name of this run of the editor.")
+@click.option("--against", help="A variant in --out that every other is compared with.")
 @_shared
 @click.pass_context
 def evaluate(
     context: click.Context, spec: str, edits: Path, out: Path, variant: str | None, seed: str,
-    **options: Any,
+    against: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Measure a folder of edits on a dataset; a second run measures only what changed."""
     pin_environment()
@@ -114,10 +115,12 @@ def evaluate(
     from eval.datasets import open_dataset
     from eval.latex import document
     from eval.suite import DEFAULT, chosen
-    from eval.summary import HEAD, beside_published, caption, markdown, summarise, table
+    from eval.summary import HEAD, caption, markdown, side_by_side, summarise, table
     from lr_edit.storage import whole, write_json
 
     dataset = open_dataset(spec)
+    if not edits.is_dir():
+        raise UserError(f"{edits} is not a folder of edits")
     names = chosen(options["metrics"].split(",")) if options["metrics"] else DEFAULT
     sizes = [_size(dataset.folder / task.image) for task in dataset.tasks]
     names, networks = _networks(context, names, sizes=sizes, options=options)
@@ -129,18 +132,17 @@ def evaluate(
     lacking = evaluate_folder(request, journal, track=track)
     if lacking:
         _say(f"{len(lacking)} of {len(dataset.tasks)} tasks have no edit, first {lacking[0]!r}")
-    summary = summarise(request, journal)
+    summary = summarise(request, journal, against=against)
     write_json(out / "evaluation.json", summary)
     with whole(out / "table.md") as part:
         part.write_text(markdown(summary))
-    if beside := beside_published(summary):
-        with whole(out / "table.tex") as part:
-            part.write_text(document([beside]))
+    with whole(out / "table.tex") as part:
+        part.write_text(document([side_by_side(summary)]))
     if options["as_json"]:
         click.echo(json.dumps(summary))
         return
     _show(HEAD, table(summary), title=caption(summary))
-    _say(f"{out / 'per_image.csv'}, evaluation.json and table.md are written")
+    _say(f"{out / 'per_image.csv'}, evaluation.json, table.md and table.tex are written")
 
 
 def _given(metrics: str | None, pair: Any) -> tuple[str, ...]:

@@ -11,21 +11,29 @@ import numpy as np
 from eval import pie_bench, tables
 from eval.benchmark import Journal, Key, Request
 from eval.provenance import versions
-from eval.statistics import RESAMPLES, estimate, over_seeds
+from eval.statistics import RESAMPLES, estimate, holm, over_seeds, paired_difference
 from eval.suite import SUITE, about
 from eval.tables import Cell, Column, Line, Table
+from lr_edit.errors import UserError, nearest
 
 HEAD = ("metric", "mean", "95% interval", "n", "NaN", "inf")
 
 
-def summarise(request: Request, journal: Journal, *, resamples: int = RESAMPLES) -> dict[str, Any]:
+def summarise(
+    request: Request, journal: Journal, *, against: str | None = None, resamples: int = RESAMPLES
+) -> dict[str, Any]:
     """What evaluation.json holds: every variant of the folder over the dataset's tasks.
 
-    Several seeds of a task are averaged first; images are resampled, not rows.
+    Several seeds of a task are averaged first; images are resampled, not rows. Every variant is
+    compared with `against`, image by image; UserError if the folder does not hold it.
     """
     rows = {key: row for key, row in journal.rows.items() if key[4] == request.protocol}
     variants = dict.fromkeys([request.variant, *(key[0] for key in rows)])
     found = {name: _per_task(request, rows, name) for name in variants}
+    if against is not None and against not in found:
+        raise UserError(
+            f"--against {against!r}: the folder holds no such variant{nearest(against, found)}"
+        )
     categories = dict.fromkeys(task.category for task in request.dataset.tasks)
     return {
         "dataset": {
@@ -47,6 +55,8 @@ def summarise(request: Request, journal: Journal, *, resamples: int = RESAMPLES)
             name: {kind: _means(request, values, kind) for kind in categories}
             for name, values in found.items()
         },
+        "against": against,
+        "paired": _paired(found, against, resamples=resamples) if against else {},
         "psnr_of_mean_mse": {name: _psnr_of_means(values) for name, values in found.items()},
         "networks": {
             role: {"name": network.name, "sha256": network.digest}
@@ -71,50 +81,48 @@ def table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
-    """table.md: what the numbers are, the table, and published rows where they compare."""
+    """table.md: what the numbers are, a line a metric, and the editors side by side."""
     rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *table(summary)]
+    wide = side_by_side(summary)
     lines = [caption(summary), "", *(f"| {' | '.join(row)} |" for row in rows), ""]
-    beside = beside_published(summary)
-    if beside:
-        lines += ["## Beside published results", "", beside.note, "", tables.markdown(beside)]
-    return "\n".join(lines)
+    return "\n".join([*lines, "## Side by side", "", wide.note, "", tables.markdown(wide)])
 
 
-def beside_published(summary: Mapping[str, Any]) -> Table | None:
-    """PIE-Bench under its own protocol, below published rows; None for anything else."""
-    if (summary["dataset"]["kind"], summary["protocol"]) != ("pie-bench", "pie-bench"):
-        return None
-    columns = tuple(Column(SUITE[key].measure, SUITE[key].measure.group)
-                    for key in pie_bench.PUBLISHED_COLUMNS)  # fmt: skip
-    published = [
-        Line(
-            name,
-            tuple(
-                Cell("", {"mean": value / 10**column.measure.power})
-                for value, column in zip(values, columns, strict=True)
-            ),
+def side_by_side(summary: Mapping[str, Any]) -> Table:
+    """A row an editor; PIE-Bench under its own protocol stands below published rows."""
+    published = (summary["dataset"]["kind"], summary["protocol"]) == ("pie-bench", "pie-bench")
+    measured = next(iter(summary["variants"].values()))
+    names = pie_bench.PUBLISHED_COLUMNS if published else tuple(measured)
+    columns = tuple(Column(SUITE[key].measure, SUITE[key].measure.group) for key in names)
+    blocks: dict[str, list[Line]] = {}
+    note = caption(summary)
+    if summary["against"]:
+        note += f" Δ is the paired difference to {summary['against']}; * marks Holm p below 0.05."
+    if published:
+        blocks["Published"] = [
+            Line(name, tuple(_in_units(value, column) for value, column in
+                             zip(values, columns, strict=True)))
+            for name, values in pie_bench.PUBLISHED.items()
+        ]  # fmt: skip
+        note += (
+            " Published rows: PnPInversion's table over its 700 images; they compare only with a "
+            "run over the same images by the networks named in that protocol."
         )
-        for name, values in pie_bench.PUBLISHED.items()
+    blocks["Measured here" if published else ""] = [
+        Line(name, tuple(_cell(summary, name, key) for key in names))
+        for name in summary["variants"]
     ]
-    absent = {"mean": None}
-    measured = [
-        Line(
-            name,
-            tuple(
-                Cell(f"variants.{name}.{key}", {"mean": metrics.get(key, absent)["mean"]})
-                for key in pie_bench.PUBLISHED_COLUMNS
-            ),
-        )
-        for name, metrics in summary["variants"].items()
-    ]
-    return Table(
-        letter="",
-        title="PIE-Bench",
-        note=f"{caption(summary)} Published rows: PnPInversion's table over its 700 images; they "
-        "compare only with a run over the same images by the networks named in that protocol.",
-        columns=columns,
-        blocks={"Published": published, "Measured here": measured},
-    )
+    title = "PIE-Bench" if published else "Editors"
+    return Table(letter="", title=title, note=note, columns=columns, blocks=blocks)
+
+
+def _in_units(value: float, column: Column) -> Cell:
+    return Cell("", {"mean": value / 10**column.measure.power})
+
+
+def _cell(summary: Mapping[str, Any], name: str, key: str) -> Cell:
+    one = summary["variants"][name].get(key, {"mean": None})
+    return Cell(f"variants.{name}.{key}", one, summary["paired"].get(name, {}).get(key, {}))
 
 
 def caption(summary: Mapping[str, Any]) -> str:
@@ -139,6 +147,27 @@ def printed(name: str, value: float | None) -> str:
     """A value times its metric's factor; nothing for None."""
     measure = SUITE[name].measure
     return "" if value is None else f"{value * 10**measure.power:.{measure.decimals}f}"
+
+
+def _paired(
+    found: Mapping[str, Mapping[str, np.ndarray]], against: str, *, resamples: int
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Variant -> metric -> its paired difference to `against`, Holm over them all."""
+    compared = {
+        (name, key): paired_difference(
+            column, found[against][key], resamples=resamples,
+            higher_is_better=bool(SUITE[key].measure.higher_is_better),
+        )
+        for name, values in found.items()
+        for key, column in values.items()
+        if name != against and SUITE[key].measure.paired == "test"
+    }  # fmt: skip
+    tested = {place: one.p for place, one in compared.items() if one.p is not None}
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    table: dict[str, dict[str, dict[str, Any]]] = {}
+    for (name, key), one in compared.items():
+        table.setdefault(name, {})[key] = {**asdict(one), "holm_p": adjusted.get((name, key))}
+    return table
 
 
 def _per_task(

@@ -184,6 +184,24 @@ def test_variants_protocols_and_seeds_share_a_folder(home: Path, capsys: Capture
     assert variants["edits"]["whole_mse"]["n"] == 3 and variants["edits"]["whole_psnr"]["n"] == 0
 
 
+def test_editors_are_compared_image_by_image(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    for n in range(3):
+        write_image(home / "same" / f"{n}.png", picture(n))
+    assert evaluate(home, "--metrics", "mse") == 0
+    words: list[str | Path] = ["--metrics", "mse", "--edits", home / "same", "--variant", "ours"]
+    assert evaluate(home, *words, "--against", "edit") == 2
+    assert "did you mean 'edits'" in capsys.readouterr().err
+    assert evaluate(home, *words, "--against", "edits", "--json") == 0
+    found = json.loads(capsys.readouterr().out)
+    one = found["paired"]["ours"]["whole_mse"]
+    assert one["difference"] == pytest.approx(-found["variants"]["edits"]["whole_mse"]["mean"])
+    assert one["win_rate"] == 1 and one["n"] == 3 and one["holm_p"] >= one["p"]
+    page = (home / "evaluation/table.md").read_text()
+    assert "paired difference to edits" in page and "Δ −" in page
+    assert r"\toprule" in (home / "evaluation/table.tex").read_text()
+
+
 def test_an_edit_that_is_not_there_is_missing_and_said(home: Path, capsys: Captured) -> None:
     pictures(home)
     (home / "edits/in/1.png").unlink()
