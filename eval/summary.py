@@ -122,6 +122,8 @@ def _in_units(value: float, column: Column) -> Cell:
 
 def _cell(summary: Mapping[str, Any], name: str, key: str) -> Cell:
     one = summary["variants"][name].get(key, {"mean": None})
+    if one["mean"] is None and one.get("infinite"):  # every image perfect
+        one = {**one, "mean": float("inf")}
     return Cell(f"variants.{name}.{key}", one, summary["paired"].get(name, {}).get(key, {}))
 
 

@@ -188,8 +188,15 @@ def test_editors_are_compared_image_by_image(home: Path, capsys: Captured) -> No
     pictures(home)
     for n in range(3):
         write_image(home / "same" / f"{n}.png", picture(n))
-    assert evaluate(home, "--metrics", "mse") == 0
-    words: list[str | Path] = ["--metrics", "mse", "--edits", home / "same", "--variant", "ours"]
+    assert evaluate(home, "--metrics", "mse,psnr") == 0
+    words: list[str | Path] = [
+        "--metrics",
+        "mse,psnr",
+        "--edits",
+        home / "same",
+        "--variant",
+        "ours",
+    ]
     assert evaluate(home, *words, "--against", "edit") == 2
     assert "did you mean 'edits'" in capsys.readouterr().err
     assert evaluate(home, *words, "--against", "edits", "--json") == 0
@@ -198,7 +205,7 @@ def test_editors_are_compared_image_by_image(home: Path, capsys: Captured) -> No
     assert one["difference"] == pytest.approx(-found["variants"]["edits"]["whole_mse"]["mean"])
     assert one["win_rate"] == 1 and one["n"] == 3 and one["holm_p"] >= one["p"]
     page = (home / "evaluation/table.md").read_text()
-    assert "paired difference to edits" in page and "Δ −" in page
+    assert "paired difference to edits" in page and "Δ −" in page and "**∞**" in page
     assert r"\toprule" in (home / "evaluation/table.tex").read_text()
 
 
