@@ -19,6 +19,7 @@ GROUP = "amortised"
 SHOWN = ("expected_loss", "score_s", "iou", "success")
 COLOURS = {False: "#1f6fb2", True: "#b23a1f"}
 INK = "#333333"
+ENDS = ("blind-0", "argmin-table")  # of the gap that learning may close
 
 
 def amortised_figure(
@@ -34,7 +35,9 @@ def amortised_figure(
     for axes, key in zip(panels, SHOWN, strict=True):
         _panel(axes, ABLATED[key], rows, {name: row[key] for name, row in results.items()})
     if results:
-        panels[-1].legend(frameon=False, fontsize=7)
+        lines = panels[0].get_legend_handles_labels()
+        figure.legend(*lines, loc="outside right center", frameon=False, fontsize=8)
+        _gap_closed(panels[SHOWN.index("expected_loss")], results)
     note = " Bars: 95% intervals of the paired difference to the first line." if results else ""
     figure.supxlabel(caption + note, fontsize=7, color=INK, wrap=True)
     with whole(path) as part:
@@ -65,13 +68,28 @@ def _panel(
                 color=colour, marker="o", ms=4, lw=1.5, elinewidth=0.8, capsize=2,
                 label="sees the words" if text else "blind, as released",
             )  # fmt: skip
-    lines = [name for name, row in rows.items() if name not in nets]
+    lines = [name for name, row in rows.items() if name not in nets and row.points is None]
     for name, style in zip(lines, ("-", "--", ":", "-."), strict=False):
         if cells[name]["mean"] is not None:
             axes.axhline(cells[name]["mean"] * scale, color=INK, lw=1, ls=style, label=name)
     axes.set_xticks(range(len(sizes)), [str(count) for count in sizes])
     axes.set(xlabel="images learned from", title=f"{measure.title} {measure.arrow}")
     axes.spines[["top", "right"]].set_visible(False)
+
+
+def _gap_closed(axes: Axes, results: dict[str, Any]) -> None:
+    """A second scale: the share of the way from the blind start to the floor of the tables."""
+    ends = [results.get(name, {}).get("expected_loss", {}).get("mean") for name in ENDS]
+    if None not in ends and ends[0] != ends[1]:
+        start, floor = ends
+        share = axes.secondary_yaxis(
+            "right",
+            functions=(
+                lambda j: 100 * (start - j) / (start - floor),
+                lambda percent: start - percent * (start - floor) / 100,
+            ),
+        )
+        share.set_ylabel("gap closed, %", fontsize=8)
 
 
 def _bar(one: dict[str, Any]) -> tuple[float, float]:
