@@ -24,7 +24,6 @@ from lr_edit.storage import read_banks, read_json, study_tasks
 from lr_edit.types import Bank
 
 GROUP, FULL, RELEASED = "race", "enumerate", "released"
-RACE = "race"
 
 
 @dataclass(frozen=True)
@@ -54,11 +53,12 @@ class Above:
 
 @dataclass(frozen=True)
 class Measured:
-    """Sets of previews, strategies, strategies against the release; how many tasks there were."""
+    """Sets of previews, strategies, these against the release, the races among them; the tasks."""
 
     previews: list[Interval]
     kept: list[Interval]
     against: list[Above]
+    races: frozenset[str]
     tasks: int
 
 
@@ -151,12 +151,13 @@ def measure_race(root: Path, config: Config) -> Measured:
         for name, (score, _) in found.items()
         if RELEASED in found and name != RELEASED
     ]
-    return Measured(previews, kept, against, len(tasks))
+    races = frozenset(name for name, row in rows.items() if row.previews)
+    return Measured(previews, kept, against, races, len(tasks))
 
 
 def _kind(row: Ablation) -> str:
     if row.previews:
-        return RACE
+        return f"race by {', then '.join(row.previews)}"
     return "best of so many drawn" if row.choose == "sample" else "others"
 
 
@@ -188,6 +189,7 @@ def _chosen(
         if chosen.get("evaluations"):
             spent.append(float(chosen["evaluations"][place]))
         else:
-            paid = candidates_paid(row, bank, trained=None)
+            known = chosen.get("paid")  # what nets read or chose
+            paid = known[place] if known else candidates_paid(row, bank, trained=None)
             spent.append(bank.evaluations * paid / bank.score.size)
     return np.array(scores), float(np.mean(spent))

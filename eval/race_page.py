@@ -10,12 +10,12 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eval.conventions import setting
-from eval.race import FULL, RACE, Interval, Measured, measure_race
+from eval.race import FULL, Interval, Measured, measure_race
 from lr_edit.config import Config
 from lr_edit.places import reports_folder
 from lr_edit.storage import whole
 
-INK, COLOURS = "#333333", ("#1f6fb2", "#b23a1f", "#3b8c4a")
+INK = "#333333"
 
 
 def write_race(root: Path, config: Config) -> Path:
@@ -71,7 +71,7 @@ def claims(measured: Measured) -> list[str]:
     said = []
     gains = {one.name: one for one in measured.against}
     most = next((one.evaluations for one in measured.kept if one.name == FULL), np.nan)
-    for one in (one for one in measured.kept if one.kind == RACE):
+    for one in (one for one in measured.kept if one.name in measured.races):
         gain = gains.get(one.name)
         than = "" if gain is None else (
             f"; its S is {gain.difference:+.3f} to the released procedure's, at least "
@@ -114,7 +114,7 @@ def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
     left, right = figure.subplots(1, 2)
     for axes, points, scale in ((left, measured.kept, 100.0), (right, measured.previews, 1.0)):
         kinds = dict.fromkeys(one.kind for one in points)
-        for kind, colour in zip(kinds, (*COLOURS, *[INK] * len(kinds)), strict=False):
+        for at, kind in enumerate(kinds):
             own = sorted(
                 (one for one in points if one.kind == kind),
                 key=lambda one: one.evaluations,
@@ -125,7 +125,7 @@ def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
                 [scale * (o.high - o.value) for o in own],
             ]
             axes.errorbar([one.evaluations for one in own], value, yerr=np.abs(reach), marker="o",
-                          ms=4, lw=1.2, elinewidth=0.8, capsize=2, color=colour,
+                          ms=4, lw=1.2, elinewidth=0.8, capsize=2, color=f"C{at}",
                           label=kind)  # fmt: skip
         axes.set_xscale("log")
         axes.spines[["top", "right"]].set_visible(False)
