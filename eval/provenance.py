@@ -17,10 +17,8 @@ PACKAGES = (
 
 def provenance(root: Path, profile: Profile) -> dict[str, Any]:
     """provenance.json: the method's networks and the judges, by digest, and every version."""
-    judges = {f"judges.{role}": weights for role, weights in profile.judges if weights}
-    method = {role: getattr(profile, role) for role in ("anchors", "clip", "inpainter")}
     return {
-        "networks": {role: _network(root, one) for role, one in {**method, **judges}.items()},
+        "networks": {role: _network(root, one) for role, one in profile.roles.items()},
         "versions": versions(),
     }
 
