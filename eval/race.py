@@ -24,6 +24,7 @@ from lr_edit.storage import read_banks, read_json, study_tasks
 from lr_edit.types import Bank
 
 GROUP, FULL, RELEASED = "race", "enumerate", "released"
+OTHERS = "others"  # kinds of strategies that are no series
 
 
 @dataclass(frozen=True)
@@ -158,7 +159,7 @@ def measure_race(root: Path, config: Config) -> Measured:
 def _kind(row: Ablation) -> str:
     if row.previews:
         return f"race by {', then '.join(row.previews)}"
-    return "best of so many drawn" if row.choose == "sample" else "others"
+    return "best of so many drawn" if row.choose == "sample" else OTHERS
 
 
 def _preview_kind(config: Config, name: str) -> str:

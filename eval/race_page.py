@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import ScalarFormatter
 
 from eval.conventions import setting
-from eval.race import FULL, Interval, Measured, measure_race
+from eval.race import FULL, OTHERS, Interval, Measured, measure_race
 from lr_edit.config import Config
 from lr_edit.places import reports_folder
 from lr_edit.storage import whole
@@ -124,10 +125,13 @@ def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
                 [scale * (o.value - o.low) for o in own],
                 [scale * (o.high - o.value) for o in own],
             ]
+            line = "none" if kind == OTHERS else "-"
             axes.errorbar([one.evaluations for one in own], value, yerr=np.abs(reach), marker="o",
-                          ms=4, lw=1.2, elinewidth=0.8, capsize=2, color=f"C{at}",
+                          ls=line, ms=4, lw=1.2, elinewidth=0.8, capsize=2, color=f"C{at}",
                           label=kind)  # fmt: skip
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(ScalarFormatter())
+        axes.xaxis.set_minor_formatter(ScalarFormatter())
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=7) if points else None
     left.set(xlabel="UNet evaluations a task", ylabel="retention, % ↑")
