@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import ScalarFormatter
+from matplotlib.ticker import LogLocator, ScalarFormatter
 
 from eval.conventions import setting
 from eval.race import FULL, OTHERS, Interval, Measured, measure_race
@@ -130,8 +130,9 @@ def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
                           ls=line, ms=4, lw=1.2, elinewidth=0.8, capsize=2, color=f"C{at}",
                           label=kind)  # fmt: skip
         axes.set_xscale("log")
+        axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.xaxis.set_minor_formatter(ScalarFormatter())
+        axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
         axes.legend(frameon=False, fontsize=7) if points else None
     left.set(xlabel="UNet evaluations a task", ylabel="retention, % ↑")
