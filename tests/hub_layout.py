@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from hashlib import sha1, sha256
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -41,6 +41,21 @@ def tokenizer(folder: Path) -> CLIPTokenizer:
     )
 
 
+def made(full: bool, kind: Callable[..., Any], *args: Any, **options: Any) -> Any:
+    """A model; a full-size one in half precision, filled with one block of small numbers again and
+    again: drawing each of a billion weights takes minutes."""
+    if not full:
+        return kind(*args, **options)
+    with torch.device("meta"):
+        model = kind(*args, **options)
+    model = model.half().to_empty(device="cpu")
+    block = (torch.randn(2**16) * 0.02).half()
+    for weight in model.state_dict().values():
+        for part in weight.view(-1).split(len(block)):
+            part.copy_(block[: len(part)])
+    return model
+
+
 def text_encoder(tokens: CLIPTokenizer, width: int, *, projected: bool = False, full: dict) -> Any:
     """A CLIP text tower; `full` holds a real one's configuration."""
     small = {"hidden_size": width, "intermediate_size": 2 * width, "num_hidden_layers": 2,
@@ -52,13 +67,14 @@ def text_encoder(tokens: CLIPTokenizer, width: int, *, projected: bool = False, 
         eos_token_id=end,
         pad_token_id=end,
     )
-    return (CLIPTextModelWithProjection if projected else CLIPTextModel)(config)
+    kind = CLIPTextModelWithProjection if projected else CLIPTextModel
+    return made(bool(full), kind, config)
 
 
 def autoencoder(*, full: bool) -> AutoencoderKL:
     """The autoencoder of all Stable Diffusions: eight pixels a cell."""
     widths = (128, 256, 512, 512) if full else (8, 8, 8, 8)
-    return AutoencoderKL(
+    return made(full, AutoencoderKL,
         block_out_channels=widths, down_block_types=("DownEncoderBlock2D",) * 4,
         up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=4,
         layers_per_block=2 if full else 1, norm_num_groups=32 if full else 4, sample_size=512,
@@ -75,11 +91,12 @@ def write_sd(folder: Path, *, text: int = 32, full: bool = False, **how: Any) ->
         layers = 12 if text == 768 else 23
         real = {"vocab_size": 49408, "hidden_size": text, "intermediate_size": 4 * text,
                 "num_hidden_layers": layers, "num_attention_heads": heads}  # fmt: skip
-    unet = UNet2DConditionModel(
+    unet = made(full, UNet2DConditionModel,
         in_channels=9, sample_size=64, cross_attention_dim=text,
         block_out_channels=(320, 640, 1280, 1280) if full else (8, 16),
         layers_per_block=2 if full else 1, norm_num_groups=32 if full else 4,
-        attention_head_dim=(5, 10, 20, 20) if full else 4, use_linear_projection=text == 1024,
+        attention_head_dim=((5, 10, 20, 20) if text == 1024 else 8) if full else 4,
+        use_linear_projection=text == 1024,
         **({} if full else {"down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
                             "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D")}),
     )  # fmt: skip
@@ -102,7 +119,7 @@ def write_sdxl(folder: Path, *, depth: int = 1, full: bool = False, **how: Any) 
                "num_attention_heads": 12}  # fmt: skip
         two = {"vocab_size": 49408, "intermediate_size": 5120, "num_hidden_layers": 32,
                "num_attention_heads": 20}  # fmt: skip
-    unet = UNet2DConditionModel(
+    unet = made(full, UNet2DConditionModel,
         in_channels=9, sample_size=128, cross_attention_dim=first + second,
         block_out_channels=(320, 640, 1280) if full else (8, 16),
         down_block_types=("DownBlock2D", *("CrossAttnDownBlock2D",) * (2 if full else 1)),
