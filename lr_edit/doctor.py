@@ -51,7 +51,9 @@ def findings_table(found: dict[str, Any]) -> Table:
 
 def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
     """One row a model and profile: name, revision, licence, present, and the cure if not."""
-    rows = []
+    from lr_edit.frozen.weights import pulled_weights
+
+    rows, pulled = [], pulled_weights(root)
     for name, profile in config.profiles.items():
         for role, part in profile.roles.items():
             rows.append(
@@ -61,7 +63,9 @@ def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
                     "name": part.name,
                     "revision": part.revision,
                     "licence": part.licence,
-                    "present": locate(root, part.folder).is_dir() if part.folder else _cached(part),
+                    "present": locate(root, part.folder).is_dir()
+                    if part.folder
+                    else _cached(part, pulled.get(part.name, {})),
                     "cure": "dvc pull" if part.folder else f"lr-edit models pull --profile {name}",
                 }
             )
@@ -79,6 +83,10 @@ def pull(
     if all(part.folder for part in models.roles.values()):
         raise UserError(f"the weights of {config.profile!r} are bundled: run `dvc pull`")
     wanted = hub.repositories(models)
+    perceptual = models.judges.perceptual
+    if perceptual and not perceptual.folder:
+        say(f"{perceptual.name}: not fetched, since torchvision keeps it as a pickle; "
+            "`judges.perceptual: null` in a study's overlay does without it")  # fmt: skip
     if source:
         places = {one: hub.adopt(one, source) for one in wanted}
     else:
@@ -104,8 +112,8 @@ def _version(package: str) -> str:
         return "missing: make setup"
 
 
-def _cached(part: Weights) -> bool:
-    """Whether the hub's local cache holds a repository of this name."""
+def _cached(part: Weights, pulled: dict[str, Any]) -> bool:
+    """Whether the hub's local cache holds the model's repository; what was pulled names it."""
     from huggingface_hub import scan_cache_dir
     from huggingface_hub.errors import CacheNotFound
 
@@ -113,7 +121,7 @@ def _cached(part: Weights) -> bool:
         repositories = {repo.repo_id for repo in scan_cache_dir().repos}
     except CacheNotFound:
         return False
-    return any(repo == part.name or repo == f"timm/{part.name}" for repo in repositories)
+    return bool(repositories & {part.name, f"timm/{part.name}", pulled.get("repository")})
 
 
 def _store(root: Path) -> str:

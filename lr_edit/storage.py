@@ -207,6 +207,17 @@ def _truth(row: dict[str, Any] | None) -> Truth | None:
     )
 
 
+def find_tasks(data: Path) -> list[EditTask]:
+    """Tasks of a data folder: its tasks.json, or the released images.json."""
+    for name in ("tasks.json", "images.json"):
+        if (data / name).is_file():
+            return read_tasks(data / name)
+    raise UserError(
+        f"{data} holds neither tasks.json nor images.json: run `dvc pull`, or see "
+        "`lr-edit photos --help`"
+    )
+
+
 def content_key(*parts: Any) -> str:
     """sha256 over values (JSON), bytes and arrays, in order."""
     digest = hashlib.sha256()

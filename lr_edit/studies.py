@@ -18,7 +18,8 @@ import yaml
 from lr_edit.config import Config, Profile, as_config
 from lr_edit.errors import UserError, nearest
 from lr_edit.lockfile import read_yaml
-from lr_edit.storage import whole
+from lr_edit.places import locate
+from lr_edit.storage import find_tasks, whole
 
 PAINTING = ("prepare", "candidates", "judge")  # all that a study without variants runs
 HEADER = "# Written by `lr-edit study {name}` from params.yaml, dvc.yaml and what it was given.\n"
@@ -54,10 +55,9 @@ def study_files(
     config = as_config(params, path=overlay)
     if config.models.anchor_net is None:
         params["ablations"] = _without_nets(params["ablations"])
-        config = as_config(params, path=overlay)
-    if data:
-        params = _with_data(params, config.profile, top, data)
-        config = as_config(params, path=overlay)
+    params = _with_data(params, config.profile, top, data) if data else params
+    params = _without_truth(params, top)
+    config = as_config(params, path=overlay)
     before = as_config(read_yaml(top / "params.yaml"), path=top / "params.yaml")
     pipeline = _pipeline(read_yaml(top / "dvc.yaml"), top, name, before=before, config=config)
     return {
@@ -104,21 +104,45 @@ def _with_data(params: dict[str, Any], profile: str, top: Path, data: Path) -> d
     return overlaid(params, where, where="--data")
 
 
+def _without_truth(params: dict[str, Any], top: Path) -> dict[str, Any]:
+    """Photos seldom know where the edit belongs: rows on true boxes are left out where none does.
+
+    Data that is not here yet is taken for photos' where the profile is for photos.
+    """
+    profile = params["profiles"][params["profile"]]
+    data = locate(top, profile["data"])
+    known = data.is_dir() and any(task.truth for task in find_tasks(data))
+    if known or profile.get("world") == "picturebook":
+        return params
+    sets = {name: row for name, row in params["proposals"].items() if row["boxes"] != "truth"}
+
+    def rows(table: dict[str, Any]) -> dict[str, Any]:
+        return {name: row for name, row in table.items() if row["proposals"] in sets}
+
+    groups = {group: rows(table) for group, table in params["ablations"].items()}
+    own = {"proposals": sets, "variants": rows(params["variants"]), "ablations": groups}
+    return params | own
+
+
 def _pipeline(
     own: dict[str, Any], top: Path, name: str, *, before: Config, config: Config
 ) -> dict[str, Any]:
     """dvc.yaml with every path as seen from the study's folder."""
 
+    pulled = f"weights/{config.profile}.json"  # what `lr-edit models pull` wrote down
+
     def seen(path: str) -> Iterator[str]:
-        for one in _replaced(path, before.models, config.models):
-            yield _seen_from(top, name, one)
+        for one in _replaced(path, before.models, config.models, pulled=pulled):
+            if one != pulled or (top / pulled).is_file():
+                yield _seen_from(top, name, one)
 
     stages = own["stages"] if config.variants else {s: own["stages"][s] for s in PAINTING}
     return {"stages": {stage: _moved(recipe, seen) for stage, recipe in stages.items()}}
 
 
-def _replaced(path: str, before: Profile, after: Profile) -> list[str]:
-    """What another profile has in a path's place: its data, or the folders of the same models."""
+def _replaced(path: str, before: Profile, after: Profile, *, pulled: str) -> list[str]:
+    """What another profile has in a path's place: its data, or the folders of the same models;
+    `pulled` stands for the hub's."""
     if path == before.data:
         return [after.data]
     roles = [
@@ -126,9 +150,8 @@ def _replaced(path: str, before: Profile, after: Profile) -> list[str]:
     ]
     if not roles:
         return [path]
-    new = [after.roles[role].folder for role in roles if role in after.roles]
-    kept = [folder for folder in new if folder]
-    return [path] if kept and all(_is_below(folder, path) for folder in kept) else kept
+    new = [after.roles[role].folder or pulled for role in roles if role in after.roles]
+    return [path] if all(_is_below(one, path) for one in new) else new
 
 
 def _is_below(path: str, folder: str) -> bool:

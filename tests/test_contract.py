@@ -1,8 +1,8 @@
 """Every real profile loads from the hub's own layout through the production path, and paints.
 
 Full-size configurations with weights of no meaning: fp16, sharded for SDXL, under timm's and
-open_clip's names. `pytest -m slow tests/test_contract.py`: minutes, 16 GiB. SDXL's deepest stage has
-one transformer block of ten.
+open_clip's names. `pytest -m slow tests/test_contract.py`: minutes, 16 GiB. SDXL's deepest stage
+has one transformer block of ten.
 """
 
 from __future__ import annotations
@@ -14,9 +14,11 @@ import pytest
 import timm
 import torch
 from huggingface_hub import constants
+from open_clip.transformer import QuickGELU
 from safetensors.torch import save_file
 
 from lr_edit.config import load_config
+from lr_edit.frozen.clip import Clip
 from lr_edit.frozen.hub import adopt, repositories
 from lr_edit.frozen.models import load_models
 from lr_edit.types import Sampler
@@ -71,7 +73,8 @@ def test_a_profile_loads_from_the_hubs_layout_and_takes_a_step(
     assert models.anchors.features(seen).shape == (1, 768, 32, 32)
     assert models.clip.embed_images(seen).shape == (1, 512)
     assert models.clip.embed_texts(["a boat"]).shape == (1, 512)
-    assert any("QuickGELU" in type(part).__name__ for part in models.clip.model.modules())
+    assert isinstance(models.clip, Clip)
+    assert any(isinstance(part, QuickGELU) for part in models.clip.model.modules())
 
     masks = torch.zeros(1, 1, 128, 128, dtype=torch.bool)
     masks[:, :, 32:96, 32:96] = True

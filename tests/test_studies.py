@@ -36,6 +36,12 @@ def overlay(top: Path, name: str, differences: dict[str, Any]) -> None:
     (top / f"studies/{name}.yaml").write_text(yaml.safe_dump(differences))
 
 
+def write_pair(data: Path) -> Path:
+    """The released format's images.json, of one pair."""
+    write_json(data / "images.json", {"1.png": ["trees", "a big tree"]})
+    return data
+
+
 def pipeline(top: Path, name: str, **how: Any) -> dict[str, Any]:
     return yaml.safe_load(study_files(top, name, **how)["dvc.yaml"])["stages"]
 
@@ -87,7 +93,7 @@ def test_a_study_without_variants_ends_with_its_candidates(top: Path) -> None:
 
 
 def test_a_profile_and_a_data_folder_alone_make_a_study(top: Path) -> None:
-    (top / "photos").mkdir()
+    write_pair(top / "photos")
     files = study_files(top, "sd2", profile="sd2", data=top / "photos")
     params = yaml.safe_load(files["params.yaml"])
     assert params["profile"] == "sd2" and params["profiles"]["sd2"]["data"] == "photos"
@@ -100,7 +106,7 @@ def test_a_profile_and_a_data_folder_alone_make_a_study(top: Path) -> None:
 
 
 def test_data_outside_the_checkout_is_named_by_its_whole_path(top: Path, tmp_path_factory) -> None:
-    data = tmp_path_factory.mktemp("photos")
+    data = write_pair(tmp_path_factory.mktemp("photos"))
     stages = pipeline(top, "mine", data=data)
     assert str(data) in stages["prepare"]["deps"]
 

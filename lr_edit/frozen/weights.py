@@ -54,7 +54,8 @@ def digest(root: Path, name: str, *, revision: str | None = None) -> str:
     folder = folder_of(name)
     if folder is None:
         pulled = pulled_weights(root).get(name)
-        return content_key(pulled) if pulled else f"{name}@{revision or 'main'}"
+        known = pulled and revision in (None, pulled["revision"])
+        return content_key(pulled) if known else f"{name}@{revision or 'main'}"
     if not (place := locate(root, folder)).is_dir():
         raise UserError(f"weights {name!r}: the folder is not there; get it with `dvc pull`")
     return folder_digest(place)

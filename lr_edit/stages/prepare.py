@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from lr_edit.config import Config
 from lr_edit.errors import UserError
-from lr_edit.photo import working_image
+from lr_edit.photo import photo_to_square, working_image
 from lr_edit.places import locate
-from lr_edit.storage import emptied, read_image, read_tasks, write_image, write_tasks
+from lr_edit.storage import emptied, find_tasks, read_image, write_image, write_tasks
 from lr_edit.types import EditTask
 
 
@@ -23,17 +25,19 @@ def run(root: Path, config: Config) -> None:
             raise UserError(
                 f"task {task.id!r}: {data / task.image} is missing: add it, or drop the task"
             )
-        image = working_image(read_image(data / task.image), side=config.models.side)
-        write_image(out / task.image, image)
-    write_tasks(out / "tasks.json", tasks)
-
-
-def find_tasks(data: Path) -> list[EditTask]:
-    """Tasks of a data folder: its tasks.json, or the released images.json."""
-    for name in ("tasks.json", "images.json"):
-        if (data / name).is_file():
-            return read_tasks(data / name)
-    raise UserError(
-        f"{data} holds neither tasks.json nor images.json: run `dvc pull`, or see "
-        "`lr-edit photos --help`"
+    write_tasks(
+        out / "tasks.json", [_square(task, data, out, config.models.side) for task in tasks]
     )
+
+
+def _square(task: EditTask, data: Path, out: Path, side: int) -> EditTask:
+    """Write the task's image at working size; the task with its true boxes there."""
+    photo = read_image(data / task.image)
+    height, width = photo.shape[:2]
+    write_image(out / task.image, working_image(photo, side=side))
+    if task.truth is None or (height, width) == (side, side):
+        return task
+    move = partial(photo_to_square, side=side, width=width, height=height)
+    known = tuple((label, move(box)) for label, box in task.truth.bystanders)
+    box = task.truth.box and move(task.truth.box)
+    return replace(task, truth=replace(task.truth, box=box, bystanders=known))
