@@ -151,7 +151,7 @@ def _replaced(path: str, before: Profile, after: Profile, *, pulled: str) -> lis
     if not roles:
         return [path]
     new = [after.roles[role].folder or pulled for role in roles if role in after.roles]
-    return [path] if all(_is_below(one, path) for one in new) else new
+    return [path] if new and all(_is_below(one, path) for one in new) else new
 
 
 def _is_below(path: str, folder: str) -> bool:

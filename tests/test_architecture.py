@@ -48,7 +48,7 @@ ARROWS: dict[str, set[str]] = {
     "runs": {"lockfile", "tracking"},
     "photo": {"types"},
     "trace": GROUND | {"config", "lockfile", "places", "storage", "runs"},
-    "studies": GROUND | {"config", "lockfile", "storage"},
+    "studies": GROUND | {"config", "lockfile", "places", "storage"},
     "console": GROUND | {"config", "places", "storage"},
     "cluster": GROUND | {"console", "execute"},
     "picturebook": GROUND | CORE | (EDGES - {"picturebook"}) | {"console"},
