@@ -10,7 +10,8 @@ and ranking are params: `inpaint.solver: pndm`, `noise: independent`, `template`
 
 Departure: sizes are uniform, where the untrained net has a slight preference of its own; boxes snap
 outward to the latent grid and are pasted back, where the release keeps the decoded picture; the
-anchor model sees normalised pixels; guidance is the study's, where the release has 7.5.
+anchor model sees normalised pixels; guidance is the study's, where the release has 7.5, and on the
+picture book, whose models do not know its words, the template is left out.
 """
 
 from __future__ import annotations
