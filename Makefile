@@ -9,10 +9,10 @@ STAMP := .venv/.installed
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pull repro study test check readme ui clean
+.PHONY: help setup pull repro study test check benchmark readme ui clean
 
 help:  ## print this help
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-8s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP)  ## make .venv with the pinned packages (PYTHON=python3.12 picks another Python)
 
@@ -44,6 +44,9 @@ check: setup  ## lint, format, types, tests: what must pass before a commit
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	@$(MAKE) --no-print-directory test
+
+benchmark: pull  ## measure what an edit costs here: reports/performance.md
+	OMP_NUM_THREADS=$(WORKERS) MKL_NUM_THREADS=$(WORKERS) $(BIN)/python -m benchmarks.cost
 
 readme: setup  ## put the results of reports/results.json into README.md
 	$(BIN)/python -m eval.readme
