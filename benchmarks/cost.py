@@ -221,9 +221,12 @@ def parts_of_an_edit(subject: Subject) -> dict[str, float]:
     }
     with tempfile.TemporaryDirectory() as folder:
         files = [Path(folder) / name for name in ("tables", "images")]
-        found["write"] = seconds_of(
-            lambda: (write_bank(files[0], bank), write_tensors(files[1], {"i": images.numpy()}))
-        )
+
+        def write() -> None:
+            write_bank(files[0], bank)
+            write_tensors(files[1], {"images": images.numpy()})
+
+        found["write"] = seconds_of(write)
         return found | {f"bytes of {file.name}": file.stat().st_size for file in files}
 
 
@@ -254,6 +257,7 @@ def hardware() -> str:
 
 def picturebook(root: Path) -> dict[str, Any]:
     """The bundled models on this device."""
+    load = os.getloadavg()[0]
     config = load_config(root / "params.yaml", profile="picturebook")
     task = next(t for t in read_tasks(root / config.models.data / "tasks.json"))
     pixels = read_image(root / config.models.data / task.image)
@@ -262,9 +266,10 @@ def picturebook(root: Path) -> dict[str, Any]:
     subject = Subject(models[0], task, torch.from_numpy(pixels.transpose(2, 0, 1).copy()), config)
     rows = measure(subject)
     return {
-        "hardware": hardware(), "torch": torch.__version__, "matmul": matmul_rate(),
-        "rows": [asdict(row) for row in rows], "parts": parts_of_an_edit(subject),
-        "loading": loading, "lr-edit edit": whole_edit(root, subject),
+        "load": load, "hardware": hardware(), "torch": torch.__version__,
+        "matmul": matmul_rate(), "rows": [asdict(row) for row in rows],
+        "parts": parts_of_an_edit(subject), "loading": loading,
+        "lr-edit edit": whole_edit(root, subject),
     }  # fmt: skip
 
 

@@ -72,10 +72,10 @@ def count_flops() -> dict[str, float]:
         return {name: flops_of(call) for name, call in calls.items()}
 
 
-def compile_painter(inpainter: Inpainter, **options: Any) -> None:
+def compile_painter(inpainter: Any, **options: Any) -> None:
     """Compile UNet and decoders where they are: their first call of a batch size then takes long.
 
-    Methods, not modules: the count of evaluations stays outside.
+    Methods of what lies inside it, not modules: the count of evaluations stays outside.
     """
     calls = [(inpainter._pipeline.unet, "forward")]
     calls += [(vae, "decode") for vae in dict.fromkeys(inpainter._vaes.values())]

@@ -15,11 +15,14 @@ GPUS = (1, 8, 64)
 
 HEAD = """# What an edit costs
 
-`make benchmark` makes this page ({took:.0f} s, {hardware}, PyTorch {torch}). UNet evaluations are
-counted by the model itself; a batch of n with guidance counts 2n. FLOPs are counted by PyTorch, a
-multiplication and an addition being two. Seconds are the median of three runs of one image (the
-release: one run), loading and compiling left out. The release's schedule (99 samples x 51 PNDM
-calls x 2 for guidance) is painted in our batches; its own batches hold one picture.
+    make benchmark
+
+made this page in {took:.0f} s on {hardware} (PyTorch {torch}).
+Other work was a load of {load:.1f} when it began: above 0.5, seconds say little, ratios more. UNet
+evaluations are counted by the model itself; a batch of n with guidance counts 2n. FLOPs are counted
+by PyTorch, a multiplication and an addition being two. Seconds are the median of three runs of one
+image (the release: one run), loading and compiling left out. The release's schedule
+(99 samples x 51 PNDM calls x 2 for guidance) is painted in our batches; its own hold one picture.
 """
 
 SWITCHES = """
@@ -39,7 +42,7 @@ def write_page(path: Path) -> Path:
     found = read_json(path)
     book = found["picturebook"]
     lines = [
-        HEAD.format(took=found["took"], hardware=book["hardware"], torch=book["torch"]),
+        HEAD.format(took=found["took"], **book),
         "## Picture-book models, 64 pixels, fp32",
         "",
         *_measured(book, book["rows"]),
@@ -151,8 +154,9 @@ def _sizing(found: dict[str, Any]) -> list[str]:
         *_table(["strategy", "s", *(f"{n} GPU{'s' * (n > 1)}" for n in GPUS)], lines),
         "",
         "The process that hands out tasks writes every enumerated result, at"
-        f" {speed / 1e6:,.0f} MB/s here (measured): {most:,.0f} images of 54 candidates a day at"
-        " most (modelled), whatever the number of GPUs. One chosen picture is 1/54 of that.",
+        f" {speed / 1e6:,.0f} MB/s here (measured on one small task, into the page cache; a disk"
+        f" may be slower): {most:,.0f} images of 54 candidates a day at most (modelled), whatever"
+        " the number of GPUs. One chosen picture is 1/54 of that.",
     ]
 
 

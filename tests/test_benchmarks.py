@@ -47,7 +47,8 @@ def test_rows_follow_the_sampler_and_the_page_says_what_was_not_run(
     found = {
         "took": 1.0, "sd2": None, "counted": counted,
         "picturebook": {
-            "hardware": "a test", "torch": "0", "matmul": 1e9, "loading": 1.0, "lr-edit edit": 2.0,
+            "load": 0.0, "hardware": "a test", "torch": "0", "matmul": 1e9, "loading": 1.0,
+            "lr-edit edit": 2.0,
             "rows": [vars(row) for row in rows], "parts": cost.parts_of_an_edit(subject),
         },
     }  # fmt: skip
