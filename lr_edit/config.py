@@ -59,6 +59,7 @@ class Profile(_Frozen):
     anchor_net: Weights | None = None  # nets across images: what `lr-edit amortise` writes
     judges: Judges
     inpaint: dict[str, float | bool | None] = {}  # its difference from the study's `inpaint`
+    budget: int | None = Field(None, ge=1)  # its own for the race, in place of `race.budget`
     world: Literal["picturebook", "photos"] = "photos"
 
     @property
@@ -264,7 +265,9 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
         for name, row in (raw.get("proposals") or {}).items()
     }
     if race := raw.get("race"):
-        raw["race"] = {**race, "previews": [{**parts["inpaint"], **p} for p in race["previews"]]}
+        previews = [{**parts["inpaint"], **one} for one in race["previews"]]
+        budget = {"budget": own["budget"]} if own.get("budget") else {}
+        raw["race"] = race | {"previews": previews} | budget
     raw["ablations"] = {
         group: {name: {**base, **(row or {})} for name, row in (rows or {}).items()}
         for group, rows in (raw.get("ablations") or {}).items()

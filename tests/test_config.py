@@ -86,6 +86,12 @@ def test_a_configuration_cannot_be_changed() -> None:
         config.study.seed = 3
 
 
+def test_a_profile_may_race_for_another_budget() -> None:
+    small, large = (load_config(PARAMS, profile=name).race for name in ("picturebook", "sd2"))
+    assert (small.budget, large.budget) == (200, 400)
+    assert small.proposals == large.proposals
+
+
 def test_judges_are_not_the_teacher() -> None:
     for profile in load_config(PARAMS).profiles.values():
         assert profile.judges.clip.name != profile.clip.name
