@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -72,7 +73,7 @@ def test_the_seam_fades_inward_and_its_middle_is_the_edit() -> None:
     assert (np.diff(row[127 : 127 + 17].astype(int)) > 0).all()  # 2 of 64 are 16 of 512
 
 
-def save(path: Path, pixels: np.ndarray, **how: object) -> Path:
+def save(path: Path, pixels: np.ndarray, **how: Any) -> Path:
     Image.fromarray(pixels).save(path, **how)
     return path
 

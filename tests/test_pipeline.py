@@ -97,7 +97,7 @@ def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) ->
     assert contents(project.parent / "cache").keys() == kept.keys()  # nothing was painted
 
     # A further study of the same checkout, without variants: its candidates are known already.
-    overlay = {name: {"only": []} for name in ("variants", "ablations")}
+    overlay: dict[str, dict[str, list]] = {name: {"only": []} for name in ("variants", "ablations")}
     (project / "studies").mkdir()
     (project / "studies/bare.yaml").write_text(yaml.safe_dump(overlay))
     write_study(project, "bare")
