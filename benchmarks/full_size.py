@@ -55,7 +55,7 @@ def count_flops() -> dict[str, float]:
     """FLOPs of one call of each part on one picture of 512 pixels (DINO: 256, CLIP: 224)."""
     picture, latents = (1, 3, 8 * CELLS, 8 * CELLS), (1, 4, CELLS, CELLS)
     with torch.device("meta"), torch.no_grad():
-        parts = {name: make() for name, make in _PAINTER.items()}
+        parts: dict[str, Any] = {name: make() for name, make in _PAINTER.items()}
         sees, looks = _dino(), _clip("meta")
         words = torch.zeros(1, WORDS, dtype=torch.int64)
         entry, states = torch.empty(1, 9, CELLS, CELLS), torch.empty(1, WORDS, WIDTH)
