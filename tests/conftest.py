@@ -56,3 +56,17 @@ def tiny_root(tmp_path: Path, tiny_models: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "root").mkdir()
     return write_root(tmp_path / "root", tiny_models)
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Parameters and data, no models."""
+    from tests.tiny import tiny_params, write_data, write_params  # after the hook
+
+    monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("PROFILE", raising=False)
+    home = tmp_path / "root"
+    home.mkdir()
+    write_params(home, tiny_params())
+    write_data(home / "data")
+    return home

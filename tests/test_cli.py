@@ -8,32 +8,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lr_edit.cli import main
 from lr_edit.storage import read_image
-from tests.tiny import tiny_params, write_data, write_params
+from tests.tiny import run, tiny_params, write_params
 
 Captured = pytest.CaptureFixture[str]
-
-
-@pytest.fixture
-def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Parameters and data, no models."""
-    monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "cache"))
-    monkeypatch.delenv("PROFILE", raising=False)
-    home = tmp_path / "root"
-    home.mkdir()
-    write_params(home, tiny_params())
-    write_data(home / "data")
-    return home
-
-
-def run(root: Path, *words: str) -> int:
-    """The exit code of `lr-edit --root ROOT WORDS`."""
-    try:
-        main(["--root", str(root), *words])
-    except SystemExit as stop:
-        return int(stop.code or 0)
-    return 0
 
 
 def edit(image: Path) -> list[str]:

@@ -13,6 +13,7 @@ from typing import Any
 
 import yaml
 
+from lr_edit.cli import main
 from lr_edit.picturebook.tasks import make_task
 from lr_edit.picturebook.world import draw
 from lr_edit.storage import write_image, write_json, write_tasks
@@ -86,3 +87,12 @@ def write_root(root: Path, models: Path, *, copy: bool = False) -> Path:
     else:
         home.symlink_to(models)
     return root
+
+
+def run(root: Path, *words: str) -> int:
+    """The exit code of `lr-edit --root ROOT WORDS`."""
+    try:
+        main(["--root", str(root), *words])
+    except SystemExit as stop:
+        return int(stop.code or 0)
+    return 0
