@@ -22,15 +22,21 @@ COLUMNS = (
 )
 
 
+# Rows of the ablations that a reader should see first; left out where they were not run.
+AMORTISED = ("text-128-top-1", "text-128-top-3-by-loss")
+
+
 def table(results: dict[str, Any], *, order: Sequence[str]) -> str:
-    """One row a variant, in the given order, and a ceiling; means with 95% intervals."""
+    """One row a variant, in the given order, then nets across images and the ceilings; means with
+    95% intervals."""
     head = "| variant | " + " | ".join(title for _, title, _, _ in COLUMNS) + " |"
     lines = [head, "| --- |" + " ---: |" * len(COLUMNS)]
-    rows = [("variants", name) for name in order] + [("ceilings", n) for n in results["ceilings"]]
-    for group, name in rows:
-        row = results[group][name]
+    nets = results["ablations"].get("amortised", {})
+    rows = [(name, results["variants"][name]) for name in order]
+    rows += [(f"*{name}*", nets[name]) for name in AMORTISED if name in nets]
+    rows += [(f"*{name}*", row) for name, row in results["ceilings"].items()]
+    for label, row in rows:
         cells = " | ".join(_cell(row[key], by, digits) for key, _, by, digits in COLUMNS)
-        label = name if group == "variants" else f"*{name}*"
         lines.append(f"| {label} | {cells} |")
     said = ["", "Paired differences over tasks, with 95% intervals:", "", *claims(results)]
     return "\n".join([*lines, "", f"*{results['meta']['caption']}*", *said])
