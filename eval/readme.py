@@ -31,7 +31,7 @@ def table(results: dict[str, Any], *, order: Sequence[str]) -> str:
     95% intervals."""
     head = "| variant | " + " | ".join(title for _, title, _, _ in COLUMNS) + " |"
     lines = [head, "| --- |" + " ---: |" * len(COLUMNS)]
-    nets = results["ablations"].get("amortised", {})
+    nets = results.get("ablations", {}).get("amortised", {})
     rows = [(name, results["variants"][name]) for name in order]
     rows += [(f"*{name}*", nets[name]) for name in AMORTISED if name in nets]
     rows += [(f"*{name}*", row) for name, row in results["ceilings"].items()]

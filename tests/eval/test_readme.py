@@ -27,6 +27,13 @@ def test_the_table_stands_between_its_marks_in_the_given_order() -> None:
     assert "50.0 [25.0, 75.0]" in page and "| *top* | – |" in page
 
 
+def test_nets_across_images_stand_before_what_the_finished_table_could_give() -> None:
+    nets = {"amortised": {"text-128-top-1": ROW, "blind-0": ROW}}
+    page = insert(f"{START}{END}", {**RESULTS, "ablations": nets}, order=["a"])
+    assert page.index("| a |") < page.index("| *text-128-top-1* |") < page.index("| *top* |")
+    assert "blind-0" not in page
+
+
 def test_inserting_twice_changes_nothing() -> None:
     once = insert(f"{START}{END}", RESULTS, order=["a", "b"])
     assert insert(once, RESULTS, order=["a", "b"]) == once
