@@ -24,6 +24,9 @@ os.environ.update(
     MLFLOW_DISABLE_TELEMETRY="true",
     DVC_NO_ANALYTICS="true",
     NO_COLOR="1",
+    ATEN_CPU_CAPABILITY="avx2",  # as the command line pins them, so that processes agree
+    ONEDNN_MAX_CPU_ISA="AVX2",
+    MKL_CBWR="AVX2",
     RAY_USAGE_STATS_ENABLED="0",
     RAY_AUTH_MODE="token",  # a cluster of ours answers nobody else
     RAY_AUTH_TOKEN=uuid4().hex,

@@ -17,7 +17,6 @@ import pytest
 
 from lr_edit.cluster import over_ray
 from lr_edit.config import load_config
-from lr_edit.console import pinned_environment
 from lr_edit.errors import UserError
 from lr_edit.execute import Failed
 from lr_edit.stages import candidates, prepare
@@ -39,8 +38,6 @@ def head() -> Iterator[psutil.Process]:
         tempfile.TemporaryDirectory(prefix="ray") as folder,  # sockets need short paths
     ):
         patch.setenv("RAY_ADDRESS", f"127.0.0.1:{port}")
-        for key in pinned_environment():  # torch may be here already, without them
-            patch.delenv(key)
         words = ["--head", "--block", f"--port={port}", f"--temp-dir={folder}", "--num-cpus=2"]
         process = psutil.Popen(
             [Path(sys.executable).parent / "ray", "start", *words, "--include-dashboard=false"],
