@@ -81,12 +81,10 @@ def write_report(root: Path, config: Config) -> None:
             part.write_text(text, encoding="utf-8")
     note = setting(world=config.models.world, profile=config.profile)
     cost_figure(out / "cost.png", results["ablations"], caption=note)
-    amortised_figure(
-        out / "amortised.png",
-        config.ablations.get(GROUP, {}),
-        results["ablations"].get(GROUP, {}),
-        caption=note,
-    )
+    if rows_across := config.ablations.get(GROUP):
+        amortised_figure(
+            out / "amortised.png", rows_across, results["ablations"][GROUP], caption=note
+        )
     training_curves(
         out / "training_curves.png", trainings, learning=results["learning"], caption=note
     )

@@ -1,7 +1,7 @@
-"""A painted study -> nets across images, kept where the profile's weights are, and back again.
+"""A painted study -> nets across images, and back again from where the profile keeps its own.
 
-ANCHOR_NET/{blind,text}-TASKS-SEED.safetensors   AnchorNet's parameters
-ANCHOR_NET/card.json                             what they learned from, and its best size
+{blind,text}-TASKS-SEED.safetensors   AnchorNet's parameters
+card.json                             what they learned from, and its best size
 """
 
 from __future__ import annotations
@@ -41,11 +41,12 @@ from lr_edit.types import Bank, EditTask, LossWeights, Track
 
 
 def amortise(root: Path, config: Config, *, track: Track) -> Path:
-    """Train on the tables of the study at `root`; returns the folder that was written.
+    """Train on the tables of the study at `root`; returns the folder that was written, an artifact
+    of this study. Others read what their profile names: bundling it is a copy.
 
     Raises UserError if the study has fewer tasks than a net is to be trained on.
     """
-    across, folder, tasks = config.across, nets_folder(root, config), study_tasks(root)
+    across, folder, tasks = config.across, root / "artifacts/anchor-net", study_tasks(root)
     if max(across.tasks) > len(tasks):
         raise UserError(
             f"across.tasks asks for {max(across.tasks)} tasks and the split "
@@ -156,7 +157,9 @@ def _name(text: bool, tasks: int, seed: int) -> str:
 
 def _read_net(path: Path) -> AnchorNet:
     if not path.is_file():
-        raise UserError(f"{path} is missing: run `lr-edit amortise` in a study of training tasks")
+        raise UserError(
+            f"{path} is missing: `make study STUDY=train` makes it, and README says where it goes"
+        )
     state = {name: torch.from_numpy(value) for name, value in read_tensors(path).items()}
     net = AnchorNet(state["project.weight"].shape[1], len(state["head.bias"]))
     net.load_state_dict(state)

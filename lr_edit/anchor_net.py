@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import roi_align
 
+from lr_edit.errors import UserError
 from lr_edit.types import Bank
 
 ROI = 8  # cells of a pooled box, each way
@@ -71,10 +72,15 @@ def with_relevance(
 ) -> Float[Tensor, "channels_1 rows cols"]:
     """Features with one channel more: the relevance, standardised over the image and as loud as all
     features together. On val, a net across images that sees it as one channel of many hardly uses
-    it.
+    it. UserError where nobody looked for the words.
 
     Departure: the paper's and the release's AnchorNet see no words.
     """
+    if np.isnan(relevance).any():
+        raise UserError(
+            "a net with text needs to know where the source words are: give its proposal set "
+            "`relevance: true`"
+        )
     spread = max(float(relevance.std()), 1e-6)
     loud = len(features) ** 0.5
     channel = (loud * (relevance - relevance.mean()) / spread).astype(features.dtype)

@@ -123,17 +123,6 @@ def study(context: click.Context, name: str, profile: str | None, data: Path | N
 
 @cli.command()
 @click.pass_context
-def amortise(context: click.Context) -> None:
-    """Train AnchorNet across the images of a painted study, to choose on images never seen."""
-    root, config = load_study(context)
-    pin_environment()
-    from lr_edit.amortise import amortise as train_across
-
-    click.echo(train_across(root, config, track=track))
-
-
-@cli.command()
-@click.pass_context
 def where(context: click.Context) -> None:
     """Say where the tables, the contact sheet and the MLflow comparison are."""
     root, _ = load_study(context)

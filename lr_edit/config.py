@@ -56,7 +56,7 @@ class Profile(_Frozen):
     clip: Weights
     inpainter: Weights
     tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
-    anchor_net: Weights | None = None  # nets across images: what `lr-edit amortise` writes
+    anchor_net: Weights | None = None  # nets across images: what the stage `amortise` makes
     judges: Judges
     inpaint: dict[str, float | bool | None] = {}  # its difference from the study's `inpaint`
     budget: int | None = Field(None, ge=1)  # its own for the race, in place of `race.budget`
@@ -128,6 +128,7 @@ class ProposalSet(_Frozen):
     draws: int = Field(1, ge=1)  # random rectangles an anchor
     prompt: Literal["scene", "object"] = "scene"  # the task's words, or the thing asked for alone
     template: str = "{}"  # around those; release: "a high quality image of {}."
+    relevance: bool = False  # look for the source words: nets with text read where they are
     noise: Literal["common", "independent"] = "common"  # of the candidates of a task
     noise_seed: int = 0  # other noise in the same boxes
     propose: Propose
@@ -174,10 +175,11 @@ class Ablation(Variant):
     top: int | None = Field(None, ge=1)  # paint so many likeliest pairs; default: one an anchor
     previews: tuple[str, ...] = ()  # a race: the sets of its rounds before `proposals`, and
     budget: int = Field(400, ge=1)  # the UNet evaluations it may spend
+    entrants: int | None = Field(None, ge=1)  # with `scope: dataset`: only the likeliest enter it
 
 
 class Across(_Frozen):
-    """AnchorNet across images, trained by `lr-edit amortise` on the study it is run in.
+    """AnchorNet across images, trained by the stage `amortise` of studies/train.
 
     A net for each number of `tasks`, blind and with text, from each of `seeds` starts.
     """
@@ -193,11 +195,13 @@ class Across(_Frozen):
 
 class Race(_Frozen):
     """The default of `lr-edit edit`: previews, each by its difference from `inpaint`, then full
-    quality, for so many UNet evaluations."""
+    quality, for so many UNet evaluations. With `entrants` only the boxes that nets across images
+    find likeliest enter it, where the profile has such nets."""
 
     proposals: str = "dino"
     previews: tuple[Inpaint, ...] = ()
     budget: int = Field(400, ge=1)
+    entrants: int | None = Field(None, ge=1)
 
 
 class Study(_Frozen):
@@ -220,7 +224,7 @@ class Config(_Frozen):
     proposals: dict[str, ProposalSet]
     variants: dict[str, Variant]
     across: Across
-    race: Race = Race(budget=400)
+    race: Race = Race(budget=400, entrants=None)
     ablations: dict[str, dict[str, Ablation]] = {}  # group -> rows; the first is compared with
     profiles: dict[str, Profile]
 

@@ -46,11 +46,12 @@ def race_edit(
     budget: int,
     track: Track,
     prior: Prior | None = None,
+    entrants: int | None = None,
 ) -> RaceEdit:
     """Paint previews of a set's boxes, then the best at the set's own quality.
 
-    `prior` orders the boxes: with no previews, only the likeliest are painted. Raises UserError
-    where `budget` is too small.
+    `prior` orders the boxes, and the first `entrants` of them (default: all) are looked at; with no
+    previews, only the likeliest are painted. Raises UserError where `budget` is too small.
     """
     seen, anchors, boxes = propose(models, task, source, config=config, how=how)
     flat = boxes.flatten(0, 1)
@@ -75,8 +76,9 @@ def race_edit(
         images.update(zip(candidates.tolist(), painted[:, 0], strict=True))
         return bank.score[:, 0], bank.evaluations
 
-    entrants = starters(boxes.numpy(), prior=prior(seen, boxes) if prior else None)
+    likely = prior(seen, boxes) if prior else None
+    ready = starters(boxes.numpy(), prior=likely, count=entrants)
     costs = [one.inpaint.sampler.evaluations for one in rounds]
-    plan = plan_rounds(budget, costs, candidates=len(entrants))
-    raced = race(look, entrants, plan=plan)
+    plan = plan_rounds(budget, costs, candidates=len(ready))
+    raced = race(look, ready, plan=plan)
     return RaceEdit(images[raced.winner], Box(*flat[raced.winner].tolist()), raced)

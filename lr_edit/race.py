@@ -74,15 +74,17 @@ def starters(
     boxes: Int[np.ndarray, "points sizes 4"],
     *,
     prior: Float[np.ndarray, "points sizes"] | None = None,
+    count: int | None = None,
 ) -> Int[np.ndarray, " n"]:
     """Indices of the distinct boxes, the likeliest first where there is a `prior` (probabilities
-    of a net that was trained across images), else in their order; equal ones too."""
+    of a net that was trained across images), else in their order; equal ones too. The first `count`
+    of them, if it is given."""
     _, first = np.unique(boxes.reshape(-1, 4), axis=0, return_index=True)
     order = np.sort(first)
     if prior is None:
-        return order
+        return order[:count]
     likely = np.nan_to_num(prior.reshape(-1)[order], nan=-np.inf)
-    return order[np.argsort(-likely, kind="stable")]
+    return order[np.argsort(-likely, kind="stable")][:count]
 
 
 def evaluations_each(bank: Bank) -> int:

@@ -54,7 +54,8 @@ def edit_file(
     if variant is not None and mode != "enumerate":
         raise UserError("--variant is for --mode enumerate: the others choose by S")
     row = _with_net(config, variant or "learned") if mode == "enumerate" else None
-    prior = likeliest(root, config) if mode == "amortised" else None
+    known = config.race.entrants and config.models.anchor_net
+    prior = likeliest(root, config) if mode == "amortised" or (mode == "race" and known) else None
     pixels, side = read_image(image), config.models.side
     if config.models.world == "picturebook" and pixels.shape[:2] != (side, side):
         warn(f"{image} is no {side}x{side} drawing: picture-book weights know nothing else")
@@ -65,7 +66,8 @@ def edit_file(
     if row:
         edited, found = _enumerate(models, task, tensor, config, row, track)
     else:
-        edited, found = _race(models, task, tensor, config, budget, prior, track)
+        previews = mode == "race"
+        edited, found = _race(models, task, tensor, config, budget, prior, track, previews=previews)
     box, picture = Box(*found["box"]), edited.permute(1, 2, 0).numpy()
     write_image(output, full_size(pixels, picture, box, feather=config.inpaint.feather))
     height, width = pixels.shape[:2]
@@ -107,13 +109,17 @@ def _race(
     budget: int | None,
     prior: Prior | None,
     track: Track,
+    *,
+    previews: bool,
 ) -> tuple[Tensor, dict[str, Any]]:
-    """With a prior there are no previews: the budget buys the likeliest boxes."""
+    """Without previews the budget buys the boxes that the prior finds likeliest."""
     how = config.proposal_set(config.race.proposals)
-    usual = TOP * how.inpaint.sampler.evaluations if prior else config.race.budget
+    how = how.model_copy(update={"relevance": prior is not None})  # which alone reads it
+    usual = config.race.budget if previews else TOP * how.inpaint.sampler.evaluations
     done = race_edit(
         models, task, source, config=config, how=how, budget=budget or usual, prior=prior,
-        previews=() if prior else config.race.previews, track=track,
+        previews=config.race.previews if previews else (), track=track,
+        entrants=config.race.entrants if previews and prior else None,
     )  # fmt: skip
     return done.image, {
         "plan": list(done.raced.entered),

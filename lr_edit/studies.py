@@ -3,7 +3,8 @@
 `studies/NAME.yaml` is laid over params.yaml: mappings merge, a null removes a row, and `only: [a]`
 in a table keeps these of its rows (`only: []`: the table starts anew). dvc.yaml is the checkout's
 own, seen from the folder: its artifacts lie there, its reports in reports/NAME/, and code, data and
-weights where they are.
+weights where they are. A study without variants paints; what then is made of its candidates is in
+lr_edit/stages/extra.yaml.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from lr_edit.lockfile import read_yaml
 from lr_edit.places import locate
 from lr_edit.storage import find_tasks, whole
 
-PAINTING = ("prepare", "candidates", "judge")  # all that a study without variants runs
+EXTRA = "lr_edit/stages/extra.yaml"  # stages that not every study has
 HEADER = "# Written by `lr-edit study {name}` from params.yaml, dvc.yaml and what it was given.\n"
 
 
@@ -59,7 +60,8 @@ def study_files(
     params = _without_truth(params, top)
     config = as_config(params, path=overlay)
     before = as_config(read_yaml(top / "params.yaml"), path=top / "params.yaml")
-    pipeline = _pipeline(read_yaml(top / "dvc.yaml"), top, name, before=before, config=config)
+    stages = _stages(read_yaml(top / "dvc.yaml")["stages"], read_yaml(top / EXTRA), config)
+    pipeline = _pipeline(stages, top, name, before=before, config=config)
     return {
         file: HEADER.format(name=name) + yaml.safe_dump(value, sort_keys=False, width=100)
         for file, value in (("params.yaml", params), ("dvc.yaml", pipeline))
@@ -124,8 +126,26 @@ def _without_truth(params: dict[str, Any], top: Path) -> dict[str, Any]:
     return params | own
 
 
+def _stages(own: dict[str, Any], extra: dict[str, Any], config: Config) -> dict[str, Any]:
+    """The stages that a study has: all of the checkout's own, or, without variants, the painting
+    and what is then made of it."""
+    if config.variants:
+        return own if "amortised" in config.ablations else _without_figure(own)
+    names = ["prepare", "candidates"]
+    names += ["ablate"] if config.ablations else []
+    names += ["race"] if "race" in config.ablations else []
+    names += ["amortise"] if config.study.split == "train" else []
+    return {name: {**own, **extra}[name] for name in names}
+
+
+def _without_figure(stages: dict[str, Any]) -> dict[str, Any]:
+    """The report draws nets across images only where the study has rows of them."""
+    outs = [out for out in stages["report"]["outs"] if "reports/amortised.png" not in out]
+    return stages | {"report": {**stages["report"], "outs": outs}}
+
+
 def _pipeline(
-    own: dict[str, Any], top: Path, name: str, *, before: Config, config: Config
+    stages: dict[str, Any], top: Path, name: str, *, before: Config, config: Config
 ) -> dict[str, Any]:
     """dvc.yaml with every path as seen from the study's folder."""
 
@@ -136,7 +156,6 @@ def _pipeline(
             if one != pulled or (top / pulled).is_file():
                 yield _seen_from(top, name, one)
 
-    stages = own["stages"] if config.variants else {s: own["stages"][s] for s in PAINTING}
     return {"stages": {stage: _moved(recipe, seen) for stage, recipe in stages.items()}}
 
 

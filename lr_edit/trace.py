@@ -18,7 +18,7 @@ from typing import Any
 from lr_edit.config import Config
 from lr_edit.errors import UserError, nearest
 from lr_edit.lockfile import Chain, Entry, chain_from, chain_of, parse_lock, read_lock
-from lr_edit.places import reports_folder
+from lr_edit.places import checkout, reports_folder
 from lr_edit.storage import read_json
 
 RESULTS = "results.json"
@@ -55,6 +55,7 @@ def trace(root: Path, config: Config, row: str, metric: str) -> dict[str, Any]:
         "params": params,
         "stages": [asdict(entry) for entry in sorted(chain.entries, key=lambda e: _place(e.name))],
         "commit": _made_in(root, chain),
+        "elsewhere": _made_elsewhere(root, chain),
     }
 
 
@@ -89,6 +90,27 @@ def _chain(
     return chain_from(lock, row, [f"judge@{shared}"]), {"proposals": shared}
 
 
+def _made_elsewhere(root: Path, chain: Chain) -> dict[str, str]:
+    """What a row read that another study of the checkout made: path -> `STAGE of FOLDER`.
+
+    Known by its content: weights that a study trained are bundled as a copy.
+    """
+    top = checkout(root)
+    made = {
+        out.md5: f"{entry.name} of {lock.parent.relative_to(top)}"
+        for lock in sorted(top.glob("studies/*/dvc.lock"))
+        if lock.parent != root
+        for entry in read_lock(lock).values()
+        for out in entry.outs
+    }
+    read = (dep for entry in chain.entries for dep in entry.deps)
+    return {
+        dep.path: made[dep.md5]
+        for dep in read
+        if dep.md5 in made and not dep.path.startswith("artifacts/")
+    }
+
+
 def _made_in(root: Path, chain: Chain) -> str | None:
     """The first commit whose dvc.lock holds what the chain's last stage made; None before one."""
     last = max(chain.entries, key=lambda entry: _place(entry.name))
@@ -113,6 +135,7 @@ def as_text(found: dict[str, Any]) -> str:
         read = ", ".join(f"{d['path']} {d['md5'][:12]}" for d in entry["deps"] if _is_data(d))
         made = ", ".join(f"{o['path']} {o['md5'][:12]}" for o in entry["outs"])
         lines.append(f"  {entry['name']}\n    read {read}\n    made {made}")
+    lines += [f"also\n  {path}: {maker}" for path, maker in found["elsewhere"].items()]
     return "\n".join(lines)
 
 

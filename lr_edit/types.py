@@ -145,7 +145,7 @@ class Bank:
     anchors      (points, 2) int: row and column of the anchor's cell; -1 where a box has none
     attention    (rows, cols) float: where DINO attends
     features     (channels, rows, cols) float: what AnchorNet sees
-    relevance    (rows, cols) float: how much of the source words stands at each cell
+    relevance    (rows, cols) float: how much of the source words stands at each cell; or NaN
     evaluations  UNet sample-evaluations that were spent on these candidates
     """
 

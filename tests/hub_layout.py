@@ -19,11 +19,24 @@ import torch
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
+    FlowMatchEulerDiscreteScheduler,
+    FluxInpaintPipeline,
+    FluxTransformer2DModel,
+    SD3Transformer2DModel,
+    StableDiffusion3InpaintPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionXLInpaintPipeline,
     UNet2DConditionModel,
 )
-from transformers import CLIPTextConfig, CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+from transformers import (
+    CLIPTextConfig,
+    CLIPTextModel,
+    CLIPTextModelWithProjection,
+    CLIPTokenizer,
+    T5Config,
+    T5EncoderModel,
+    T5TokenizerFast,
+)
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
 SDXL_TIMES = 6 * 256  # six numbers of added conditions, 256 channels each
@@ -71,13 +84,14 @@ def text_encoder(tokens: CLIPTokenizer, width: int, *, projected: bool = False, 
     return made(bool(full), kind, config)
 
 
-def autoencoder(*, full: bool) -> AutoencoderKL:
-    """The autoencoder of all Stable Diffusions: eight pixels a cell."""
+def autoencoder(*, full: bool, channels: int = 4, shift: float | None = None) -> AutoencoderKL:
+    """The autoencoder of all Stable Diffusions, eight pixels a cell; later ones shift latents."""
     widths = (128, 256, 512, 512) if full else (8, 8, 8, 8)
     return made(full, AutoencoderKL,
         block_out_channels=widths, down_block_types=("DownEncoderBlock2D",) * 4,
-        up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=4,
+        up_block_types=("UpDecoderBlock2D",) * 4, latent_channels=channels,
         layers_per_block=2 if full else 1, norm_num_groups=32 if full else 4, sample_size=512,
+        shift_factor=shift,
     )  # fmt: skip
 
 
@@ -136,6 +150,55 @@ def write_sdxl(folder: Path, *, depth: int = 1, full: bool = False, **how: Any) 
         tokenizer=tokens, tokenizer_2=tokens, unet=unet, scheduler=DDIMScheduler(),
     )  # fmt: skip
     _save(pipeline, folder, **how)
+
+
+def write_sd3(folder: Path) -> None:
+    """Stable Diffusion 3: a transformer, two CLIP towers and a T5."""
+    torch.manual_seed(0)
+    tokens = tokenizer(folder / "tokens")
+    pieces = _t5_tokenizer()
+    towers = [text_encoder(tokens, 16, projected=True, full={}) for _ in range(2)]
+    transformer = SD3Transformer2DModel(
+        sample_size=16, patch_size=1, in_channels=16, num_layers=1, attention_head_dim=8,
+        num_attention_heads=4, caption_projection_dim=32, joint_attention_dim=32,
+        pooled_projection_dim=32, out_channels=16,
+    )  # fmt: skip
+    pipeline = StableDiffusion3InpaintPipeline(
+        vae=autoencoder(full=False, channels=16, shift=0.1), transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(), text_encoder=towers[0], tokenizer=tokens,
+        text_encoder_2=towers[1], tokenizer_2=tokens, text_encoder_3=_t5(pieces),
+        tokenizer_3=pieces,
+    )  # fmt: skip
+    _save(pipeline, folder, variant=None)
+
+
+def write_flux(folder: Path) -> None:
+    """Flux: a transformer over packed latents that is told its guidance, a CLIP tower and a T5."""
+    torch.manual_seed(0)
+    tokens, pieces = tokenizer(folder / "tokens"), _t5_tokenizer()
+    transformer = FluxTransformer2DModel(
+        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
+        num_attention_heads=2, joint_attention_dim=32, pooled_projection_dim=32,
+        axes_dims_rope=(4, 4, 8), guidance_embeds=True,
+    )  # fmt: skip
+    pipeline = FluxInpaintPipeline(
+        vae=autoencoder(full=False, shift=0.1), transformer=transformer,
+        scheduler=FlowMatchEulerDiscreteScheduler(), text_encoder=text_encoder(tokens, 32, full={}),
+        tokenizer=tokens, text_encoder_2=_t5(pieces), tokenizer_2=pieces,
+    )  # fmt: skip
+    _save(pipeline, folder, variant=None)
+
+
+def _t5(pieces: T5TokenizerFast) -> T5EncoderModel:
+    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 37, "num_layers": 1, "num_heads": 4}
+    return T5EncoderModel(T5Config(vocab_size=len(pieces), **sizes))
+
+
+def _t5_tokenizer() -> T5TokenizerFast:
+    """T5's own class on an alphabet of single letters."""
+    letters = [chr(c) for c in range(33, 127)]
+    scored = [(word, -1.0) for word in ("<pad>", "</s>", "<unk>", "▁", *letters)]
+    return T5TokenizerFast(vocab=scored, extra_ids=0)
 
 
 def _save(

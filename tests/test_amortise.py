@@ -35,6 +35,14 @@ ROWS: dict[str, dict[str, Any]] = {
     "text": {"scope": "dataset", "trained_on": 4, "text": True, "seeds": 2},
     "top-2": {"scope": "dataset", "trained_on": 4, "seeds": 2, "top": 2},
     "table": {"choose": "table"},
+    "raced": {
+        "scope": "dataset",
+        "trained_on": 4,
+        "seeds": 2,
+        "previews": ["dino"],
+        "entrants": 2,
+        "budget": 40,
+    },
 }
 
 
@@ -68,7 +76,7 @@ def root(tmp_path: Path) -> Path:
     params["ablations"] = {
         "amortised": {name: {"proposals": "dino", **row} for name, row in ROWS.items()}
     }
-    params["profiles"]["picturebook"]["anchor_net"] = {"name": "local-dir:models/net"}
+    params["profiles"]["picturebook"]["anchor_net"] = {"name": "local-dir:artifacts/anchor-net"}
     write_params(tmp_path, params)
     rng = np.random.default_rng(0)
     tasks = [EditTask(f"t{at}", Path(f"t{at}.png"), "a cup", "a fish") for at in range(6)]
@@ -179,12 +187,24 @@ def test_of_the_likeliest_pairs_the_one_with_the_highest_s_is_taken(
             assert point * SIZES + size == best
 
 
+def test_the_likeliest_pairs_of_all_seeds_together_enter_a_race(root: Path, config: Config) -> None:
+    amortise(root, config, track=track)
+    ablate.run(root, config, track=track)
+    raced = read_json(root / "artifacts/ablations.json")["amortised"]["raced"]
+    banks = read_banks(root, "dino", study_tasks(root))
+    foreseen = foresee_all(root, config, row("raced", config), banks)
+    for one, tables, ((point, size),) in zip(banks, foreseen, raced["choices"], strict=True):
+        entered = np.argsort(-np.exp(tables).mean(0), axis=None)[:2]
+        assert point * SIZES + size == entered[one.score.flat[entered].argmax()]
+    assert raced["evaluations"] == [2 * 10 + 2 * 10] * 6
+
+
 def test_what_is_missing_is_said_with_its_cure(root: Path, config: Config) -> None:
-    with pytest.raises(UserError, match="lr-edit amortise"):
+    with pytest.raises(UserError, match="make study STUDY=train"):
         list(foresee_all(root, config, row("blind", config), []))
     sd2 = config.model_copy(update={"profile": "sd2"})
     with pytest.raises(UserError, match="anchor_net"):
-        amortise(root, sd2, track=track)
+        read_nets(root, sd2, text=False, trained_on=2, seeds=1)
     many = config.across.model_copy(update={"tasks": (2, 7)})
     with pytest.raises(UserError, match="7 tasks"):
         amortise(root, config.model_copy(update={"across": many}), track=track)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
 
-from lr_edit.anchor_net import AnchorNet, fresh_net, roi_features
+from lr_edit.anchor_net import AnchorNet, fresh_net, roi_features, with_relevance
+from lr_edit.errors import UserError
 
 
 def draw(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -62,3 +64,8 @@ def test_roi_features_of_coordinates_are_the_coordinates_of_the_box(grid: int, s
 def test_features_that_are_not_square_are_refused() -> None:
     with pytest.raises(ValueError, match="square"):
         roi_features(torch.zeros(1, 2, 3), torch.tensor([[[0, 0, 4, 4]]]), side=8)
+
+
+def test_a_net_with_text_refuses_pictures_where_nobody_looked_for_the_words() -> None:
+    with pytest.raises(UserError, match="`relevance: true`"):
+        with_relevance(np.ones((3, 4, 4), np.float32), np.full((4, 4), np.nan, np.float32))

@@ -91,15 +91,15 @@ def test_an_amortised_edit_paints_the_likeliest_boxes_alone(
     tiny_root: Path, capsys: Captured
 ) -> None:
     params = tiny_params()
-    params["profiles"]["picturebook"]["anchor_net"] = {"name": "local-dir:nets"}
+    params["profiles"]["picturebook"]["anchor_net"] = {"name": "local-dir:artifacts/anchor-net"}
     params["across"] |= {"tasks": [2], "seeds": 2, "steps": 2}
     write_params(tiny_root, params)
     image = tiny_root / "data/images/eval-000.png"
     assert run(tiny_root, *edit(image), "--mode", "amortised") == 2
-    assert "run `lr-edit amortise`" in capsys.readouterr().err
+    assert "make study STUDY=train" in capsys.readouterr().err
     for words in (["stage", "prepare"], ["stage", "candidates", "--proposals", "dino"]):
         assert run(tiny_root, *words) == 0
-    assert run(tiny_root, "amortise") == 0
+    assert run(tiny_root, "stage", "amortise") == 0
     capsys.readouterr()
     assert run(tiny_root, *edit(image), "--mode", "amortised", "--budget", "8", "--json") == 0
     result = json.loads(capsys.readouterr().out)

@@ -40,7 +40,7 @@ def config(tiny_root: Path) -> Config:
 
 def raced(
     models: Models, task: EditTask, source: torch.Tensor, config: Config, *, budget: int = BUDGET,
-    batch: int = 3, prior: list[list[float]] | None = None,
+    batch: int = 3, prior: list[list[float]] | None = None, entrants: int | None = None,
 ) -> RaceEdit:  # fmt: skip
     full, preview = (
         config.proposal_set(name).inpaint.model_copy(update={"batch": batch})
@@ -50,7 +50,7 @@ def raced(
     tell = None if prior is None else lambda _seen, _boxes: np.array(prior)
     return race_edit(
         models, task, source, config=config, how=how, budget=budget, track=silent, prior=tell,
-        previews=[] if prior is not None else [preview],
+        entrants=entrants, previews=[preview] if prior is None or entrants else [],
     )  # fmt: skip
 
 
@@ -106,6 +106,13 @@ def test_a_prior_alone_paints_the_likeliest_boxes_at_full_quality(
     done = raced(fakes, TASK, SOURCE, config, budget=4, prior=prior)
     assert (done.raced.winner, done.raced.entered) == (2, (1,))
     assert fakes.inpainter.evaluations == done.raced.evaluations == 4
+
+
+def test_with_a_prior_the_likeliest_alone_enter_the_race(fakes: Models, config: Config) -> None:
+    prior = [[0.1, 0.2], [0.4, 0.3]]
+    done = raced(fakes, TASK, SOURCE, config, budget=2 + 4, prior=prior, entrants=2)
+    assert done.raced.entered == (2, 1) and done.raced.winner in (2, 3)
+    assert fakes.inpainter.evaluations == done.raced.evaluations == 2 + 4
 
 
 def test_too_small_a_budget_is_one_sentence_and_paints_nothing(

@@ -26,7 +26,8 @@ ROWS = {"a": {"x": 1, "y": [1, 2]}, "b": {"x": 2}}
 @pytest.fixture
 def top(tmp_path: Path) -> Path:
     """A checkout: the repository's parameters and pipeline, without code or data."""
-    for name in ("params.yaml", "dvc.yaml"):
+    for name in ("params.yaml", "dvc.yaml", "lr_edit/stages/extra.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text((ROOT / name).read_text())
     return tmp_path
 
@@ -87,9 +88,27 @@ def test_a_study_reads_code_data_and_weights_above_it_and_reports_beside_the_oth
     assert all(stages[name].get("foreach") == own[name].get("foreach") for name in own)
 
 
-def test_a_study_without_variants_ends_with_its_candidates(top: Path) -> None:
-    overlay(top, "train", {"variants": {"only": []}, "ablations": {"only": []}})
-    assert list(pipeline(top, "train")) == ["prepare", "candidates", "judge"]
+def test_a_study_without_variants_ends_with_what_is_made_of_its_candidates(top: Path) -> None:
+    alone: dict[str, Any] = {"variants": {"only": []}, "ablations": {"only": []}}
+    overlay(top, "bare", alone)
+    assert list(pipeline(top, "bare")) == ["prepare", "candidates"]
+    overlay(top, "train", {"study": {"split": "train"}, **alone})
+    stages = pipeline(top, "train")
+    assert list(stages) == ["prepare", "candidates", "amortise"]
+    assert stages["amortise"]["outs"] == ["artifacts/anchor-net"]
+    race = {"only": [], "race": {"enumerate": {"proposals": "dino", "choose": "best"}}}
+    overlay(top, "raced", alone | {"ablations": race})
+    stages = pipeline(top, "raced")
+    assert list(stages) == ["prepare", "candidates", "ablate", "race"]
+    assert {"../../reports/raced/race.md": {"cache": False}} in stages["race"]["outs"]
+
+
+def test_a_report_draws_nets_across_images_only_where_there_are_rows(top: Path) -> None:
+    figure = {"../../reports/without/amortised.png": {"cache": False}}
+    overlay(top, "without", {"ablations": {"amortised": None}})
+    assert figure not in pipeline(top, "without")["report"]["outs"]
+    overlay(top, "without", {})
+    assert figure in pipeline(top, "without")["report"]["outs"]
 
 
 def test_a_profile_and_a_data_folder_alone_make_a_study(top: Path) -> None:

@@ -7,11 +7,12 @@ import subprocess
 from pathlib import Path
 
 import pytest
+import yaml
 
 from lr_edit import cli
 from lr_edit.config import load_config
 from lr_edit.errors import UserError
-from lr_edit.lockfile import read_study
+from lr_edit.lockfile import content_md5, read_study
 from lr_edit.runs import run_of
 from lr_edit.storage import read_json, write_json
 from lr_edit.trace import TOLERANCE, as_text, trace, verdict, verify
@@ -62,6 +63,22 @@ def test_a_cell_leads_to_stages_parameters_and_commit(root: Path) -> None:
     text = as_text(found)
     assert f"variants.{name}.iou = 0.3" in text and "lr-edit publish" in text
     json.dumps(found)
+
+
+def test_what_another_study_made_is_known_by_its_content(root: Path) -> None:
+    def other(md5: str) -> None:
+        outs = [{"path": "artifacts/anchor-net", "hash": "md5", "md5": md5}]
+        stages = {"amortise": {"cmd": "lr-edit stage amortise", "outs": outs}}
+        (root / "studies/train").mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump({"schema": "2.0", "stages": stages})
+        (root / "studies/train/dvc.lock").write_text(text)
+
+    other("0" * 32)
+    assert trace(root, CONFIG, "learned", "iou")["elsewhere"] == {}
+    other(content_md5(root / "data"))
+    found = trace(root, CONFIG, "learned", "iou")
+    assert found["elsewhere"] == {"data": "amortise of studies/train"}
+    assert "data: amortise of studies/train" in as_text(found)
 
 
 def test_the_commit_is_the_one_that_brought_the_outputs(root: Path) -> None:

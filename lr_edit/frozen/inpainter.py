@@ -24,6 +24,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, loading
+from lr_edit.frozen.whole_pipeline import WholePipeline
 from lr_edit.types import Sampler
 
 # What guidance doubles: the prompt, what a nine-channel UNet sees, SDXL's added conditions.
@@ -169,12 +170,17 @@ def _each_once(encode: Callable) -> Callable:
 
 def _can_paint(name: str, pipeline: Any) -> None:
     """UserError for a pipeline whose class cannot paint many boxes from one noise."""
-    parts = {key for key in ("unet", "vae") if getattr(pipeline, key, None) is not None}
-    if parts != {"unet", "vae"} or "mask" not in getattr(pipeline, "_callback_tensor_inputs", ()):
+    steered = "mask" in getattr(pipeline, "_callback_tensor_inputs", ())
+    if not (_has(pipeline, "vae") and (steered or _has(pipeline, "transformer"))):
         raise UserError(
             f"weights {name!r}: a {type(pipeline).__name__} cannot be steered box by box; name an "
-            "inpainting pipeline with a UNet, as those of Stable Diffusion 1, 2 and XL are"
+            "inpainting pipeline with an autoencoder and a UNet or a transformer, as those of "
+            "Stable Diffusion and Flux are"
         )
+
+
+def _has(pipeline: Any, part: str) -> bool:
+    return getattr(pipeline, part, None) is not None
 
 
 def _encode_without_chance(vae: Any) -> None:
@@ -193,7 +199,7 @@ def load_inpainter(
     variant: str | None = None,
     tiny_vae: str | None = None,
     device: str = "cpu",
-) -> Inpainter:
+) -> Inpainter | WholePipeline:
     """A pipeline by hub id or `local-dir:FOLDER`, through diffusers' own loader; safetensors only.
 
     `tiny_vae` names an AutoencoderTiny. Raises UserError where weights are missing or unreadable.
@@ -213,6 +219,12 @@ def load_inpainter(
             **options,
         )
     _can_paint(name, pipeline)
+    if not _has(pipeline, "unet"):
+        if tiny_vae:
+            raise UserError(f"weights {name!r}: a tiny autoencoder is for pipelines with a UNet")
+        return WholePipeline(
+            pipeline.to(device, torch.float32 if device == "cpu" else torch.bfloat16)
+        )
     if tiny_vae is None:
         return Inpainter(pipeline.to(device))
     with loading(tiny_vae, needs=("config.json",)):

@@ -18,8 +18,9 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from lr_edit.config import Inpaint, ProposalSet, Propose
+from lr_edit.frozen import Inpainter
 from lr_edit.frozen.dino import load_dino
-from lr_edit.frozen.inpainter import Inpainter, load_inpainter
+from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.judge import NONE, load_judge
 from lr_edit.inpaint import noise_seed, paint_candidates
 from lr_edit.picturebook.pool import Pool

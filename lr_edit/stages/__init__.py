@@ -10,6 +10,7 @@ TABLE: dict[str, str] = {
     "prepare": "lr_edit.stages.prepare",
     "candidates": "lr_edit.stages.candidates",
     "judge": "eval.stages.judge",
+    "amortise": "lr_edit.stages.amortise",
     "train": "lr_edit.stages.train",
     "edit": "lr_edit.stages.edit",
     "evaluate": "eval.stages.evaluate",

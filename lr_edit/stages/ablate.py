@@ -5,7 +5,7 @@ Reads tables, paints nothing. Candidates are shared, so that rows differ by thei
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -36,7 +36,7 @@ def run(root: Path, config: Config, *, track: Track) -> None:
         sets = [read_banks(root, each, tasks) for each in (*row.previews, row.proposals)]
         banks = [bank.part(points=row.points, sizes=row.sizes) for bank in sets[-1]]
         found[group][name] = (
-            _race(row, list(zip(*sets, strict=True)))
+            _race(row, list(zip(*sets, strict=True)), _priors(root, config, row, banks))
             if row.previews
             else _row(root, config, row, tasks=tasks, banks=banks)
         )
@@ -111,17 +111,30 @@ def _from_dataset(
     return row, _Known(seen, paid=[row.top or len(bank.losses) for bank in banks])
 
 
-def _race(row: Ablation, banks: list[tuple[Bank, ...]]) -> dict[str, Any]:
+def _priors(
+    root: Path, config: Config, row: Ablation, banks: list[Bank]
+) -> Iterable[np.ndarray | None]:
+    """What nets across images, all seeds together, say of the boxes: log q, (points, sizes)."""
+    if row.scope == "image":
+        return [None] * len(banks)
+    from lr_edit.amortise import foresee_all  # torch is for rows that have a net
+
+    return (np.logaddexp.reduce(seeds) for seeds in foresee_all(root, config, row, banks))
+
+
+def _race(
+    row: Ablation, banks: list[tuple[Bank, ...]], priors: Iterable[np.ndarray | None]
+) -> dict[str, Any]:
     """The same from a race over the tables of a task's previews and of its full quality.
 
     evaluations: what it spent, (tasks,); paid: the same in candidates of full quality, rounded up.
     """
     choices, evaluations, paid = [], [], []
     expected = [[None] for _ in banks]
-    for rounds in banks:
+    for rounds, prior in zip(banks, priors, strict=True):
         costs = [evaluations_each(bank) for bank in rounds]
         seen = [bank.part(points=row.points, sizes=row.sizes) for bank in rounds]
-        entrants = starters(seen[-1].boxes)
+        entrants = starters(seen[-1].boxes, prior=prior, count=row.entrants)
         plan = plan_rounds(row.budget, costs, candidates=len(entrants))
         raced = race(replay(seen, costs=costs), entrants, plan=plan)
         choices.append([list(divmod(raced.winner, seen[-1].boxes.shape[1]))])

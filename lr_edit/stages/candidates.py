@@ -28,7 +28,7 @@ from lr_edit import (
 from lr_edit.config import Config
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.execute import Execute, Failed, one_by_one
-from lr_edit.frozen import clip, dino, inpainter, weights
+from lr_edit.frozen import clip, dino, inpainter, weights, whole_pipeline
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.places import cache_folder
 from lr_edit.storage import (
@@ -47,7 +47,7 @@ _PARTS = ("tables", "images")
 # Editing one of these makes candidates anew.
 _CODE = (
     difference, editor, inpaint, look, proposals, propose, released, score, teacher, clip, dino,
-    inpainter,
+    inpainter, whole_pipeline,
 )  # fmt: skip
 
 

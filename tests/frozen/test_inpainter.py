@@ -26,7 +26,9 @@ SAMPLER = Sampler(4, 3.0, 0.5)
 
 
 def load(models: Path) -> Inpainter:
-    return load_inpainter(f"local-dir:{models / 'inpainter'}")
+    loaded = load_inpainter(f"local-dir:{models / 'inpainter'}")
+    assert isinstance(loaded, Inpainter)
+    return loaded
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +46,7 @@ def picture() -> Tensor:
 
 
 def paint(
-    painter: Inpainter, boxes: Tensor = BOXES, *, sampler: Sampler = SAMPLER, seed: int = 5
+    painter: InpainterProtocol, boxes: Tensor = BOXES, *, sampler: Sampler = SAMPLER, seed: int = 5
 ) -> Tensor:
     masks, noise = box_masks(boxes, side=SIDE), painter.noise(SIDE, seed)
     return painter.inpaint(picture(), PROMPT, masks=masks, noise=noise, sampler=sampler)

@@ -1,0 +1,84 @@
+"""Pipelines with a transformer, of random weights in diffusers' own format: run whole, counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from lr_edit.errors import UserError
+from lr_edit.frozen.inpainter import load_inpainter
+from lr_edit.frozen.protocols import Inpainter
+from lr_edit.frozen.whole_pipeline import WholePipeline
+from lr_edit.inpaint import paint_candidates
+from lr_edit.types import Sampler
+from tests.hub_layout import write_flux, write_sd3
+
+SIDE, STEPS = 64, 2
+BOXES = torch.tensor([[[0, 0, 64, 64], [8, 8, 40, 32]], [[48, 4, 64, 20], [8, 8, 40, 32]]])
+# Evaluations a step: SD 3 is guided without a classifier, Flux is told its guidance.
+WRITERS = {"sd3": (write_sd3, 2), "flux": (write_flux, 1)}
+
+
+@pytest.fixture(scope="module", params=WRITERS)
+def painter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Inpainter:
+    folder: Path = tmp_path_factory.mktemp(request.param)
+    write, each = WRITERS[request.param]
+    write(folder)
+    loaded = load_inpainter(f"local-dir:{folder}")
+    assert isinstance(loaded, WholePipeline) and isinstance(loaded, Inpainter)
+    loaded.each = each  # type: ignore[attr-defined]
+    return loaded
+
+
+def paint(painter: Inpainter, *, batch: int = 8, seed: int = 3, steps: int = STEPS) -> Tensor:
+    source = torch.randint(256, (3, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
+    images, _ = paint_candidates(
+        painter, source.to(torch.uint8), "a fish", BOXES, seed=seed, feather=2, batch=batch,
+        sampler=Sampler(steps, 3.0, 1.0),
+    )  # fmt: skip
+    return images
+
+
+def test_every_evaluation_is_counted_and_equal_boxes_are_painted_once(painter) -> None:
+    before = painter.evaluations
+    images = paint(painter)
+    assert painter.evaluations - before == 3 * STEPS * painter.each
+    assert torch.equal(images[0, 1], images[1, 1]) and not torch.equal(images[0, 0], images[0, 1])
+
+
+def test_a_candidate_depends_on_its_seed_not_on_its_batch(painter) -> None:
+    together = paint(painter)
+    alone, other = paint(painter, batch=1), paint(painter, seed=4)
+    assert (together.int() - alone.int()).abs().max() <= 1  # sums of another shape round anew
+    assert not torch.equal(together, other)
+
+
+@pytest.mark.parametrize(
+    ("how", "words"),
+    [
+        ({"stop": 1}, "`stop`"),
+        ({"solver": "pndm"}, "`solver: pndm`"),
+        ({"guided": 0.5}, "`guided` below 1"),
+    ],
+)
+def test_what_needs_a_unet_is_refused_in_a_sentence(painter, how, words) -> None:
+    mask = torch.ones(1, 1, SIDE, SIDE, dtype=torch.bool)
+    sampler = Sampler(**{"steps": 4, "guidance": 3.0, "guided": 1.0, **how})
+    with pytest.raises(UserError, match=f"InpaintPipeline is run whole: leave {words}"):
+        painter.inpaint(
+            torch.rand(1, 3, SIDE, SIDE), "a fish", masks=mask, noise=painter.noise(SIDE, 0),
+            sampler=sampler,
+        )  # fmt: skip
+    with pytest.raises(UserError, match="leave `difference` out"):
+        painter.predict(
+            torch.rand(1, 3, SIDE, SIDE), "a fish", noise=painter.noise(SIDE, 0), strength=0.5
+        )
+
+
+def test_a_tiny_autoencoder_belongs_to_a_unet(tmp_path: Path) -> None:
+    write_sd3(tmp_path)
+    with pytest.raises(UserError, match="pipelines with a UNet"):
+        load_inpainter(f"local-dir:{tmp_path}", tiny_vae="local-dir:nowhere")
