@@ -93,6 +93,7 @@ def test_a_prior_lets_the_likeliest_start_first_and_keeps_the_order_of_ties() ->
     prior = np.array([[0.2, 0.3], [0.3, np.nan]])
     assert starters(boxes, prior=prior).tolist() == [1, 2, 0, 3]
     assert starters(boxes, prior=prior, count=2).tolist() == [1, 2]
+    assert starters(boxes, count=2).tolist() == [0, 1]
     full = np.array([[9.0, 1.0], [2.0, 9.0]])
     done = race(replay([bank(full)], costs=(10,)), starters(boxes, prior=prior), plan=(2,))
     assert (done.winner, done.entered, done.evaluations) == (2, (2,), 20)
