@@ -110,19 +110,29 @@ def _spread(places: Sequence[Place], low: float) -> Iterator[tuple[Place, float,
     leaves them: an isotonic regression.
     """
     least = 0.026 * (max((one.value for one in places), default=low) - low)
+    ranks = sorted({_column(one) for one in places})
+    near = {at: any(0 < other - at <= 3 for other in ranks) for at in ranks}
     columns: dict[int, list[Place]] = {}
     for one in sorted(places, key=lambda one: one.value):
-        columns.setdefault(round(4 * np.log2(max(one.paid, 1))), []).append(one)
+        at = _column(one)
+        while near[at] and near.get(at - 1, near.get(at - 2)):  # both to the left: one column
+            at -= 1 if at - 1 in near else 2
+        columns.setdefault(at, []).append(one)
     for at, every in columns.items():
         column = [one for k, one in enumerate(every) if _is_named(one, every[k + 1 :])]
         steps = least * np.arange(len(column))
         values = np.array([max(one.value, low) for one in column])
         heights = optimize.isotonic_regression(values - steps).x + steps
-        left = any(0 < other - at <= 3 for other in columns)  # another column's labels are near
         yield from zip(
-            column, np.maximum(heights, low + least + steps).tolist(), [left] * len(column),
+            column, np.maximum(heights, low + least + steps).tolist(), [near[at]] * len(column),
             strict=True,
         )  # fmt: skip
+
+
+def _column(one: Place) -> int:
+    """Points of about the same cost stand over one another; where the next column is near, labels
+    go to the left."""
+    return round(4 * np.log2(max(one.paid, 1)))
 
 
 def _is_named(one: Place, better: Sequence[Place]) -> bool:

@@ -272,6 +272,7 @@ def pipeline(painter: Painter, vae: AutoencoderKL) -> StableDiffusionInpaintPipe
 def export(painter: Painter, vae: AutoencoderKL, folder: Path) -> None:
     """The pipeline in half precision, as `from_pretrained` reads it."""
     halves = pipeline(painter, vae)
+    halves.vae.register_to_config(_name_or_path="")  # else the folder it was loaded from is kept
     dtypes = [(part, part.dtype) for part in (halves.vae, halves.text_encoder, halves.unet)]
     for part, _ in dtypes:
         part.half()

@@ -80,3 +80,11 @@ def test_one_batch_is_learned_and_the_head_tells_what_is_missing(
         values.append(value.item())
     assert values[-1] < 0.8 * values[0]
     assert painter.missing.weight.grad is not None and painter.missing.weight.grad.any()
+
+
+def test_what_is_exported_names_no_folder_of_the_machine_that_trained(tmp_path: Path) -> None:
+    vae.build().save_pretrained(tmp_path / "vae")
+    loaded = vae.AutoencoderKL.from_pretrained(tmp_path / "vae")
+    inpainter.export(inpainter.build(), loaded, tmp_path / "inpainter")
+    for path in (tmp_path / "inpainter").rglob("*.json"):
+        assert str(tmp_path) not in path.read_text(), path
