@@ -158,13 +158,16 @@ def measure_race(root: Path, config: Config) -> Measured:
 
 def _kind(row: Ablation) -> str:
     if row.previews:
-        return f"race by {', then '.join(row.previews)}"
+        who = f"the {row.entrants} likeliest" if row.entrants else "all"
+        return f"race of {who} by {', then '.join(row.previews)}, finals {row.proposals}"
     return "best of so many drawn" if row.choose == "sample" else OTHERS
 
 
 def _preview_kind(config: Config, name: str) -> str:
-    early = config.proposal_set(name).inpaint.stop
-    return "early estimate (x0)" if early else "own schedule"
+    how = config.proposal_set(name).inpaint
+    if how.sampler.guided_steps:
+        return "guided"
+    return "early estimate (x0)" if how.stop else "own schedule"
 
 
 def _foretold(
