@@ -81,6 +81,7 @@ def write_report(root: Path, config: Config) -> None:
             part.write_text(text, encoding="utf-8")
     note = setting(world=config.models.world, profile=config.profile)
     cost_figure(out / "cost.png", results["ablations"], caption=note)
+    (out / "amortised.png").unlink(missing_ok=True)  # not in dvc.yaml: not every study has it
     if rows_across := config.ablations.get(GROUP):
         amortised_figure(
             out / "amortised.png", rows_across, results["ablations"][GROUP], caption=note

@@ -54,11 +54,11 @@ def edit_file(
     if variant is not None and mode != "enumerate":
         raise UserError("--variant is for --mode enumerate: the others choose by S")
     row = _with_net(config, variant or "learned") if mode == "enumerate" else None
-    known = config.race.entrants and config.models.anchor_net
-    prior = likeliest(root, config) if mode == "amortised" or (mode == "race" and known) else None
     pixels, side = read_image(image), config.models.side
     if config.models.world == "picturebook" and pixels.shape[:2] != (side, side):
         warn(f"{image} is no {side}x{side} drawing: picture-book weights know nothing else")
+    known = config.race.entrants and config.models.anchor_net
+    prior = likeliest(root, config) if mode == "amortised" or (mode == "race" and known) else None
     working = working_image(pixels, side=side)
     task = EditTask(id=image.stem, image=image, source=source, prompt=prompt)
     models = load_models(root, config.models)

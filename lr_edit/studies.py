@@ -130,18 +130,12 @@ def _stages(own: dict[str, Any], extra: dict[str, Any], config: Config) -> dict[
     """The stages that a study has: all of the checkout's own, or, without variants, the painting
     and what is then made of it."""
     if config.variants:
-        return own if "amortised" in config.ablations else _without_figure(own)
+        return own
     names = ["prepare", "candidates"]
     names += ["ablate"] if config.ablations else []
     names += ["race"] if "race" in config.ablations else []
     names += ["amortise"] if config.study.split == "train" else []
     return {name: {**own, **extra}[name] for name in names}
-
-
-def _without_figure(stages: dict[str, Any]) -> dict[str, Any]:
-    """The report draws nets across images only where the study has rows of them."""
-    outs = [out for out in stages["report"]["outs"] if "reports/amortised.png" not in out]
-    return stages | {"report": {**stages["report"], "outs": outs}}
 
 
 def _pipeline(

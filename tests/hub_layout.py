@@ -19,11 +19,6 @@ import torch
 from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
-    FlowMatchEulerDiscreteScheduler,
-    FluxInpaintPipeline,
-    FluxTransformer2DModel,
-    SD3Transformer2DModel,
-    StableDiffusion3InpaintPipeline,
     StableDiffusionInpaintPipeline,
     StableDiffusionXLInpaintPipeline,
     UNet2DConditionModel,
@@ -33,9 +28,6 @@ from transformers import (
     CLIPTextModel,
     CLIPTextModelWithProjection,
     CLIPTokenizer,
-    T5Config,
-    T5EncoderModel,
-    T5TokenizerFast,
 )
 
 COMMIT = "0123456789abcdef0123456789abcdef01234567"
@@ -119,7 +111,7 @@ def write_sd(folder: Path, *, text: int = 32, full: bool = False, **how: Any) ->
         tokenizer=tokens, unet=unet, scheduler=DDIMScheduler(steps_offset=1), safety_checker=None,
         feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
-    _save(pipeline, folder, **how)
+    save(pipeline, folder, **how)
 
 
 def write_sdxl(folder: Path, *, depth: int = 1, full: bool = False, **how: Any) -> None:
@@ -149,61 +141,10 @@ def write_sdxl(folder: Path, *, depth: int = 1, full: bool = False, **how: Any) 
         text_encoder_2=text_encoder(tokens, second, projected=True, full=two),
         tokenizer=tokens, tokenizer_2=tokens, unet=unet, scheduler=DDIMScheduler(),
     )  # fmt: skip
-    _save(pipeline, folder, **how)
+    save(pipeline, folder, **how)
 
 
-def write_sd3(folder: Path) -> None:
-    """Stable Diffusion 3: a transformer, two CLIP towers and a T5."""
-    torch.manual_seed(0)
-    tokens = tokenizer(folder / "tokens")
-    pieces = _t5_tokenizer()
-    towers = [text_encoder(tokens, 16, projected=True, full={}) for _ in range(2)]
-    transformer = SD3Transformer2DModel(
-        sample_size=16, patch_size=1, in_channels=16, num_layers=1, attention_head_dim=8,
-        num_attention_heads=4, caption_projection_dim=32, joint_attention_dim=32,
-        pooled_projection_dim=32, out_channels=16,
-    )  # fmt: skip
-    pipeline = StableDiffusion3InpaintPipeline(
-        vae=autoencoder(full=False, channels=16, shift=0.1), transformer=transformer,
-        scheduler=FlowMatchEulerDiscreteScheduler(), text_encoder=towers[0], tokenizer=tokens,
-        text_encoder_2=towers[1], tokenizer_2=tokens, text_encoder_3=_t5(pieces),
-        tokenizer_3=pieces,
-    )  # fmt: skip
-    _save(pipeline, folder, variant=None)
-
-
-def write_flux(folder: Path) -> None:
-    """Flux: a transformer over packed latents that is told its guidance, a CLIP tower and a T5."""
-    torch.manual_seed(0)
-    tokens, pieces = tokenizer(folder / "tokens"), _t5_tokenizer()
-    transformer = FluxTransformer2DModel(
-        patch_size=1, in_channels=16, num_layers=1, num_single_layers=1, attention_head_dim=16,
-        num_attention_heads=2, joint_attention_dim=32, pooled_projection_dim=32,
-        axes_dims_rope=(4, 4, 8), guidance_embeds=True,
-    )  # fmt: skip
-    pipeline = FluxInpaintPipeline(
-        vae=autoencoder(full=False, shift=0.1), transformer=transformer,
-        scheduler=FlowMatchEulerDiscreteScheduler(), text_encoder=text_encoder(tokens, 32, full={}),
-        tokenizer=tokens, text_encoder_2=_t5(pieces), tokenizer_2=pieces,
-    )  # fmt: skip
-    _save(pipeline, folder, variant=None)
-
-
-def _t5(pieces: T5TokenizerFast) -> T5EncoderModel:
-    sizes = {"d_model": 32, "d_kv": 8, "d_ff": 37, "num_layers": 1, "num_heads": 4}
-    return T5EncoderModel(T5Config(vocab_size=len(pieces), **sizes))
-
-
-def _t5_tokenizer() -> T5TokenizerFast:
-    """T5's own class on an alphabet of single letters."""
-    letters = [chr(c) for c in range(33, 127)]
-    scored = [(word, -1.0) for word in ("<pad>", "</s>", "<unk>", "▁", *letters)]
-    return T5TokenizerFast(vocab=scored, extra_ids=0)
-
-
-def _save(
-    pipeline: Any, folder: Path, *, variant: str | None = "fp16", shard: str = "10GB"
-) -> None:
+def save(pipeline: Any, folder: Path, *, variant: str | None = "fp16", shard: str = "10GB") -> None:
     half = pipeline.to(dtype=torch.float16) if variant else pipeline
     half.save_pretrained(folder, variant=variant, max_shard_size=shard)
 

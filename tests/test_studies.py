@@ -103,14 +103,6 @@ def test_a_study_without_variants_ends_with_what_is_made_of_its_candidates(top: 
     assert {"../../reports/raced/race.md": {"cache": False}} in stages["race"]["outs"]
 
 
-def test_a_report_draws_nets_across_images_only_where_there_are_rows(top: Path) -> None:
-    figure = {"../../reports/without/amortised.png": {"cache": False}}
-    overlay(top, "without", {"ablations": {"amortised": None}})
-    assert figure not in pipeline(top, "without")["report"]["outs"]
-    overlay(top, "without", {})
-    assert figure in pipeline(top, "without")["report"]["outs"]
-
-
 def test_a_profile_and_a_data_folder_alone_make_a_study(top: Path) -> None:
     write_pair(top / "photos")
     files = study_files(top, "sd2", profile="sd2", data=top / "photos")

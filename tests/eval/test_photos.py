@@ -48,7 +48,8 @@ def test_a_folder_without_such_photos_and_two_photos_of_one_task_are_refused(
 
 
 def test_a_study_of_photos_leaves_out_what_needs_true_boxes(tmp_path: Path) -> None:
-    for name in ("params.yaml", "dvc.yaml"):
+    (tmp_path / "lr_edit/stages").mkdir(parents=True)
+    for name in ("params.yaml", "dvc.yaml", "lr_edit/stages/extra.yaml"):
         (tmp_path / name).write_text((ROOT / name).read_text())
     photos = tmp_path / "photos"
     write_image(photos / f"{criteria()[0]['id']}.png", np.zeros((2, 2, 3), dtype=np.uint8))

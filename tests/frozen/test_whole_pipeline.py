@@ -14,7 +14,7 @@ from lr_edit.frozen.protocols import Inpainter
 from lr_edit.frozen.whole_pipeline import WholePipeline
 from lr_edit.inpaint import paint_candidates
 from lr_edit.types import Sampler
-from tests.hub_layout import write_flux, write_sd3
+from tests.transformer_layout import write_flux, write_sd3
 
 SIDE, STEPS = 64, 2
 BOXES = torch.tensor([[[0, 0, 64, 64], [8, 8, 40, 32]], [[48, 4, 64, 20], [8, 8, 40, 32]]])
