@@ -34,7 +34,7 @@ from benchmarks.full_size import (  # noqa: E402
 )
 from benchmarks.page import write_page  # noqa: E402
 from lr_edit import editor  # noqa: E402
-from lr_edit.config import Config, Inpaint, load_config  # noqa: E402
+from lr_edit.config import Config, Race, load_config  # noqa: E402
 from lr_edit.frozen.models import Models, load_models  # noqa: E402
 from lr_edit.live import race_edit  # noqa: E402
 from lr_edit.look import PLACES, Seen  # noqa: E402
@@ -85,12 +85,11 @@ class Subject:
         how = self.config.proposal_set("dino").model_copy(update=change)
         return editor.make_bank(self.models, self.task, self.source, config=self.config, how=how)
 
-    def race(self, previews: tuple[Inpaint, ...], budget: int, prior: Any = None) -> Any:
-        """The race; without previews the likeliest boxes alone."""
-        how = self.config.proposal_set("dino")
+    def race(self, rules: Race, prior: Any = None) -> Any:
+        """The race; with a prior, of as many boxes as the rules let in."""
         return race_edit(
-            self.models, self.task, self.source, config=self.config, how=how, previews=previews,
-            budget=budget, prior=prior, track=silent,
+            self.models, self.task, self.source, config=self.config, rules=rules,
+            how=self.config.proposal_set("dino"), prior=prior, track=silent,
         )  # fmt: skip
 
     def released(self, draws: int) -> None:
@@ -119,17 +118,16 @@ def silent(
 def strategies(subject: Subject) -> dict[str, Run]:
     """Name -> a run that edits the image once; the release is measured apart."""
     config = subject.config
-    how = config.proposal_set("dino")
-    each = how.inpaint.sampler.evaluations
+    each = config.proposal_set("dino").inpaint.sampler.evaluations
 
     def likely(_seen: Seen, boxes: Tensor) -> np.ndarray:
         return np.ones(boxes.shape[:2])  # a net's answer costs next to nothing, whatever it is
 
     return {
         "enumerate": lambda: subject.bank(),
-        "race": lambda: subject.race(config.race.previews, config.race.budget),
-        "amortised, top 3": lambda: subject.race((), 3 * each, likely),
-        "amortised, top 1": lambda: subject.race((), each, likely),
+        "race": lambda: subject.race(config.race),
+        "amortised, top 3": lambda: subject.race(config.amortised, likely),
+        "amortised, top 1": lambda: subject.race(Race(entrants=1, budget=each), likely),
     }
 
 
@@ -294,15 +292,14 @@ def counted(root: Path) -> dict[str, Any]:
     config, flops = load_config(root / "params.yaml", profile="sd2"), count_flops()
     how = config.proposal_set("dino")
     boxes = how.propose.points * len(how.propose.sizes)
-    full, previews = how.inpaint.sampler, [one.sampler for one in config.race.previews]
-    costs = [sampler.evaluations for sampler in (*previews, full)]
-    entered = plan_rounds(config.race.budget, costs, candidates=boxes)
+    full = how.inpaint.sampler
+    few = config.amortised
     pndm = replace(full, solver="pndm", steps=STEPS, guided=1.0)
     plans = {
         "released": [(ANCHORS * DRAWS, pndm)],
         "enumerate": [(boxes, full)],
-        "race": list(zip(entered, (*previews, full), strict=True)),
-        "amortised, top 3": [(3, full)],
+        "race": _rounds(config.race, full, entrants=boxes),
+        "amortised, top 3": _rounds(few, full, entrants=few.entrants or boxes),
         "amortised, top 1": [(1, full)],
     }
     return {
@@ -317,6 +314,14 @@ def counted(root: Path) -> dict[str, Any]:
             for name, rounds in plans.items()
         ],
     }  # fmt: skip
+
+
+def _rounds(rules: Race, full: Sampler, *, entrants: int) -> list[tuple[int, Sampler]]:
+    """How many boxes a race paints in each round, and how."""
+    samplers = [*(one.sampler for one in rules.previews), full]
+    costs = [sampler.evaluations for sampler in samplers]
+    entered = plan_rounds(rules.budget, costs, candidates=entrants)
+    return list(zip(entered, samplers, strict=True))
 
 
 def _flops(flops: dict[str, float], count: int, sampler: Sampler) -> float:

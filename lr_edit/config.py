@@ -59,7 +59,8 @@ class Profile(_Frozen):
     anchor_net: Weights | None = None  # nets across images: what the stage `amortise` makes
     judges: Judges
     inpaint: dict[str, float | bool | None] = {}  # its difference from the study's `inpaint`
-    budget: int | None = Field(None, ge=1)  # its own for the race, in place of `race.budget`
+    race: dict[str, Any] = {}  # its difference from the study's `race`,
+    amortised: dict[str, Any] = {}  # and from its `amortised`
     world: Literal["picturebook", "photos"] = "photos"
 
     @property
@@ -194,9 +195,10 @@ class Across(_Frozen):
 
 
 class Race(_Frozen):
-    """The default of `lr-edit edit`: previews, each by its difference from `inpaint`, then full
-    quality, for so many UNet evaluations. With `entrants` only the boxes that nets across images
-    find likeliest enter it, where the profile has such nets."""
+    """How `lr-edit edit` spends its UNet evaluations, by default or on a net's likeliest boxes
+    alone (`amortised`): previews, each by its difference from `inpaint`, then full quality. With
+    `entrants` only the boxes that nets across images find likeliest enter, where the profile has
+    such nets."""
 
     proposals: str = "dino"
     previews: tuple[Inpaint, ...] = ()
@@ -224,7 +226,8 @@ class Config(_Frozen):
     proposals: dict[str, ProposalSet]
     variants: dict[str, Variant]
     across: Across
-    race: Race = Race(budget=400, entrants=None)
+    race: Race
+    amortised: Race
     ablations: dict[str, dict[str, Ablation]] = {}  # group -> rows; the first is compared with
     profiles: dict[str, Profile]
 
@@ -268,10 +271,10 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
         name: row and {**row, **{k: {**v, **(row.get(k) or {})} for k, v in parts.items()}}
         for name, row in (raw.get("proposals") or {}).items()
     }
-    if race := raw.get("race"):
-        previews = [{**parts["inpaint"], **one} for one in race["previews"]]
-        budget = {"budget": own["budget"]} if own.get("budget") else {}
-        raw["race"] = race | {"previews": previews} | budget
+    for mode in ("race", "amortised"):
+        rules = (raw.get(mode) or {}) | (own.get(mode) or {})
+        previews = [{**parts["inpaint"], **one} for one in rules.get("previews") or ()]
+        raw[mode] = rules | {"previews": previews}
     raw["ablations"] = {
         group: {name: {**base, **(row or {})} for name, row in (rows or {}).items()}
         for group, rows in (raw.get("ablations") or {}).items()

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -15,7 +15,7 @@ from jaxtyping import UInt8
 from torch import Tensor
 
 from lr_edit import editor
-from lr_edit.config import Config, Inpaint, ProposalSet
+from lr_edit.config import Config, ProposalSet, Race
 from lr_edit.frozen.models import Models
 from lr_edit.look import Seen
 from lr_edit.proposals import propose
@@ -42,27 +42,28 @@ def race_edit(
     *,
     config: Config,
     how: ProposalSet,
-    previews: Sequence[Inpaint],
-    budget: int,
+    rules: Race,
     track: Track,
     prior: Prior | None = None,
-    entrants: int | None = None,
 ) -> RaceEdit:
-    """Paint previews of a set's boxes, then the best at the set's own quality.
+    """Paint previews of a set's boxes, then the best at the set's own quality, as `rules` say.
 
-    `prior` orders the boxes, and the first `entrants` of them (default: all) are looked at; with no
-    previews, only the likeliest are painted. Raises UserError where `budget` is too small.
+    `prior` orders the boxes, and the first `rules.entrants` of them enter; without it all do. Where
+    there are no previews the budget buys the first at full quality. Raises UserError where it is
+    too small.
     """
     seen, anchors, boxes = propose(models, task, source, config=config, how=how)
     flat = boxes.flatten(0, 1)
-    rounds = [how.model_copy(update={"inpaint": inpaint}) for inpaint in (*previews, how.inpaint)]
+    rounds = [
+        how.model_copy(update={"inpaint": inpaint}) for inpaint in (*rules.previews, how.inpaint)
+    ]
     images: dict[int, Tensor] = {}
 
     def look(level: int, candidates: np.ndarray) -> tuple[np.ndarray, int]:
         chosen = torch.from_numpy(candidates)
         looked = seen if level == 0 else replace(seen, spent=0)  # looking is paid once
         part = looked, anchors[chosen // boxes.shape[1]], flat[chosen][:, None]
-        what = "previews" if level < len(previews) else "full quality"
+        what = "previews" if level < len(rules.previews) else "full quality"
         ((bank, painted),) = track(
             (
                 editor.make_bank(
@@ -77,8 +78,8 @@ def race_edit(
         return bank.score[:, 0], bank.evaluations
 
     likely = prior(seen, boxes) if prior else None
-    ready = starters(boxes.numpy(), prior=likely, count=entrants)
+    ready = starters(boxes.numpy(), prior=likely, count=rules.entrants if prior else None)
     costs = [one.inpaint.sampler.evaluations for one in rounds]
-    plan = plan_rounds(budget, costs, candidates=len(ready))
+    plan = plan_rounds(rules.budget, costs, candidates=len(ready))
     raced = race(look, ready, plan=plan)
     return RaceEdit(images[raced.winner], Box(*flat[raced.winner].tolist()), raced)

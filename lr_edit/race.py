@@ -52,21 +52,22 @@ def race(look: Look, starters: Int[np.ndarray, " n"], *, plan: Sequence[int]) ->
 def plan_rounds(budget: int, costs: Sequence[int], *, candidates: int) -> tuple[int, ...]:
     """How many enter each round, where one costs `costs[round]` UNet evaluations in it.
 
-    The rule: every candidate enters the first round; what that leaves of `budget` is shared equally
-    by the later rounds. Where there is one round alone, the budget is all its own. UserError if
-    nobody could be painted in the last round.
+    The rule: every candidate enters the first round, or as many as leave enough for one in each
+    later round; what is left of `budget` then is shared equally by the later rounds, from the last,
+    and what does not buy one more there goes to those before it. UserError if `budget` does not
+    take one candidate through all rounds.
     """
-    first = costs[0] * candidates if len(costs) > 1 else 0
-    share = (budget - first) // max(1, len(costs) - 1)
-    plan = [candidates] if first else []
-    for cost in costs[len(plan) :]:
-        plan.append(min(share // cost, candidates))
-    if min(plan) < 1:
-        least = first + max(1, len(costs) - 1) * max(costs)
+    if budget < sum(costs):
         raise UserError(
-            f"a budget of {budget} UNet evaluations is too small: a race of {candidates} boxes "
-            f"takes {least} at least"
+            f"a budget of {budget} UNet evaluations is too small: an edit takes {sum(costs)} at "
+            "least"
         )
+    first = min(candidates, (budget - sum(costs[1:])) // costs[0])
+    left, plan = budget - first * costs[0], [first]
+    for rounds in range(len(costs) - 1, 0, -1):
+        cost, before = costs[rounds], sum(costs[1:rounds])
+        plan.insert(1, min(first, max(1, min(left // rounds, left - before) // cost)))
+        left -= plan[1] * cost
     return tuple(np.minimum.accumulate(plan).tolist())
 
 

@@ -20,7 +20,6 @@ from lr_edit.storage import read_image, write_image
 from lr_edit.types import Box, EditTask, Track
 
 Mode = Literal["race", "enumerate", "amortised"]
-TOP = 3  # boxes that an amortised edit paints where no budget says otherwise
 
 
 def edit_file(
@@ -41,7 +40,7 @@ def edit_file(
 
     race        previews of every box, full quality for the best, within `budget` UNet evaluations
     enumerate   every box at full quality, sizes by `variant`'s net
-    amortised   the likeliest boxes alone, by nets that were trained across images
+    amortised   a look at the likeliest boxes alone, by nets that were trained across images
     """
     if not source.strip() or not prompt.strip():
         raise UserError(
@@ -66,8 +65,7 @@ def edit_file(
     if row:
         edited, found = _enumerate(models, task, tensor, config, row, track)
     else:
-        previews = mode == "race"
-        edited, found = _race(models, task, tensor, config, budget, prior, track, previews=previews)
+        edited, found = _race(models, task, tensor, config, mode, budget, prior, track)
     box, picture = Box(*found["box"]), edited.permute(1, 2, 0).numpy()
     write_image(output, full_size(pixels, picture, box, feather=config.inpaint.feather))
     height, width = pixels.shape[:2]
@@ -106,21 +104,18 @@ def _race(
     task: EditTask,
     source: Tensor,
     config: Config,
+    mode: Mode,
     budget: int | None,
     prior: Prior | None,
     track: Track,
-    *,
-    previews: bool,
 ) -> tuple[Tensor, dict[str, Any]]:
-    """Without previews the budget buys the boxes that the prior finds likeliest."""
-    how = config.proposal_set(config.race.proposals)
+    rules = config.amortised if mode == "amortised" else config.race
+    rules = rules.model_copy(update={"budget": budget or rules.budget})
+    how = config.proposal_set(rules.proposals)
     how = how.model_copy(update={"relevance": prior is not None})  # which alone reads it
-    usual = config.race.budget if previews else TOP * how.inpaint.sampler.evaluations
     done = race_edit(
-        models, task, source, config=config, how=how, budget=budget or usual, prior=prior,
-        previews=config.race.previews if previews else (), track=track,
-        entrants=config.race.entrants if previews and prior else None,
-    )  # fmt: skip
+        models, task, source, config=config, how=how, rules=rules, track=track, prior=prior
+    )
     return done.image, {
         "plan": list(done.raced.entered),
         "box": list(done.box.as_tuple()),

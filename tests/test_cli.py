@@ -56,8 +56,8 @@ def test_doctor_finds_versions_weights_and_the_store(root: Path, capsys: Capture
 @pytest.mark.parametrize(
     ("words", "mode", "plan", "each"),
     [
-        ([], "race", [4, 4], 2 + 4),
-        (["--budget", "16"], "race", [4, 2], None),
+        ([], "race", [4, 4], 1 + 4),
+        (["--budget", "16"], "race", [4, 3], None),
         (["--mode", "enumerate"], "enumerate", [4], 4),
     ],
 )
@@ -101,10 +101,12 @@ def test_an_amortised_edit_paints_the_likeliest_boxes_alone(
         assert run(tiny_root, *words) == 0
     assert run(tiny_root, "stage", "amortise") == 0
     capsys.readouterr()
-    assert run(tiny_root, *edit(image), "--mode", "amortised", "--budget", "8", "--json") == 0
-    result = json.loads(capsys.readouterr().out)
-    assert (result["mode"], result["plan"]) == ("amortised", [2])
-    assert result["unet_evaluations"] == 2 * 4
+    for budget, plan, spent in ((30, [3], 12), (9, [2], 8)):
+        words = ["--mode", "amortised", "--budget", str(budget), "--json"]
+        assert run(tiny_root, *edit(image), *words) == 0
+        result = json.loads(capsys.readouterr().out)
+        assert (result["mode"], result["plan"]) == ("amortised", plan)
+        assert result["unet_evaluations"] == spent
 
 
 def test_a_photo_is_warned_about(tiny_root: Path, capsys: Captured, tmp_path: Path) -> None:

@@ -209,8 +209,8 @@ def test_options_that_do_not_fit_the_mode_are_refused(
 
 def test_too_small_a_budget_says_what_a_race_takes(tiny_root: Path, capsys: Captured) -> None:
     image = next((tiny_root / "data/images").iterdir())
-    said = refused(capsys, tiny_root, *edit(image), "--budget", "9")
-    assert "a budget of 9 UNet evaluations is too small" in said and "at least" in said
+    said = refused(capsys, tiny_root, *edit(image), "--budget", "4")
+    assert "a budget of 4 UNet evaluations is too small" in said and "at least" in said
 
 
 def test_a_root_without_parameters_is_refused(tmp_path: Path, capsys: Captured) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lr_edit.config import Ablation, Config, load_config
+from lr_edit.config import Ablation, Config, Race, load_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.live import RaceEdit, race_edit
@@ -48,10 +48,11 @@ def raced(
     )
     how = config.proposal_set("dino").model_copy(update={"inpaint": full})
     tell = None if prior is None else lambda _seen, _boxes: np.array(prior)
+    previews = (preview,) if prior is None or entrants else ()
+    rules = Race(previews=previews, budget=budget, entrants=entrants)
     return race_edit(
-        models, task, source, config=config, how=how, budget=budget, track=silent, prior=tell,
-        entrants=entrants, previews=[preview] if prior is None or entrants else [],
-    )  # fmt: skip
+        models, task, source, config=config, how=how, rules=rules, track=silent, prior=tell
+    )
 
 
 def test_a_live_race_answers_as_the_tables_do(tiny_root: Path, config: Config) -> None:
@@ -115,11 +116,19 @@ def test_with_a_prior_the_likeliest_alone_enter_the_race(fakes: Models, config: 
     assert fakes.inpainter.evaluations == done.raced.evaluations == 2 + 4
 
 
+def test_a_budget_that_does_not_reach_for_all_looks_at_the_first(
+    fakes: Models, config: Config
+) -> None:
+    done = raced(fakes, TASK, SOURCE, config, budget=7)
+    assert done.raced.entered == (3, 1) and done.raced.winner < 3
+    assert fakes.inpainter.evaluations == done.raced.evaluations == 7
+
+
 def test_too_small_a_budget_is_one_sentence_and_paints_nothing(
     fakes: Models, config: Config
 ) -> None:
     with pytest.raises(UserError, match="too small"):
-        raced(fakes, TASK, SOURCE, config, budget=5)
+        raced(fakes, TASK, SOURCE, config, budget=4)
     assert fakes.inpainter.evaluations == 0
 
 

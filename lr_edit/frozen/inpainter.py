@@ -24,7 +24,7 @@ from transformers.utils.logging import disable_progress_bar
 
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, loading
-from lr_edit.frozen.whole_pipeline import WholePipeline
+from lr_edit.frozen.whole_pipeline import WholePipeline, starting_noise
 from lr_edit.types import Sampler
 
 # What guidance doubles: the prompt, what a nine-channel UNet sees, SDXL's added conditions.
@@ -58,10 +58,7 @@ class Inpainter:
 
     def noise(self, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
         """Starting noise for a square image of `side` pixels, from a seed alone."""
-        cells = side // self._pipeline.vae_scale_factor
-        shape = (1, self._pipeline.vae.config.latent_channels, cells, cells)
-        generator = torch.Generator().manual_seed(seed)
-        return torch.randn(shape, generator=generator)
+        return starting_noise(self._pipeline, side, seed)
 
     @torch.no_grad()
     def inpaint(
@@ -170,8 +167,9 @@ def _each_once(encode: Callable) -> Callable:
 
 def _can_paint(name: str, pipeline: Any) -> None:
     """UserError for a pipeline whose class cannot paint many boxes from one noise."""
-    steered = "mask" in getattr(pipeline, "_callback_tensor_inputs", ())
-    if not (_has(pipeline, "vae") and (steered or _has(pipeline, "transformer"))):
+    masked = "mask" in getattr(pipeline, "_callback_tensor_inputs", ())
+    steered = _has(pipeline, "transformer") or (_has(pipeline, "unet") and masked)
+    if not (_has(pipeline, "vae") and steered):
         raise UserError(
             f"weights {name!r}: a {type(pipeline).__name__} cannot be steered box by box; name an "
             "inpainting pipeline with an autoencoder and a UNet or a transformer, as those of "

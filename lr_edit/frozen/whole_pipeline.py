@@ -34,9 +34,7 @@ class WholePipeline:
     def noise(self, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
         """Starting noise of a square image of `side` pixels: it stands for the seed from which the
         pipeline draws its own, in whatever shape its latents have."""
-        cells = side // self._pipeline.vae_scale_factor
-        shape = (1, self._pipeline.vae.config.latent_channels, cells, cells)
-        return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
+        return starting_noise(self._pipeline, side, seed)
 
     @torch.no_grad()
     def inpaint(
@@ -78,6 +76,13 @@ class WholePipeline:
 
     def _count(self, _module: torch.nn.Module, args: tuple, options: dict[str, Any]) -> None:
         self.evaluations += len(args[0] if args else options["hidden_states"])
+
+
+def starting_noise(pipeline: Any, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
+    """Noise in the shape of the pipeline's latents, from a seed alone."""
+    cells = side // pipeline.vae_scale_factor
+    shape = (1, pipeline.vae.config.latent_channels, cells, cells)
+    return torch.randn(shape, generator=torch.Generator().manual_seed(seed))
 
 
 def _refused(sampler: Sampler) -> str | None:

@@ -6,7 +6,9 @@ Enters what training and measuring found; leaves reports/models.md and its pictu
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from pathlib import Path
+from textwrap import wrap
 from typing import Any
 
 from matplotlib.backends.backend_agg import FigureCanvasAgg
@@ -61,6 +63,7 @@ SHEETS = {
     "the ten scenes whose things the bank of boxes meets worst last",
 }
 _DPI = 100
+_LETTERS = 26  # of a caption, below one picture
 
 
 def write_card(models: Path, page: Path) -> None:
@@ -166,7 +169,8 @@ def write_sheet(path: Path, exhibits: Sequence[Exhibit], *, columns: int) -> Non
             left = at * (side + 2)
             axes.imshow(picture, extent=(left, left + side, side, 0), interpolation="nearest")
         axes.set(xlim=(0, wide * (side + 2) - 2), ylim=(side, 0))
-        axes.set_xlabel(one.words, fontsize=5.5, labelpad=2)
+        lines = [wrap(line, _LETTERS * wide) for line in one.words.splitlines()]
+        axes.set_xlabel("\n".join(chain(*lines)), fontsize=5.5, labelpad=2)
         axes.set(xticks=[], yticks=[])
         axes.spines[:].set_visible(False)
     for axes in figure.axes[len(exhibits) :]:

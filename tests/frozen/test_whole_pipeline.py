@@ -8,12 +8,18 @@ import pytest
 import torch
 from torch import Tensor
 
+from lr_edit.config import Inpaint, Race, as_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.inpainter import load_inpainter
+from lr_edit.frozen.models import Models
 from lr_edit.frozen.protocols import Inpainter
 from lr_edit.frozen.whole_pipeline import WholePipeline
 from lr_edit.inpaint import paint_candidates
-from lr_edit.types import Sampler
+from lr_edit.live import race_edit
+from lr_edit.types import EditTask, Sampler
+from tests.fakes import FakeAnchors, FakeClip, drawn
+from tests.test_editor import silent
+from tests.tiny import tiny_params
 from tests.transformer_layout import write_flux, write_sd3
 
 SIDE, STEPS = 64, 2
@@ -76,6 +82,24 @@ def test_what_needs_a_unet_is_refused_in_a_sentence(painter, how, words) -> None
         painter.predict(
             torch.rand(1, 3, SIDE, SIDE), "a fish", noise=painter.noise(SIDE, 0), strength=0.5
         )
+
+
+def test_it_races_and_spends_no_more_than_was_planned(painter) -> None:
+    """A look of one step at every box, three steps of guidance for the best of them."""
+    config = as_config(tiny_params(), path=Path("params.yaml"))
+    how = config.proposal_set("dino")
+    full = Inpaint(steps=3, guidance=3.0, guided=1.0)
+    how = how.model_copy(update={"inpaint": full, "relevance": False})
+    rules = Race(previews=(Inpaint(steps=1, guidance=1.0),), budget=4 + 6)
+    before = painter.evaluations
+    done = race_edit(
+        Models(anchors=FakeAnchors(), clip=FakeClip(), inpainter=painter),
+        EditTask("a", Path("a.png"), source="a red boat", prompt="a blue fish"),
+        (drawn(0, 3, SIDE, SIDE).sigmoid() * 255).to(torch.uint8),
+        config=config, how=how, rules=rules, track=silent,
+    )  # fmt: skip
+    assert done.raced.entered == (4, 1)
+    assert done.raced.evaluations == painter.evaluations - before == 4 + 3 * painter.each
 
 
 def test_a_tiny_autoencoder_belongs_to_a_unet(tmp_path: Path) -> None:
