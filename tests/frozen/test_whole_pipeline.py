@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lr_edit.config import Inpaint, Race, as_config
+from lr_edit.config import Race, as_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.models import Models
@@ -88,9 +88,12 @@ def test_it_races_and_spends_no_more_than_was_planned(painter) -> None:
     """A look of one step at every box, three steps of guidance for the best of them."""
     config = as_config(tiny_params(), path=Path("params.yaml"))
     how = config.proposal_set("dino")
-    full = Inpaint(steps=3, guidance=3.0, guided=1.0)
+    full, preview = (
+        how.inpaint.model_copy(update={"steps": steps, "guidance": guidance, "guided": 1.0})
+        for steps, guidance in ((3, 3.0), (1, 1.0))
+    )
     how = how.model_copy(update={"inpaint": full, "relevance": False})
-    rules = Race(previews=(Inpaint(steps=1, guidance=1.0),), budget=4 + 6)
+    rules = Race(previews=(preview,), budget=4 + 6, entrants=None)
     before = painter.evaluations
     done = race_edit(
         Models(anchors=FakeAnchors(), clip=FakeClip(), inpainter=painter),
