@@ -167,7 +167,7 @@ def _preview_kind(config: Config, name: str) -> str:
     how = config.proposal_set(name).inpaint
     if how.sampler.guided_steps:
         return "guided"
-    return "early estimate (x0)" if how.stop else "own schedule"
+    return "early estimate (x0)" if how.stop else "unguided"
 
 
 def _foretold(

@@ -68,11 +68,12 @@ def race_page(measured: Measured, *, note: str) -> str:
 
 
 def claims(measured: Measured) -> list[str]:
-    """What the numbers say, in sentences."""
+    """What the numbers say, in sentences; of the races, the kind that comes first."""
     said = []
     gains = {one.name: one for one in measured.against}
     most = next((one.evaluations for one in measured.kept if one.name == FULL), np.nan)
-    for one in (one for one in measured.kept if one.name in measured.races):
+    raced = [one for one in measured.kept if one.name in measured.races]
+    for one in (one for one in raced if one.kind == raced[0].kind):
         gain = gains.get(one.name)
         than = "" if gain is None else (
             f"; its S is {gain.difference:+.3f} to the released procedure's, at least "
@@ -114,12 +115,12 @@ def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     for axes, points, scale in ((left, measured.kept, 100.0), (right, measured.previews, 1.0)):
-        kinds = dict.fromkeys(one.kind for one in points)
-        for at, kind in enumerate(kinds):
-            own = sorted(
-                (one for one in points if one.kind == kind),
-                key=lambda one: one.evaluations,
-            )
+        series: dict[str, list[Interval]] = {}
+        for one in points:  # a kind of one member is no series
+            alone = sum(other.kind == one.kind for other in points) == 1
+            series.setdefault(OTHERS if alone else one.kind, []).append(one)
+        for at, (kind, own) in enumerate(series.items()):
+            own.sort(key=lambda one: one.evaluations)
             value = scale * np.array([one.value for one in own])
             reach = [
                 [scale * (o.value - o.low) for o in own],

@@ -12,10 +12,10 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lr_edit.errors import UserError
-from lr_edit.types import S_WEIGHTS, Bank, Choice, LossWeights
+from lr_edit.types import S_WEIGHTS, Bank, Choice, LossWeights, Merit
 
 Rule = Literal["net", "table", "random", "fixed"]
-Rank = Literal["S", "loss", "released"]
+Rank = Merit | Literal["released"]
 
 SHORTLIST = 3  # of the release
 
@@ -68,9 +68,8 @@ def choose(
     release does: softmaxes of both cosines over the candidates that compete, and of the three with
     the highest text cosine the one with the highest sum.
     """
-    picked = np.arange(len(sizes)), sizes
-    point = _best(bank.losses[picked], bank.cosines[picked], rank=rank, weights=weights)
-    return Choice(point=point, size=int(sizes[point]))
+    drawn = np.arange(len(sizes)) * bank.losses.shape[1] + sizes
+    return _best_of(bank, drawn, rank=rank, weights=weights)
 
 
 def best_of_bank(bank: Bank, *, rank: Rank = "S", weights: LossWeights = LossWeights()) -> Choice:
@@ -111,26 +110,20 @@ def _best_of(
     bank: Bank, drawn: Int[np.ndarray, " n"], *, rank: Rank, weights: LossWeights
 ) -> Choice:
     """The best of the candidates with these numbers, counted row by row."""
-    losses, cosines = bank.losses.reshape(-1, 3)[drawn], bank.cosines.reshape(-1, 2)[drawn]
-    best = int(drawn[_best(losses, cosines, rank=rank, weights=weights)])
-    point, size = divmod(best, bank.losses.shape[1])
-    return Choice(point=point, size=size)
-
-
-def _best(
-    losses: Float[np.ndarray, "n 3"],
-    cosines: Float[np.ndarray, "n 2"],
-    *,
-    rank: Rank,
-    weights: LossWeights,
-) -> int:
-    """The index of the best of the candidates that compete."""
-    merit = -losses @ weights.as_array() if rank == "loss" else cosines @ S_WEIGHTS
     if rank == "released":
-        share = np.exp(cosines)
-        share = share / np.nansum(share, axis=0)
-        text = np.where(np.isnan(share[:, 0]), -np.inf, share[:, 0])
-        shortlist = np.argsort(-text, kind="stable")[:SHORTLIST]
-        merit = np.full(len(cosines), np.nan)
-        merit[shortlist] = share[shortlist] @ S_WEIGHTS
-    return int(np.where(np.isnan(merit), -np.inf, merit).argmax())
+        good = _as_released(bank.cosines.reshape(-1, 2)[drawn])
+    else:
+        good = bank.merit(rank, weights).reshape(-1)[drawn]
+    best = int(drawn[np.where(np.isnan(good), -np.inf, good).argmax()])
+    return Choice(*divmod(best, bank.losses.shape[1]))
+
+
+def _as_released(cosines: Float[np.ndarray, "n 2"]) -> Float[np.ndarray, " n"]:
+    """Sums of shares, for the three with the highest text cosine; NaN for the others."""
+    share = np.exp(cosines)
+    share = share / np.nansum(share, axis=0)
+    text = np.where(np.isnan(share[:, 0]), -np.inf, share[:, 0])
+    shortlist = np.argsort(-text, kind="stable")[:SHORTLIST]
+    good = np.full(len(cosines), np.nan)
+    good[shortlist] = share[shortlist] @ S_WEIGHTS
+    return good

@@ -83,12 +83,13 @@ def stage(
 @click.option("--mode", type=click.Choice(["race", "enumerate", "amortised"]), default="race",
               help="Previews first (the default), every box, or a net's likeliest.")  # fmt: skip
 @click.option("--budget", type=click.IntRange(1), help="UNet evaluations to spend at most.")
+@click.option("--rank", type=click.Choice(["S", "loss"]), help="What the best is best by.")
 @click.option("--variant", help="For enumerate: whose net picks the sizes [default: learned].")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
 @click.pass_context
 def edit(
     context: click.Context, image: Path, source: str, prompt: str, output: Path | None, mode: Any,
-    budget: int | None, variant: str | None, as_json: bool,
+    budget: int | None, rank: Any, variant: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Edit one image from text alone."""
     root, config = load_study(context)
@@ -98,7 +99,7 @@ def edit(
     output = output or image.with_suffix(".edit.png")
     result = edit_file(
         root, config, image, source=source, prompt=prompt, output=output, mode=mode,
-        budget=budget, variant=variant, track=track,
+        budget=budget, rank=rank, variant=variant, track=track,
         warn=lambda text: click.echo(f"lr-edit: {text}", err=True),
     )  # fmt: skip
     click.echo(json.dumps(result) if as_json else f"{output}  box {tuple(result['box'])}")

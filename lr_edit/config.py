@@ -10,7 +10,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lr_edit.errors import UserError, nearest, said
-from lr_edit.types import LossWeights, Sampler
+from lr_edit.types import LossWeights, Merit, Sampler
 
 LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
 Map = Literal["dino", "relevance", "difference"]  # where anchors come from, or a box
@@ -204,6 +204,7 @@ class Race(_Frozen):
     previews: tuple[Inpaint, ...] = ()
     budget: int = Field(400, ge=1)
     entrants: int | None = Field(None, ge=1)
+    rank: Merit = "S"  # who goes on, and who wins
 
 
 class Study(_Frozen):

@@ -75,7 +75,7 @@ def race_edit(
             1,
         )
         images.update(zip(candidates.tolist(), painted[:, 0], strict=True))
-        return bank.score[:, 0], bank.evaluations
+        return bank.merit(rules.rank)[:, 0], bank.evaluations
 
     likely = prior(seen, boxes) if prior else None
     ready = starters(boxes.numpy(), prior=likely, count=rules.entrants if prior else None)

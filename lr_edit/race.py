@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from lr_edit.errors import UserError
-from lr_edit.types import Bank
+from lr_edit.types import Bank, LossWeights, Merit
 
 # (round, candidates) -> how good each is, higher better, NaN if unknown; UNet evaluations spent.
 Look = Callable[[int, Int[np.ndarray, " n"]], tuple[Float[np.ndarray, " n"], int]]
@@ -93,7 +93,13 @@ def evaluations_each(bank: Bank) -> int:
     return round(bank.evaluations / len(np.unique(bank.boxes.reshape(-1, 4), axis=0)))
 
 
-def replay(banks: Sequence[Bank], *, costs: Sequence[int]) -> Look:
+def replay(
+    banks: Sequence[Bank],
+    *,
+    costs: Sequence[int],
+    rank: Merit = "S",
+    weights: LossWeights = LossWeights(),
+) -> Look:
     """Rounds that read the tables of what a live race would paint, one proposal set a round; a
     candidate of a round costs `costs[round]`.
 
@@ -104,6 +110,7 @@ def replay(banks: Sequence[Bank], *, costs: Sequence[int]) -> Look:
             raise UserError("the sets of a race need the same boxes: let them differ in `inpaint`")
 
     def look(level: int, candidates: Int[np.ndarray, " n"]) -> tuple[np.ndarray, int]:
-        return banks[level].score.reshape(-1)[candidates], costs[level] * len(candidates)
+        good = banks[level].merit(rank, weights).reshape(-1)
+        return good[candidates], costs[level] * len(candidates)
 
     return look

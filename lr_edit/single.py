@@ -11,13 +11,13 @@ from torch import Tensor
 
 from lr_edit import editor
 from lr_edit.amortise import likeliest
-from lr_edit.config import Config, Variant
+from lr_edit.config import Config, Race, Variant
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.live import Prior, race_edit
 from lr_edit.photo import full_size, square_to_photo, working_image
 from lr_edit.storage import read_image, write_image
-from lr_edit.types import Box, EditTask, Track
+from lr_edit.types import Box, EditTask, Merit, Track
 
 Mode = Literal["race", "enumerate", "amortised"]
 
@@ -32,11 +32,12 @@ def edit_file(
     output: Path,
     mode: Mode = "race",
     budget: int | None = None,
+    rank: Merit | None = None,
     variant: str | None = None,
     track: Track,
     warn: Callable[[str], None],
 ) -> dict[str, Any]:
-    """Edit one image file; returns the chosen box in pixels, its score S and what it cost.
+    """Edit one image file; returns the chosen box in pixels, its S or loss and what it cost.
 
     race        previews of every box, full quality for the best, within `budget` UNet evaluations
     enumerate   every box at full quality, sizes by `variant`'s net
@@ -50,6 +51,8 @@ def edit_file(
         raise UserError(f"--output {output} must end in .png: what was not edited stays bit by bit")
     if budget is not None and mode == "enumerate":
         raise UserError("--budget is for --mode race or amortised: enumerate paints every box")
+    if rank is not None and mode == "enumerate":
+        raise UserError("--rank is for --mode race or amortised: a variant has a rank of its own")
     if variant is not None and mode != "enumerate":
         raise UserError("--variant is for --mode enumerate: the others choose by S")
     row = _with_net(config, variant or "learned") if mode == "enumerate" else None
@@ -65,7 +68,10 @@ def edit_file(
     if row:
         edited, found = _enumerate(models, task, tensor, config, row, track)
     else:
-        edited, found = _race(models, task, tensor, config, mode, budget, prior, track)
+        rules = config.amortised if mode == "amortised" else config.race
+        own = {"budget": budget or rules.budget, "rank": rank or rules.rank}
+        rules = rules.model_copy(update=own)
+        edited, found = _race(models, task, tensor, config, rules, prior, track)
     box, picture = Box(*found["box"]), edited.permute(1, 2, 0).numpy()
     write_image(output, full_size(pixels, picture, box, feather=config.inpaint.feather))
     height, width = pixels.shape[:2]
@@ -104,22 +110,20 @@ def _race(
     task: EditTask,
     source: Tensor,
     config: Config,
-    mode: Mode,
-    budget: int | None,
+    rules: Race,
     prior: Prior | None,
     track: Track,
 ) -> tuple[Tensor, dict[str, Any]]:
-    rules = config.amortised if mode == "amortised" else config.race
-    rules = rules.model_copy(update={"budget": budget or rules.budget})
     how = config.proposal_set(rules.proposals)
     how = how.model_copy(update={"relevance": prior is not None})  # which alone reads it
     done = race_edit(
         models, task, source, config=config, how=how, rules=rules, track=track, prior=prior
     )
+    won = done.raced.merit
     return done.image, {
         "plan": list(done.raced.entered),
         "box": list(done.box.as_tuple()),
-        "score": done.raced.merit,
+        **({"score": won} if rules.rank == "S" else {"loss": -won}),
         "candidates": done.raced.entered[-1],
         "unet_evaluations": done.raced.evaluations,
     }

@@ -15,6 +15,7 @@ import numpy as np
 
 T = TypeVar("T")
 
+Merit = Literal["S", "loss"]  # what the best candidate is best by
 S_WEIGHTS = np.array([2.0, 1.0])  # of S_t2i and S_i2i in S. Paper, section 3.4
 
 
@@ -179,6 +180,10 @@ class Bank:
     def score(self) -> np.ndarray:
         """S = 2 S_t2i + 1 S_i2i, (points, sizes). Paper, section 3.4."""
         return self.cosines @ S_WEIGHTS
+
+    def merit(self, rank: Merit = "S", weights: LossWeights = LossWeights()) -> np.ndarray:
+        """How good, higher better, (points, sizes): S, or the loss below zero."""
+        return -self.loss(weights) if rank == "loss" else self.score
 
 
 @dataclass(frozen=True)

@@ -121,3 +121,10 @@ def test_a_shortlist_drops_what_text_alone_would_not_take() -> None:
     assert choose(some, sizes, rank="released").point < 3
     some.cosines[2, 0, 0] = NAN
     assert choose(some, sizes, rank="released").point in (0, 1)
+
+
+def test_merit_is_s_or_the_loss_below_zero() -> None:
+    some = bank([[0.3, 0.1]], score=[[0.5, 0.2]])
+    assert some.merit().tolist() == [[0.5, 0.2]]
+    assert some.merit("loss").tolist() == [[-0.3, -0.1]]
+    assert some.merit("loss", LossWeights(clip=2.0)).tolist() == [[-0.6, -0.2]]

@@ -87,6 +87,13 @@ def test_one_image_is_edited_from_its_words(
     assert 0 < result["score"] < 3
 
 
+def test_an_edit_may_be_ranked_by_its_loss(tiny_root: Path, capsys: Captured) -> None:
+    image = tiny_root / "data/images/eval-000.png"
+    assert run(tiny_root, *edit(image), "--rank", "loss", "--json") == 0
+    result = json.loads(capsys.readouterr().out)
+    assert 0 < result["loss"] < 5 and "score" not in result
+
+
 def test_an_amortised_edit_paints_the_likeliest_boxes_alone(
     tiny_root: Path, capsys: Captured
 ) -> None:

@@ -195,6 +195,7 @@ def test_a_variant_without_a_net_cannot_edit(root: Path, capsys: Captured) -> No
     ("words", "said"),
     [
         (["--mode", "enumerate", "--budget", "9"], "enumerate paints every box"),
+        (["--mode", "enumerate", "--rank", "loss"], "a variant has a rank of its own"),
         (["--variant", "learned"], "--mode enumerate"),
         (["--mode", "guess"], "'guess' is not one of"),
         (["--budget", "0"], "--budget"),

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from lr_edit.config import Ablation, Config, Race, load_config
+from lr_edit.editor import make_bank
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.live import RaceEdit, race_edit
 from lr_edit.stages import ablate, candidates, prepare
 from lr_edit.storage import read_json, read_tensors, study_image, study_tasks
-from lr_edit.types import EditTask
+from lr_edit.types import EditTask, LossWeights, Merit
 from tests.fakes import FakeAnchors, FakeClip, FakeInpainter, drawn
 from tests.test_editor import silent
 from tests.tiny import tiny_params, write_params
@@ -100,6 +101,18 @@ def test_nothing_outside_the_winner_s_box_changes(fakes: Models, config: Config)
     assert not changed.any()
 
 
+def test_a_race_by_loss_is_won_by_the_lowest_loss(fakes: Models, config: Config) -> None:
+    how = config.proposal_set("dino")
+    bank, _ = make_bank(fakes, TASK, SOURCE, config=config, how=how)
+    by: dict[Merit, np.ndarray] = {"S": bank.score, "loss": -bank.loss(LossWeights())}
+    for rank, best in by.items():
+        rules = Race(previews=(), budget=9999, entrants=None, rank=rank)
+        done = race_edit(
+            fakes, TASK, SOURCE, config=config, how=how, rules=rules, track=silent, prior=None
+        )
+        assert done.raced.merit == best.max() and best.flat[done.raced.winner] == best.max()
+
+
 def test_a_prior_alone_paints_the_likeliest_boxes_at_full_quality(
     fakes: Models, config: Config
 ) -> None:
@@ -143,3 +156,12 @@ def test_a_race_over_a_part_of_the_boxes_costs_its_own_evaluations(
     found = read_json(tiny_root / "artifacts/ablations.json")["race"]["race"]
     assert found["evaluations"] == [2 + 4, 2 + 4]
     assert all(point == 0 for ((point, _),) in found["choices"])
+
+
+def test_a_race_cannot_rank_as_the_release_does(tiny_root: Path, config: Config) -> None:
+    for name in ("dino", "preview"):
+        candidates.run(tiny_root, config, name=name, track=silent)
+    row = config.ablations["race"]["race"].model_copy(update={"rank": "released"})
+    other = config.model_copy(update={"ablations": {"race": {"race": row}}})
+    with pytest.raises(UserError, match="`rank: S` or `rank: loss`"):
+        ablate.run(tiny_root, other, track=silent)

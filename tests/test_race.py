@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,7 +12,7 @@ from hypothesis.extra.numpy import arrays
 
 from lr_edit.errors import UserError
 from lr_edit.race import evaluations_each, plan_rounds, race, replay, starters
-from lr_edit.types import Bank
+from lr_edit.types import Bank, Merit
 
 POINTS, SIZES = 3, 4
 merits = st.one_of(st.just(np.nan), st.floats(-3, 3, width=32))
@@ -80,6 +82,18 @@ def test_a_missing_score_never_wins_where_another_has_one() -> None:
 
 def test_ties_go_to_the_first() -> None:
     assert run(np.zeros((2, 2)), np.zeros((2, 2)), plan=(4, 4)).winner == 0
+
+
+def test_a_race_by_loss_is_won_by_the_lowest() -> None:
+    losses = np.zeros((1, 3, 3))
+    losses[0, :, 0] = [0.3, 0.1, 0.2]
+    full = replace(bank(np.array([[3.0, 1.0, 2.0]])), losses=losses)
+    ranks: tuple[tuple[Merit, int], ...] = (("S", 0), ("loss", 1))
+    for rank, winner in ranks:
+        look = replay([full, full], costs=(1, 10), rank=rank)
+        done = race(look, starters(full.boxes), plan=(3, 2))
+        assert done.winner == winner
+    assert done.merit == -0.1
 
 
 def test_equal_boxes_start_once_and_cost_once() -> None:

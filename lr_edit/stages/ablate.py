@@ -14,6 +14,7 @@ import numpy as np
 
 from lr_edit.choose import best_of_likeliest, pick_sizes
 from lr_edit.config import Ablation, Config
+from lr_edit.errors import UserError
 from lr_edit.race import evaluations_each, plan_rounds, race, replay, starters
 from lr_edit.stages.edit import choose_one
 from lr_edit.storage import read_banks, study_tasks, write_json
@@ -129,6 +130,8 @@ def _race(
 
     evaluations: what it spent, (tasks,); paid: the same in candidates of full quality, rounded up.
     """
+    if row.rank == "released":
+        raise UserError("a race has `rank: S` or `rank: loss`: `released` ranks finalists alone")
     choices, evaluations, paid = [], [], []
     expected = [[None] for _ in banks]
     for rounds, prior in zip(banks, priors, strict=True):
@@ -136,7 +139,8 @@ def _race(
         seen = [bank.part(points=row.points, sizes=row.sizes) for bank in rounds]
         entrants = starters(seen[-1].boxes, prior=prior, count=row.entrants)
         plan = plan_rounds(row.budget, costs, candidates=len(entrants))
-        raced = race(replay(seen, costs=costs), entrants, plan=plan)
+        look = replay(seen, costs=costs, rank=row.rank, weights=row.losses)
+        raced = race(look, entrants, plan=plan)
         choices.append([list(divmod(raced.winner, seen[-1].boxes.shape[1]))])
         evaluations.append(raced.evaluations)
         paid.append(-(-raced.evaluations // costs[-1]))

@@ -11,10 +11,7 @@ import torch
 from diffusers import (
     AutoencoderTiny,
     AutoPipelineForInpainting,
-    DDPMScheduler,
     DPMSolverMultistepScheduler,
-    IFInpaintingPipeline,
-    UNet2DConditionModel,
 )
 from torch import Tensor
 
@@ -301,20 +298,3 @@ def test_a_hub_model_that_is_not_cached_is_one_sentence() -> None:
     with pytest.raises(UserError, match="cannot be loaded") as caught:
         load_inpainter("nobody/no-such-inpainter")
     assert "\n" not in str(caught.value)
-
-
-def test_a_pipeline_that_cannot_be_steered_is_one_sentence(tmp_path: Path) -> None:
-    """DeepFloyd IF paints pixels: it has a UNet and no autoencoder."""
-    unet = UNet2DConditionModel(
-        in_channels=3, out_channels=6, block_out_channels=(8,), layers_per_block=1,
-        down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), norm_num_groups=4,
-        attention_head_dim=4, cross_attention_dim=8,
-    )  # fmt: skip
-    IFInpaintingPipeline(
-        tokenizer=None, text_encoder=None, unet=unet, scheduler=DDPMScheduler(),
-        safety_checker=None, feature_extractor=None, watermarker=None,
-        requires_safety_checker=False,
-    ).save_pretrained(tmp_path / "inpainter")  # fmt: skip
-    said = sentence(tmp_path)
-    assert "IFInpaintingPipeline cannot be steered box by box" in said
-    assert "name an inpainting pipeline" in said and "\n" not in said

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
+from diffusers import DDPMScheduler, IFInpaintingPipeline, UNet2DConditionModel
 from torch import Tensor
 
 from lr_edit.config import Race, as_config
@@ -109,3 +110,22 @@ def test_a_tiny_autoencoder_belongs_to_a_unet(tmp_path: Path) -> None:
     write_sd3(tmp_path)
     with pytest.raises(UserError, match="pipelines with a UNet"):
         load_inpainter(f"local-dir:{tmp_path}", tiny_vae="local-dir:nowhere")
+
+
+def test_a_pipeline_that_cannot_be_steered_is_one_sentence(tmp_path: Path) -> None:
+    """DeepFloyd IF paints pixels: it has a UNet and no autoencoder."""
+    unet = UNet2DConditionModel(
+        in_channels=3, out_channels=6, block_out_channels=(8,), layers_per_block=1,
+        down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), norm_num_groups=4,
+        attention_head_dim=4, cross_attention_dim=8,
+    )  # fmt: skip
+    IFInpaintingPipeline(
+        tokenizer=None, text_encoder=None, unet=unet, scheduler=DDPMScheduler(),
+        safety_checker=None, feature_extractor=None, watermarker=None,
+        requires_safety_checker=False,
+    ).save_pretrained(tmp_path)  # fmt: skip
+    with pytest.raises(UserError) as caught:
+        load_inpainter(f"local-dir:{tmp_path}")
+    said = str(caught.value)
+    assert "IFInpaintingPipeline cannot be steered box by box" in said
+    assert "name an inpainting pipeline" in said and "\n" not in said
