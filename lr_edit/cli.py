@@ -59,7 +59,7 @@ def stage(
         config.variant(variant)
     if proposals:
         config.proposal_set(proposals)
-    pin_environment()
+    pin_environment(one_thread=config.models.world == "picturebook")
     run = import_module(TABLE[name]).run
     wanted = signature(run).parameters
     given: dict[str, Any] = {"track": track} if "track" in wanted else {}

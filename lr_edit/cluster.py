@@ -17,7 +17,7 @@ from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
 
-from lr_edit.console import pinned_environment
+from lr_edit.console import ONE_THREAD, pinned_environment
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.execute import Failed, attempt
 
@@ -30,7 +30,6 @@ except ImportError:
     ) from None
 
 _QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
-_ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 class _Worker:
@@ -66,7 +65,7 @@ def _spread(
         **needs,
         max_restarts=-1,
         max_task_retries=3,
-        runtime_env={"env_vars": pinned_environment() | _ONE_THREAD},
+        runtime_env={"env_vars": pinned_environment() | ONE_THREAD},
     )
     busy: dict[Any, tuple[Any, Any]] = {}
     for item in islice(items, count):

@@ -12,13 +12,15 @@ import click
 if TYPE_CHECKING:
     from lr_edit.config import Config
 
-# One instruction set and one summation order: the same bytes on every run of a machine.
+# One instruction set and one summation order: the same bytes on every run of a machine, and with
+# one thread, whatever the number of its cores.
 _PINNED = {
     "ATEN_CPU_CAPABILITY": "avx2",
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_CBWR": "AVX2",
     "HF_HUB_OFFLINE": "1",
 }
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 
 
 def load_study(context: click.Context) -> tuple[Path, Config]:
@@ -39,12 +41,12 @@ def track(items: Iterable, label: str, total: int | None = None) -> Iterator:
     yield from bar(items, description=label, total=total, console=Console(stderr=True))
 
 
-def pin_environment() -> None:
+def pin_environment(*, one_thread: bool = False) -> None:
     """Before torch is imported: fix instruction sets, and let no run download anything.
 
     What the user has set stays. `lr-edit models pull` is the one command that downloads.
     """
-    for key, value in _PINNED.items():
+    for key, value in (_PINNED | (ONE_THREAD if one_thread else {})).items():
         os.environ.setdefault(key, value)
 
 

@@ -39,9 +39,9 @@ def edit_file(
 ) -> dict[str, Any]:
     """Edit one image file; returns the chosen box in pixels, its S or loss and what it cost.
 
-    race        previews of every box, full quality for the best, within `budget` UNet evaluations
+    race        previews of most boxes, full quality for the best, within `budget` UNet evaluations
     enumerate   every box at full quality, sizes by `variant`'s net
-    amortised   a look at the likeliest boxes alone, by nets that were trained across images
+    amortised   the likeliest boxes alone, by nets that were trained across images
     """
     if not source.strip() or not prompt.strip():
         raise UserError(
@@ -54,7 +54,7 @@ def edit_file(
     if rank is not None and mode == "enumerate":
         raise UserError("--rank is for --mode race or amortised: a variant has a rank of its own")
     if variant is not None and mode != "enumerate":
-        raise UserError("--variant is for --mode enumerate: the others choose by S")
+        raise UserError("--variant is for --mode enumerate: the others train no net here")
     row = _with_net(config, variant or "learned") if mode == "enumerate" else None
     pixels, side = read_image(image), config.models.side
     if config.models.world == "picturebook" and pixels.shape[:2] != (side, side):

@@ -27,7 +27,7 @@ from lr_edit import (
 )  # fmt: skip
 from lr_edit.config import Config
 from lr_edit.errors import Unfinished, UserError
-from lr_edit.execute import Execute, Failed, one_by_one
+from lr_edit.execute import Execute, Failed, locally
 from lr_edit.frozen import clip, dino, inpainter, weights, whole_pipeline
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.places import cache_folder
@@ -61,7 +61,7 @@ class Item:
 
 
 def run(
-    root: Path, config: Config, *, name: str, track: Track, execute: Execute = one_by_one
+    root: Path, config: Config, *, name: str, track: Track, execute: Execute | None = None
 ) -> None:
     """Fill artifacts/candidates/NAME; tasks that were painted before are copied.
 
@@ -74,6 +74,8 @@ def run(
     keys = {task.id: painter.key(task, study_image(root, task)) for task in tasks}
     missing = [task for task in tasks if not all(p.exists() for p in _files(kept, keys[task.id]))]
     items = (Item(keys[task.id], task, study_image(root, task)) for task in missing)
+    small = config.models.world == "picturebook"
+    execute = execute or locally(len(missing), small=small)
     failed = {}
     for item, made in track(execute(items, painter), f"candidates {name}", len(missing)):
         if isinstance(made, Failed):
