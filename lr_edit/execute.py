@@ -21,6 +21,7 @@ from typing import Any, Protocol, runtime_checkable
 from lr_edit.errors import Unfinished, UserError
 
 WORTH = 8  # items a process: fewer are done before it has started
+NEEDS = 2 * 2**30  # bytes of memory a process, generously
 
 
 @dataclass(frozen=True)
@@ -58,10 +59,12 @@ def one_by_one(items: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tup
 
 def locally(count: int, *, small: bool) -> Execute:
     """The executor of this machine for `count` items: a process a core where models are small and
-    items many, else this process, whose models have the GPU or all threads."""
+    items many, as far as the memory goes; else this process, whose models have the GPU or all
+    threads."""
+    import psutil
     import torch
 
-    workers = min(cores(), count // WORTH)
+    workers = min(cores(), count // WORTH, psutil.virtual_memory().available // NEEDS)
     if workers < 2 or not small or torch.cuda.is_available():
         return one_by_one
     return partial(over_cores, workers=workers)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -12,7 +13,7 @@ from lr_edit import editor
 from lr_edit.cli import main
 from lr_edit.config import load_config
 from lr_edit.errors import Unfinished, UserError
-from lr_edit.execute import WORTH, Failed, cores, locally, one_by_one, over_cores
+from lr_edit.execute import NEEDS, WORTH, Failed, cores, locally, one_by_one, over_cores
 from lr_edit.frozen.models import Models
 from lr_edit.stages import candidates, prepare
 from lr_edit.storage import study_tasks
@@ -105,10 +106,17 @@ def test_a_process_a_core_is_for_many_items_of_small_models(
 ) -> None:
     monkeypatch.setattr("lr_edit.execute.cores", lambda: 4)
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    free = SimpleNamespace(available=99 * NEEDS)
+    monkeypatch.setattr("psutil.virtual_memory", lambda: free)
     found = locally(3 * WORTH, small=True)
     assert isinstance(found, partial) and found.keywords == {"workers": 3}
     assert locally(99 * WORTH, small=True).keywords == {"workers": 4}  # type: ignore[attr-defined]
     assert locally(WORTH, small=True) is locally(99, small=False) is one_by_one
+    free.available = 2.5 * NEEDS
+    assert locally(99 * WORTH, small=True).keywords == {"workers": 2}  # type: ignore[attr-defined]
+    free.available = 1.5 * NEEDS
+    assert locally(99 * WORTH, small=True) is one_by_one
+    free.available = 99 * NEEDS
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert locally(99 * WORTH, small=True) is one_by_one
     assert cores() >= 1
