@@ -37,7 +37,7 @@ TITLES = {
     "seeds": "Seeds: the same boxes from other noise",
     "prompts": "Prompts: S and the losses are by each row's own words",
     "amortised": "Amortised: chosen by what other images taught, before anything is painted",
-    "modes": "Modes: what `lr-edit edit` does with one image, by S or by the loss",
+    "modes": "Modes: one image by race, by enumeration or by nets, ranked by S or by the loss",
     "budget": "Luck: the best S of so many candidates drawn from the bank",
 }
 
