@@ -52,6 +52,8 @@ QUESTIONS = (
     Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions"),
     Question("Is the release as good?", "released", "argmin-table", "editors"),
     Question("Is DiffEdit's box as good?", "diffedit-box", "argmin-table", "editors"),
+    Question("Does painting every box beat a race?", "enumerate", "race", "modes"),
+    Question("Does a race by the loss, not by S, do better?", "race-by-loss", "race", "modes"),
     Question("Do the source words find better anchors?", "relevance", "dino", "anchor-sources"),
     Question("Would one anchor from the words do?", "relevance", "dino", "first-anchors"),
     Question("Would random anchors do?", "random", "dino", "anchor-sources"),
