@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -85,6 +86,16 @@ def test_one_image_is_edited_from_its_words(
     assert result["candidates"] == plan[-1]
     assert result["unet_evaluations"] == (4 * each if each else 16)
     assert 0 < result["score"] < 3
+
+
+def test_a_stage_of_small_models_uses_one_thread(
+    tiny_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS")
+    for name in names:
+        monkeypatch.delenv(name)
+    assert run(tiny_root, "stage", "prepare") == 0
+    assert [os.environ[name] for name in names] == ["1", "1"]
 
 
 def test_an_edit_may_be_ranked_by_its_loss(tiny_root: Path, capsys: Captured) -> None:

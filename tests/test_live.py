@@ -124,7 +124,7 @@ def test_a_prior_alone_paints_the_likeliest_boxes_at_full_quality(
 
 def test_with_a_prior_the_likeliest_alone_enter_the_race(fakes: Models, config: Config) -> None:
     prior = [[0.1, 0.2], [0.4, 0.3]]
-    done = raced(fakes, TASK, SOURCE, config, budget=2 + 4, prior=prior, entrants=2)
+    done = raced(fakes, TASK, SOURCE, config, budget=3 + 4, prior=prior, entrants=2)
     assert done.raced.entered == (2, 1) and done.raced.winner in (2, 3)
     assert fakes.inpainter.evaluations == done.raced.evaluations == 2 + 4
 
