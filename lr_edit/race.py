@@ -65,9 +65,8 @@ def plan_rounds(budget: int, costs: Sequence[int], *, candidates: int) -> tuple[
     first = min(candidates, (budget - sum(costs[1:])) // costs[0])
     left, plan = budget - first * costs[0], [first]
     for rounds in range(len(costs) - 1, 0, -1):
-        cost, before = costs[rounds], sum(costs[1:rounds])
-        plan.insert(1, min(first, max(1, min(left // rounds, left - before) // cost)))
-        left -= plan[1] * cost
+        plan.insert(1, min(first, max(1, left // rounds // costs[rounds])))
+        left -= plan[1] * costs[rounds]
     return tuple(np.minimum.accumulate(plan).tolist())
 
 
