@@ -29,7 +29,8 @@ SWITCHES = """
 ## What to switch off first
 
 1. Boxes painted at full quality: race instead of enumerate; UNet evaluations are where time goes.
-2. Guidance after the first steps (`inpaint.guided`): each step without it costs half.
+2. Guidance after the first steps (`inpaint.guided`), and its second evaluation at most of them
+   (`inpaint.refresh`): each step without costs half.
 3. The pictures of candidates that were not chosen: they are {share:.1%} of a task's bytes; tables
    alone let every variant choose again, pictures can be painted again.
 4. The full autoencoder in previews (`tiny_vae`): at full size one encoding and decoding is

@@ -13,7 +13,9 @@ from typing import Any, cast
 
 import lpips
 import torch
-from torch import nn
+from huggingface_hub import try_to_load_from_cache
+from safetensors.torch import load_file
+from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
 from eval import pie_bench
@@ -22,11 +24,11 @@ from lr_edit.errors import UserError, nearest
 from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.perceptual import load_perceptual
-from lr_edit.frozen.weights import LOCAL, folder_of, loading, resolve
+from lr_edit.frozen.weights import LOCAL, VGG, folder_of, loading, resolve
 from lr_edit.storage import content_key
 
-# lpips name -> the ImageNet trunk that torchvision keeps in torch's own cache.
-TRUNKS = {"alex": "alexnet", "vgg": "vgg16", "squeeze": "squeezenet1_1"}
+# lpips name -> the ImageNet trunk that torchvision keeps in torch's own cache, or the hub.
+TRUNKS = {"alex": "alexnet", "vgg": None, "squeeze": "squeezenet1_1"}
 
 
 @dataclass(frozen=True)
@@ -88,15 +90,30 @@ def load_lpips(root: Path, weights: Weights, *, device: str = "cpu") -> nn.Modul
         return load_perceptual(resolve(root, name), device=device).module
     if name not in TRUNKS:
         raise UserError(f"unknown LPIPS network {name!r}{nearest(name, TRUNKS)}")
-    url = cast(Any, get_model_weights(TRUNKS[name])).IMAGENET1K_V1.url
-    if not (Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]).is_file():
-        raise UserError(
-            f"weights {name!r}: the trunk is not in torch's cache; {cure('perceptual', weights)}"
-        )
+    place = _trunk_file(name, weights.revision)
+    if not place.is_file():
+        raise UserError(f"weights {name!r}: the trunk is not here; {cure('perceptual', weights)}")
     with loading(name), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torchvision's, of argument names
-        net = lpips.LPIPS(net=name, verbose=False)
+        net = lpips.LPIPS(net=name, verbose=False, pnet_rand=name == "vgg")
+        if name == "vgg":
+            _fill(net.net, load_file(place))
     return net.eval().requires_grad_(False).to(device)
+
+
+def _trunk_file(name: str, revision: str | None) -> Path:
+    """Where the libraries' caches keep a trunk's weights."""
+    if trunk := TRUNKS[name]:
+        url = cast(Any, get_model_weights(trunk)).IMAGENET1K_V1.url
+        return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
+    found = try_to_load_from_cache(VGG, "model.safetensors", revision=revision)
+    return Path(found if isinstance(found, str) else "model.safetensors")
+
+
+def _fill(slices: nn.Module, weights: Mapping[str, Tensor]) -> None:
+    """torchvision's `features.5.weight` into lpips' `slice2.5.weight`."""
+    own = slices.state_dict()
+    slices.load_state_dict({key: weights[f"features.{key.split('.', 1)[1]}"] for key in own})
 
 
 def cure(role: str, weights: Weights) -> str:
@@ -106,7 +123,9 @@ def cure(role: str, weights: Weights) -> str:
         return "get them with `dvc pull`"
     if role == "clip" and not tag:
         return f"name them with their tag, as in {name}:openai"
-    if role == "perceptual":
+    if role == "perceptual" and name == "vgg":
+        line = "import timm; timm.create_model('vgg16.tv_in1k', pretrained=True)"
+    elif role == "perceptual":
         line = f"import lpips; lpips.LPIPS(net='{name}')"
     elif role == "clip":
         line = f"import open_clip; open_clip.create_model('{name}', pretrained='{tag}')"

@@ -88,6 +88,7 @@ class Inpaint(_Frozen):
     steps: int = Field(8, ge=1)
     guidance: float = 3.0
     guided: float = Field(0.5, ge=0, le=1)
+    refresh: int = Field(1, ge=1)
     stop: int | None = Field(None, ge=1)
     strength: float = Field(1.0, gt=0, le=1)
     tiny_vae: bool = False
@@ -195,10 +196,9 @@ class Across(_Frozen):
 
 
 class Race(_Frozen):
-    """How `lr-edit edit` spends its UNet evaluations, by default or on a net's likeliest boxes
-    alone (`amortised`): previews, each by its difference from `inpaint`, then full quality. With
-    `entrants` only the boxes that nets across images find likeliest enter, where the profile has
-    such nets."""
+    """How `lr-edit edit` spends its UNet evaluations, by default or on the likeliest boxes alone
+    (`amortised`): previews, each by its difference from `inpaint`, then full quality. With
+    `entrants` only the likeliest boxes enter, where the profile has nets across images."""
 
     proposals: str = "dino"
     previews: tuple[Inpaint, ...] = ()

@@ -84,9 +84,10 @@ def pull(
         raise UserError(f"the weights of {config.profile!r} are bundled: run `dvc pull`")
     wanted = hub.repositories(models)
     perceptual = models.judges.perceptual
-    if perceptual and not perceptual.folder:
+    if perceptual and not perceptual.folder and not hub.repository("judge perceptual", perceptual):
         say(f"{perceptual.name}: not fetched, since torchvision keeps it as a pickle; "
-            "`judges.perceptual: null` in a study's overlay does without it")  # fmt: skip
+            "`judges: {perceptual: {name: vgg}}` in the profile measures by another trunk, "
+            "`perceptual: null` does without")  # fmt: skip
     if source:
         places = {one: hub.adopt(one, source) for one in wanted}
     else:

@@ -79,7 +79,7 @@ def race_edit(
 
     likely = prior(seen, boxes) if prior else None
     ready = starters(boxes.numpy(), prior=likely, count=rules.entrants if prior else None)
-    costs = [one.inpaint.sampler.evaluations for one in rounds]
+    costs = [models.inpainter.cost(one.inpaint.sampler) for one in rounds]
     plan = plan_rounds(rules.budget, costs, candidates=len(ready))
     raced = race(look, ready, plan=plan)
     return RaceEdit(images[raced.winner], Box(*flat[raced.winner].tolist()), raced)

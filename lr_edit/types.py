@@ -92,6 +92,9 @@ class EditTask:
 class Sampler:
     """How one picture is painted: `steps` of DPM++ 2M, `guidance` on the first `guided` share.
 
+    Guidance is the difference that the prompt makes. It is measured at every `refresh`th guided
+    step, by a second evaluation, and stands for the steps between (Lv et al., FasterCache, 2024;
+    Dinh et al., Compress Guidance, 2024).
     `stop` decodes the early estimate of the picture (x0) after so many steps. `strength` below 1
     starts from the noised source and leaves out the first steps (SDEdit, Meng et al., ICLR 2022).
     `tiny_vae` encodes and decodes with the profile's small autoencoder, where it names one.
@@ -101,6 +104,7 @@ class Sampler:
     steps: int
     guidance: float
     guided: float
+    refresh: int = 1
     stop: int | None = None
     strength: float = 1.0
     tiny_vae: bool = False
@@ -113,14 +117,18 @@ class Sampler:
 
     @property
     def guided_steps(self) -> int:
-        """The first so many steps cost two evaluations each."""
+        """The first so many steps."""
         return round(self.guided * self.length) if self.guidance > 1 else 0
 
     @property
     def evaluations(self) -> int:
         """UNet evaluations a picture."""
         taken = min(self.stop or self.length, self.length)
-        return taken + min(taken, self.guided_steps)
+        return taken + -(-min(taken, self.guided_steps) // self.refresh)
+
+    def measures_guidance(self, step: int) -> bool:
+        """Whether a step, from 0, costs two evaluations."""
+        return step < self.guided_steps and step % self.refresh == 0
 
 
 @dataclass(frozen=True)

@@ -75,6 +75,9 @@ class FakeInpainter:
     def noise(self, side: int, seed: int) -> Tensor:
         return drawn(seed, 1, 3, side, side)
 
+    def cost(self, sampler: Sampler) -> int:
+        return sampler.evaluations
+
     def inpaint(
         self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor, sampler: Sampler
     ) -> Tensor:

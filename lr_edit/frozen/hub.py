@@ -23,6 +23,7 @@ from huggingface_hub.errors import GatedRepoError
 
 from lr_edit.config import Profile, Weights
 from lr_edit.errors import UserError
+from lr_edit.frozen.weights import VGG
 from lr_edit.storage import read_json
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
@@ -70,7 +71,7 @@ def repositories(profile: Profile) -> list[Repository]:
 
 
 def repository(role: str, part: Weights) -> Repository | None:
-    """Where a role's weights lie; None for the lpips package's, which is not the hub's."""
+    """Where a role's weights lie; None for a trunk of LPIPS that torchvision keeps as a pickle."""
     own: dict[str, Any] = {"revision": part.revision, "licence": part.licence}
     if role in ("inpainter", "tiny vae"):
         return Repository(part.name, "diffusers", variant=part.variant, **own)
@@ -81,7 +82,7 @@ def repository(role: str, part: Weights) -> Repository | None:
     if role in ("clip", "judge clip"):
         config = open_clip.get_pretrained_cfg(part.name, part.pretrained or "")
         return Repository(_known(config.get("hf_hub"), part).rstrip("/"), "open_clip", **own)
-    return None
+    return Repository(VGG, "timm", **own) if part.name == "vgg" else None
 
 
 def _known(name: str | None, part: Weights) -> str:

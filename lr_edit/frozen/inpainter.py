@@ -6,7 +6,6 @@ Sampling is as a `Sampler` says, call by call; every UNet evaluation is counted.
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
 from types import SimpleNamespace
 from typing import Any
 
@@ -60,6 +59,10 @@ class Inpainter:
         """Starting noise for a square image of `side` pixels, from a seed alone."""
         return starting_noise(self._pipeline, side, seed)
 
+    def cost(self, sampler: Sampler) -> int:
+        """UNet evaluations of one picture."""
+        return sampler.evaluations
+
     @torch.no_grad()
     def inpaint(
         self,
@@ -79,22 +82,24 @@ class Inpainter:
         pipe.vae, pipe.scheduler = self._vaes[sampler.tiny_vae], self._schedulers[sampler.solver]
         noise = noise.to(pipe.device, pipe.unet.dtype)
         start = noise if sampler.strength == 1 else self._noised(image, noise, sampler)
-        images = pipe(
-            prompt=[prompt] * n,
-            image=image.expand(n, -1, -1, -1),
-            mask_image=masks.to(image.dtype),
-            height=side,
-            width=side,
-            strength=sampler.strength,
-            num_inference_steps=sampler.steps,
-            guidance_scale=sampler.guidance if sampler.guided_steps else 1.0,
-            latents=start.expand(n, -1, -1, -1),
-            output_type="pt",
-            callback_on_step_end=partial(_end_step, sampler),
-            callback_on_step_end_tensor_inputs=[
-                name for name in _DOUBLED if name in pipe._callback_tensor_inputs
-            ],
-        ).images
+        steps = _Steps(sampler)
+        with pipe.unet.register_forward_hook(steps.hear):
+            images = pipe(
+                prompt=[prompt] * n,
+                image=image.expand(n, -1, -1, -1),
+                mask_image=masks.to(image.dtype),
+                height=side,
+                width=side,
+                strength=sampler.strength,
+                num_inference_steps=sampler.steps,
+                guidance_scale=sampler.guidance if sampler.guided_steps else 1.0,
+                latents=start.expand(n, -1, -1, -1),
+                output_type="pt",
+                callback_on_step_end=steps.end,
+                callback_on_step_end_tensor_inputs=[
+                    name for name in _DOUBLED if name in pipe._callback_tensor_inputs
+                ],
+            ).images
         return images.float().cpu().clamp(0, 1)
 
     def _noised(self, image: Tensor, noise: Tensor, sampler: Sampler) -> Tensor:
@@ -142,17 +147,43 @@ class Inpainter:
         self.evaluations += len(args[0])
 
 
-def _end_step(sampler: Sampler, pipe: Any, step: int, _time: Any, tensors: dict) -> dict:
-    """Called after every step: guidance ends after its share, everything after `stop`."""
-    if step + 1 == sampler.stop:
-        pipe._interrupt = True
-        return {"latents": pipe.scheduler.model_outputs[-1]}  # the estimate of x0
-    if step + 1 == sampler.guided_steps < sampler.length:
-        # diffusers' own cutoff halves the prompt alone and fails on nine-channel UNets: mask and
-        # masked latents were doubled too.
-        pipe._guidance_scale = 1.0
-        return {name: tensor.chunk(2)[-1] for name, tensor in tensors.items()}
-    return {}
+class _Steps:
+    """What happens in and after the steps of one call of a pipeline.
+
+    diffusers has a cutoff of guidance that halves the prompt alone and fails on nine-channel UNets:
+    mask and masked latents were doubled too.
+    """
+
+    def __init__(self, sampler: Sampler) -> None:
+        self._sampler, self._step = sampler, 0
+        self._doubled: dict[str, Tensor] = {}
+        self._difference = torch.zeros(())
+
+    def hear(self, _unet: torch.nn.Module, _args: tuple, answer: tuple[Tensor]) -> tuple[Tensor]:
+        """Called after every evaluation: what guidance was measured as stands for steps between."""
+        (noise,) = answer
+        if self._sampler.measures_guidance(self._step):
+            without, told = noise.chunk(2)
+            self._difference = told - without
+        elif self._step < self._sampler.guided_steps:
+            noise = noise + (self._sampler.guidance - 1) * self._difference
+        return (noise,)
+
+    def end(self, pipe: Any, step: int, _time: Any, tensors: dict) -> dict:
+        """Called after every step: the next one measures guidance or not, or there is none."""
+        self._step = step + 1
+        if self._step == self._sampler.stop:
+            pipe._interrupt = True
+            return {"latents": pipe.scheduler.model_outputs[-1]}  # the estimate of x0
+        now, then = (self._sampler.measures_guidance(at) for at in (step, step + 1))
+        if now and not then:
+            self._doubled = tensors
+            pipe._guidance_scale = 1.0
+            return {name: tensor.chunk(2)[-1] for name, tensor in tensors.items()}
+        if then and not now:
+            pipe._guidance_scale = self._sampler.guidance
+            return self._doubled
+        return {}
 
 
 def _each_once(encode: Callable) -> Callable:

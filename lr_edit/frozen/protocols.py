@@ -53,6 +53,10 @@ class Inpainter(Protocol):
         """Starting noise for images of `side` pixels, from a seed alone."""
         ...
 
+    def cost(self, sampler: Sampler) -> int:
+        """UNet evaluations of one picture."""
+        ...
+
     def inpaint(
         self,
         image: Float[Tensor, "1 3 side side"],

@@ -14,6 +14,8 @@ from lr_edit.errors import UserError
 from lr_edit.places import checkout, locate
 from lr_edit.storage import content_key, folder_digest, read_json
 
+VGG = "timm/vgg16.tv_in1k"  # the trunk of LPIPS vgg: torchvision's weights as safetensors
+
 
 def folder_of(name: str) -> Path | None:
     """The folder that `local-dir:FOLDER` names; None for the name of a hub model."""

@@ -36,6 +36,11 @@ class WholePipeline:
         pipeline draws its own, in whatever shape its latents have."""
         return starting_noise(self._pipeline, side, seed)
 
+    def cost(self, sampler: Sampler) -> int:
+        """Evaluations of one picture: Flux is told the guidance, others are evaluated twice."""
+        told = hasattr(self._pipeline.transformer.config, "guidance_embeds")
+        return sampler.length if told else sampler.evaluations
+
     @torch.no_grad()
     def inpaint(
         self,
@@ -91,6 +96,7 @@ def _refused(sampler: Sampler) -> str | None:
         "`stop`": sampler.stop is not None,
         "`solver: pndm`": sampler.solver != "dpm",
         "`guided` below 1": 0 < sampler.guided_steps < sampler.length,
+        "`refresh`": sampler.refresh > 1,
     }
     return next((name for name, there in asked.items() if there), None)
 

@@ -5,9 +5,12 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import lpips
 import numpy as np
 import pytest
 import torch
+from huggingface_hub import constants
+from safetensors.torch import save_file
 
 from eval import (
     clip_similarity,
@@ -23,6 +26,7 @@ from eval.networks import load_lpips, parse_weights, wanted, weights_digest
 from eval.suite import DEFAULT, FAMILIES, SUITE, Pair, chosen, measure
 from lr_edit.config import Weights, load_config
 from lr_edit.errors import UserError
+from lr_edit.frozen.hub import adopt, repository
 from tests.eval.networks import FakeClip, FakeDino, FakeLpips
 from tests.source_tree import ROOT
 
@@ -102,6 +106,27 @@ def test_a_trunk_that_is_not_here_is_not_downloaded(
     monkeypatch.setenv("TORCH_HOME", str(tmp_path))
     with pytest.raises(UserError, match="connected machine"):
         load_lpips(tmp_path, Weights(name="squeeze"))
+
+
+def test_vgg_measures_with_the_trunk_of_the_hub(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights under torchvision's names, adopted as by `models pull --from`; lpips' own heads."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(UserError, match="connected machine"):
+        load_lpips(tmp_path, Weights(name="vgg"))
+    net = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval()
+    trunk = {f"features.{k.split('.', 1)[1]}": v for k, v in net.net.state_dict().items()}
+    given = tmp_path / "given/timm/vgg16.tv_in1k"
+    given.mkdir(parents=True)
+    save_file(trunk, given / "model.safetensors")
+    one = repository("judge perceptual", Weights(name="vgg"))
+    assert one and not repository("judge perceptual", Weights(name="alex"))
+    adopt(one, tmp_path / "given")
+    found = load_lpips(tmp_path, Weights(name="vgg"))
+    pair = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert torch.equal(found(*pair), net(*pair)) and float(found(*pair)) > 0
+    assert weights_digest(found) == weights_digest(net)
 
 
 def test_a_digest_knows_every_weight() -> None:

@@ -52,7 +52,8 @@ def paint(painter: Inpainter, *, batch: int = 8, seed: int = 3, steps: int = STE
 def test_every_evaluation_is_counted_and_equal_boxes_are_painted_once(painter) -> None:
     before = painter.evaluations
     images = paint(painter)
-    assert painter.evaluations - before == 3 * STEPS * painter.each
+    cost = painter.cost(Sampler(STEPS, 3.0, 1.0))
+    assert painter.evaluations - before == 3 * cost == 3 * STEPS * painter.each
     assert torch.equal(images[0, 1], images[1, 1]) and not torch.equal(images[0, 0], images[0, 1])
 
 
@@ -69,6 +70,7 @@ def test_a_candidate_depends_on_its_seed_not_on_its_batch(painter) -> None:
         ({"stop": 1}, "`stop`"),
         ({"solver": "pndm"}, "`solver: pndm`"),
         ({"guided": 0.5}, "`guided` below 1"),
+        ({"refresh": 2}, "`refresh`"),
     ],
 )
 def test_what_needs_a_unet_is_refused_in_a_sentence(painter, how, words) -> None:
@@ -102,8 +104,8 @@ def test_it_races_and_spends_no_more_than_was_planned(painter) -> None:
         (drawn(0, 3, SIDE, SIDE).sigmoid() * 255).to(torch.uint8),
         config=config, how=how, rules=rules, track=silent,
     )  # fmt: skip
-    assert done.raced.entered == (4, 1)
-    assert done.raced.evaluations == painter.evaluations - before == 4 + 3 * painter.each
+    assert done.raced.entered == (4, 2 // painter.each)  # Flux is told its guidance: twice as many
+    assert done.raced.evaluations == painter.evaluations - before == 4 + 6
 
 
 def test_a_tiny_autoencoder_belongs_to_a_unet(tmp_path: Path) -> None:
