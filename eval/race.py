@@ -158,8 +158,8 @@ def measure_race(root: Path, config: Config) -> Measured:
 
 def _kind(row: Ablation) -> str:
     if row.previews:
-        who = f"the {row.entrants} likeliest" if row.entrants else "all"
-        return f"race of {who} by {', then '.join(row.previews)}, finals {row.proposals}"
+        who = f"{row.entrants} likeliest" if row.entrants else "all"
+        return f"race, {who}: {' → '.join((*row.previews, row.proposals))}"
     return "best of so many drawn" if row.choose == "sample" else OTHERS
 
 

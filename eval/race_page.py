@@ -135,7 +135,8 @@ def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.minorticks_off()
         axes.spines[["top", "right"]].set_visible(False)
-        axes.legend(frameon=False, fontsize=7) if points else None
+    for axes, place in ((left, "lower right"), (right, "upper left")):
+        axes.legend(frameon=False, fontsize=7, loc=place) if axes.containers else None
     left.set(xlabel="UNet evaluations a task", ylabel="retention, % ↑")
     right.set(xlabel="UNet evaluations a candidate", ylabel="rank correlation with finals ↑")
     figure.supxlabel(caption, fontsize=7, color=INK, wrap=True)

@@ -88,7 +88,7 @@ def test_a_configuration_cannot_be_changed() -> None:
 
 def test_a_profile_may_race_by_other_rules() -> None:
     small, large = (load_config(PARAMS, profile=name).race for name in ("picturebook", "sd2"))
-    assert (small.budget, large.budget) == (200, 400)
+    assert (small.budget, large.budget) == (200, 300)
     assert small.proposals == large.proposals
     last = large.previews[-1]  # states its difference from the profile's own sampler
     assert (last.steps, last.guidance, last.sampler.evaluations) == (6, 7.5, 10)

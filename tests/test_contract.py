@@ -13,6 +13,7 @@ import open_clip
 import pytest
 import timm
 import torch
+from diffusers import AutoencoderTiny
 from huggingface_hub import constants
 from open_clip.transformer import QuickGELU
 from safetensors.torch import save_file
@@ -34,6 +35,11 @@ WRITERS = {
     "sd15": lambda folder: write_sd(folder, text=768, full=True),
     "sdxl": lambda folder: write_sdxl(folder, full=True, shard="1GB"),
 }
+
+
+def write_tiny(folder: Path) -> None:
+    """TAESD is what the class builds by default."""
+    AutoencoderTiny().half().save_pretrained(folder)
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +67,8 @@ def test_a_profile_loads_from_the_hubs_layout_and_takes_a_step(
     (tmp_path / "given").symlink_to(towers)
     for one in repositories(profile):
         if one.kind == "diffusers":
-            WRITERS[name](tmp_path / "painter" / one.name)
+            write = write_tiny if "taesd" in one.name else WRITERS[name]
+            write(tmp_path / "painter" / one.name)
             adopt(one, tmp_path / "painter")
         elif "large" not in one.name:  # the judge's CLIP loads as the teacher's
             adopt(one, tmp_path / "given")
@@ -78,9 +85,10 @@ def test_a_profile_loads_from_the_hubs_layout_and_takes_a_step(
 
     masks = torch.zeros(1, 1, 128, 128, dtype=torch.bool)
     masks[:, :, 32:96, 32:96] = True
-    painted = models.inpainter.inpaint(
-        seen[:, :, :128, :128], "a fish", masks=masks, noise=models.inpainter.noise(128, 0),
-        sampler=Sampler(steps=1, guidance=2.0, guided=1.0),
-    )  # fmt: skip
-    assert painted.shape == (1, 3, 128, 128) and painted.isfinite().all()
-    assert models.inpainter.evaluations == 2
+    for tiny in (True, False):
+        painted = models.inpainter.inpaint(
+            seen[:, :, :128, :128], "a fish", masks=masks, noise=models.inpainter.noise(128, 0),
+            sampler=Sampler(steps=2, guidance=2.0, guided=1.0, refresh=2, tiny_vae=tiny),
+        )  # fmt: skip
+        assert painted.shape == (1, 3, 128, 128) and painted.isfinite().all()
+    assert models.inpainter.evaluations == 2 * 3
