@@ -227,6 +227,7 @@ def load_inpainter(
     revision: str | None = None,
     variant: str | None = None,
     tiny_vae: str | None = None,
+    tiny_revision: str | None = None,
     device: str = "cpu",
 ) -> Inpainter | WholePipeline:
     """A pipeline by hub id or `local-dir:FOLDER`, through diffusers' own loader; safetensors only.
@@ -259,6 +260,7 @@ def load_inpainter(
     with loading(tiny_vae, needs=("config.json",)):
         tiny = AutoencoderTiny.from_pretrained(
             folder_of(tiny_vae) or tiny_vae,
+            revision=tiny_revision,
             torch_dtype=dtype,
             use_safetensors=True,
             local_files_only=folder_of(tiny_vae) is not None,

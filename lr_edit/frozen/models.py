@@ -40,6 +40,7 @@ def load_models(root: Path, profile: Profile) -> Models:
             revision=painter.revision,
             variant=painter.variant,
             tiny_vae=resolve(root, tiny.name) if tiny else None,
+            tiny_revision=tiny.revision if tiny else None,
             device=device(),
         ),
     )
