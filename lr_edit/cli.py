@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import sys
+import warnings
 from functools import partial
 from importlib import import_module
 from inspect import signature
@@ -260,6 +261,8 @@ for command in import_module("eval.commands").COMMANDS:  # by name: lr_edit know
 def main(arguments: list[str] | None = None) -> None:
     """The console script: every failure is one sentence and an exit code."""
     debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    # diffusers passes huggingface_hub an argument that it no longer takes: nobody here can help it.
+    warnings.filterwarnings("ignore", message="The `local_dir_use_symlinks` argument")
     try:
         code = cli.main(arguments, prog_name="lr-edit", standalone_mode=False)
         if code:  # without standalone mode click hands back the code of context.exit()
