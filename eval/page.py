@@ -36,7 +36,8 @@ def tables_page(tables: Sequence[Table], results: dict[str, Any]) -> str:
 
 def readme(tables: Sequence[Table], results: dict[str, Any]) -> str:
     """The page a code host shows for reports/."""
-    judges = ", ".join(f"{role} `{name}`" for role, name in results["meta"]["judges"].items())
+    named = results["meta"]["judges"].items()
+    judges = ", ".join(f"{role} `{name}`" for role, name in named if name)
     method = results["method"]
     main, letters = tables[0], [table for table in tables if table.letter]
     return "\n".join(
