@@ -19,6 +19,7 @@ from lr_edit.inpaint import (
     paste_back,
 )
 from lr_edit.types import Sampler
+from tests.fakes import FakeInpainter
 
 SIDE = 24
 spans = st.tuples(st.integers(0, SIDE - 1), st.integers(1, SIDE)).filter(lambda s: s[0] < s[1])
@@ -30,35 +31,10 @@ def noisy_bytes(seed: int, *shape: int) -> Tensor:
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
-class FakePainter:
-    """Paints a pattern that depends on the mask, the prompt's length and the noise alone."""
-
-    def __init__(self) -> None:
-        self.evaluations = 0
-        self.most: int | None = None
-        self.batches: list[int] = []
-        self.noises: list[Tensor] = []
-
-    def noise(self, side: int, seed: int) -> Tensor:
-        return torch.rand(1, 3, side, side, generator=torch.Generator().manual_seed(seed))
-
-    def inpaint(
-        self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor, sampler: Sampler
-    ) -> Tensor:
-        self.batches.append(len(masks))
-        self.noises.append(noise)
-        self.evaluations += len(masks)
-        area = masks.float().mean((1, 2, 3), keepdim=True)
-        return (0.5 * noise + 0.3 * area + len(prompt) / 100).clamp(0, 1) * masks
-
-    def predict(self, image: Tensor, prompt: str, *, noise: Tensor, strength: float) -> Tensor:
-        raise NotImplementedError
-
-
 def paint(
     given_boxes: list, *, batch: int = 8, seed: int = 1, feather: int = 0, noise: Any = "common"
 ):
-    painter = FakePainter()
+    painter = FakeInpainter()
     table = torch.tensor(given_boxes)
     images, spent = paint_candidates(
         painter, noisy_bytes(0, 3, SIDE, SIDE), "a blue fish", table,
@@ -154,11 +130,11 @@ def test_candidates_do_not_depend_on_the_batch_size(rows: list, batch: int) -> N
     _, all_at_once = paint([rows], batch=100, feather=2)
     painter, in_parts = paint([rows], batch=batch, feather=2)
     assert torch.equal(all_at_once, in_parts)
-    assert max(painter.batches) <= batch
+    assert max(map(len, painter.noises)) <= batch
 
 
 def test_running_out_of_memory_halves_the_batch_once_and_changes_no_candidate() -> None:
-    class Small(FakePainter):
+    class Small(FakeInpainter):
         def inpaint(self, image: Tensor, prompt: str, **how: Any) -> Tensor:
             if len(how["masks"]) > 3:
                 raise torch.OutOfMemoryError("CUDA out of memory")
@@ -179,7 +155,7 @@ def test_running_out_of_memory_halves_the_batch_once_and_changes_no_candidate() 
 
 
 def test_a_batch_of_one_that_does_not_fit_is_an_error() -> None:
-    class Full(FakePainter):
+    class Full(FakeInpainter):
         def inpaint(self, image: Tensor, prompt: str, **how: Any) -> Tensor:
             raise torch.OutOfMemoryError("CUDA out of memory")
 
