@@ -75,12 +75,13 @@ def table_caption(results: dict[str, Any]) -> str:
     """What the numbers are, in one paragraph."""
     meta = results["meta"]
     apart = f"; {' and '.join(meta['apart'])} apart" if meta["apart"] else ""
+    known = any(row["iou"]["n"] for row in results["variants"].values())
+    regions = "mean the task's true box" if known else "are missing: no true box is known"
     return (
         f"{meta['caption']} Means over {meta['tasks']['headline']} tasks "
         f"({', '.join(meta['headline'])}{apart}), split {meta['split']}, protocol "
         f"{meta['protocol']}, with 95% bootstrap intervals over tasks. Random draws and random "
-        "starts are averaged over their seeds within a task. Background and edited mean the "
-        "task's true box."
+        f"starts are averaged over their seeds within a task. Background and edited {regions}."
     )
 
 

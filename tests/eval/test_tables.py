@@ -16,7 +16,7 @@ from eval.conventions import BY_KEY, MEASURES
 from eval.evaluate import evaluate
 from eval.latex import document, tex
 from eval.report import in_order, pages, write_report
-from eval.study_tables import study_tables
+from eval.study_tables import study_tables, table_caption
 from eval.tables import Table, printed, shown
 from lr_edit.storage import read_json
 from tests.eval.artifact_tree import make_tree, small_config
@@ -142,6 +142,12 @@ def test_missing_numbers_are_null_and_dashes(reports: Path) -> None:
     json.loads(text, parse_constant=lambda word: pytest.fail(word))
     assert "nan" not in (reports / "tables.md").read_text().lower()
     assert shown(None, BY_KEY["loss"]) == "–" and shown(-0.0123, BY_KEY["loss"]) == "−0.012"
+
+
+def test_the_caption_says_whether_regions_are_known(results: dict[str, Any]) -> None:
+    assert table_caption(results).endswith("mean the task's true box.")
+    photos = {name: {"iou": {"n": 0}} for name in results["variants"]}
+    assert table_caption({**results, "variants": photos}).endswith("no true box is known.")
 
 
 def test_what_latex_would_read_as_its_own_is_escaped() -> None:
