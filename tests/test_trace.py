@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -103,6 +104,13 @@ def test_a_published_cell_names_its_run(root: Path) -> None:
     chain = next(one for one in read_study(root) if one.variant == name)
     found = trace(root, CONFIG, name, "iou")
     assert found["run"] is not None and found["run"] == run_of(root, chain.keys)
+
+
+def test_code_that_changes_no_output_leaves_a_cell_its_run(root: Path) -> None:
+    publish(root)
+    keys = read_study(root)[0].keys
+    assert run_of(root, keys) == run_of(root, replace(keys, input="0")) is not None
+    assert run_of(root, replace(keys, output="0")) is None
 
 
 def test_unknown_names_are_one_sentence(root: Path) -> None:
