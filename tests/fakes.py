@@ -64,7 +64,10 @@ class FakeClip:
 
 
 class FakeInpainter:
-    """Paints the prompt's colour with the noise's grain, the finer the more steps were taken."""
+    """Paints the prompt's colour with the noise's grain, the finer the more steps were taken.
+
+    What is outside the mask comes out darker: a real pipeline's autoencoder changes it too.
+    """
 
     def __init__(self) -> None:
         self.evaluations = 0
@@ -86,7 +89,7 @@ class FakeInpainter:
         self.noises.append(noise)
         colour = drawn(zlib.crc32(prompt.encode()), 3).sigmoid()[:, None, None]
         painted = (colour + 0.1 / sampler.evaluations * noise).clamp(0, 1)
-        return torch.where(masks, painted, checked(image))
+        return torch.where(masks, painted, 0.9 * checked(image))
 
     def predict(self, image: Tensor, prompt: str, *, noise: Tensor, strength: float) -> Tensor:
         self.evaluations += len(noise)

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from mlflow import MlflowClient
 
 from lr_edit import cli
 from lr_edit.config import load_config
@@ -17,7 +18,7 @@ from lr_edit.lockfile import content_md5, read_study
 from lr_edit.runs import run_of
 from lr_edit.storage import read_json, write_json
 from lr_edit.trace import TOLERANCE, as_text, trace, verdict, verify
-from lr_edit.tracking import publish
+from lr_edit.tracking import default_uri, publish
 from tests.finished_study import lock, make_study
 from tests.source_tree import ROOT
 
@@ -109,8 +110,17 @@ def test_a_published_cell_names_its_run(root: Path) -> None:
 def test_code_that_changes_no_output_leaves_a_cell_its_run(root: Path) -> None:
     publish(root)
     keys = read_study(root)[0].keys
-    assert run_of(root, keys) == run_of(root, replace(keys, input="0")) is not None
+    first = run_of(root, keys)
+    other = replace(keys, input="0")
+    assert first == run_of(root, other) is not None
     assert run_of(root, replace(keys, output="0")) is None
+    client = MlflowClient(default_uri(root))  # a later run of the same outputs
+    later = client.create_run(
+        client.get_run(first).info.experiment_id,
+        tags={"input_key": other.input, "output_key": keys.output},
+    ).info.run_id
+    client.set_terminated(later)
+    assert (run_of(root, keys), run_of(root, other)) == (first, later)
 
 
 def test_unknown_names_are_one_sentence(root: Path) -> None:
