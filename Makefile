@@ -49,7 +49,7 @@ benchmark: pull  ## measure what an edit costs here: reports/performance.md
 	OMP_NUM_THREADS=$(WORKERS) MKL_NUM_THREADS=$(WORKERS) $(BIN)/python -m benchmarks.cost
 
 readme: setup  ## put the results of reports/results.json into README.md
-	$(BIN)/python -m eval.readme
+	$(BIN)/python -m eval.report.readme
 
 ui: setup  ## open the comparison of all variants in MLflow
 	$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) ui

@@ -18,7 +18,7 @@ from typing import Any
 
 import click
 
-from lr_edit.console import pin_environment
+from lr_edit.execution.environment import pin_environment
 
 pin_environment()  # before torch is imported
 
@@ -33,16 +33,18 @@ from benchmarks.full_size import (  # noqa: E402
     flops_of,
 )
 from benchmarks.page import write_page  # noqa: E402
-from lr_edit import editor  # noqa: E402
+from lr_edit import method  # noqa: E402
+from lr_edit.budgeted_editor import race_edit  # noqa: E402
+from lr_edit.cli.edit import edit_file  # noqa: E402
 from lr_edit.config import Config, Race, load_config  # noqa: E402
 from lr_edit.frozen.models import Models, load_models  # noqa: E402
-from lr_edit.live import race_edit  # noqa: E402
-from lr_edit.look import PLACES, Seen  # noqa: E402
-from lr_edit.places import find_root  # noqa: E402
-from lr_edit.proposals import propose  # noqa: E402
-from lr_edit.race import plan_rounds  # noqa: E402
-from lr_edit.single import edit_file  # noqa: E402
-from lr_edit.storage import (  # noqa: E402
+from lr_edit.propose import propose  # noqa: E402
+from lr_edit.saliency import PLACES, Seen  # noqa: E402
+from lr_edit.score import score_candidates  # noqa: E402
+from lr_edit.successive_halving import plan_rounds  # noqa: E402
+from lr_edit.types import EditTask, Sampler  # noqa: E402
+from lr_edit.workspace.paths import find_root  # noqa: E402
+from lr_edit.workspace.storage import (  # noqa: E402
     read_image,
     read_json,
     read_tasks,
@@ -51,8 +53,6 @@ from lr_edit.storage import (  # noqa: E402
     write_json,
     write_tensors,
 )
-from lr_edit.teacher import score_candidates  # noqa: E402
-from lr_edit.types import EditTask, Sampler  # noqa: E402
 
 Run = Callable[[], Any]
 WINDOWS = PLACES**2 + 1  # what CLIP sees of the source
@@ -83,7 +83,7 @@ class Subject:
     def bank(self, **change: Any) -> Any:
         """Every box of the set `dino`, or of one that differs from it."""
         how = self.config.proposal_set("dino").model_copy(update=change)
-        return editor.make_bank(self.models, self.task, self.source, config=self.config, how=how)
+        return method.make_bank(self.models, self.task, self.source, config=self.config, how=how)
 
     def race(self, rules: Race, prior: Any = None) -> Any:
         """The race; with a prior, of as many boxes as the rules let in."""
@@ -214,7 +214,7 @@ def parts_of_an_edit(subject: Subject) -> dict[str, float]:
         "propose": seconds_of(lambda: propose(models, *scored[:2], config=config, how=how)),
         "score": seconds_of(lambda: score_candidates(models.clip, *scored, score=config.score)),
         "train AnchorNet": seconds_of(
-            lambda: list(editor.learn_sizes([task.id], [bank], variant, side=side, seed=seed))
+            lambda: list(method.learn_sizes([task.id], [bank], variant, side=side, seed=seed))
         ),
     }
     with tempfile.TemporaryDirectory() as folder:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lr_edit.storage import read_json, whole
+from lr_edit.workspace.storage import read_json, whole
 
 DAY = 86_400
 # Where no GPU was measured: an H200's matmul rate, and the share of it that a UNet may reach.

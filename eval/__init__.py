@@ -10,17 +10,17 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "mean_squared_error": "pixels",
-    "peak_signal_noise_ratio": "pixels",
-    "structural_similarity": "ssim",
-    "lpips_distance": "perceptual",
-    "structure_distance": "structure",
-    "clip_similarity": "clip",
-    "directional_similarity": "clip",
-    "image_similarity": "clip",
-    "box_iou": "region",
-    "judge_candidates": "judging",
-    "write_report": "report",
+    "mean_squared_error": "metrics.pixels",
+    "peak_signal_noise_ratio": "metrics.pixels",
+    "structural_similarity": "metrics.ssim",
+    "lpips_distance": "metrics.lpips",
+    "structure_distance": "metrics.structure",
+    "clip_similarity": "metrics.clip",
+    "directional_similarity": "metrics.clip",
+    "image_similarity": "metrics.clip",
+    "box_iou": "metrics.box",
+    "judge_candidates": "study.judging",
+    "write_report": "report.write",
 }
 
 __all__ = list(_HOMES)

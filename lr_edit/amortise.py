@@ -15,7 +15,6 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lr_edit.across import foresee, learn_across, training_set
 from lr_edit.anchor_net import (
     AnchorNet,
     bank_rois,
@@ -26,8 +25,10 @@ from lr_edit.anchor_net import (
 from lr_edit.config import Ablation, Config
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, resolve
-from lr_edit.look import Seen
-from lr_edit.storage import (
+from lr_edit.learn_amortised import foresee, learn_across, training_set
+from lr_edit.saliency import Seen
+from lr_edit.types import Bank, EditTask, LossWeights, Track
+from lr_edit.workspace.storage import (
     content_key,
     emptied,
     read_banks,
@@ -37,7 +38,6 @@ from lr_edit.storage import (
     write_json,
     write_tensors,
 )
-from lr_edit.types import Bank, EditTask, LossWeights, Track
 
 
 def amortise(root: Path, config: Config, *, track: Track) -> Path:

@@ -1,172 +1,142 @@
-"""Attention (rows, cols) -> anchor points -> boxes (points, sizes, 4). Paper, region proposals.
-
-Cells are (row, col), pixels are (x, y), boxes are half-open (left, top, right, bottom) pixels of a
-square image of `side` pixels. Every box is clamped to the image and then snapped outward to the
-latent grid of `cell` pixels, so that the mask the inpainter sees is the box that is pasted back.
-"""
+"""A proposal set: the words it asks for, where its anchors are, and the way it draws boxes."""
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from dataclasses import replace
 
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
-from lr_edit.types import Box
+from lr_edit.baselines.released import MARGIN, released_boxes
+from lr_edit.boxes import (
+    all_cells,
+    anchor_points,
+    grid_points,
+    random_boxes,
+    snap_box,
+    square_boxes,
+    threshold_box,
+)
+from lr_edit.config import MAPS, Config, ProposalSet
+from lr_edit.errors import UserError
+from lr_edit.frozen.models import Models
+from lr_edit.inpaint import noise_seed
+from lr_edit.saliency import Seen, look
+from lr_edit.types import Box, EditTask
+
+# A true box is grown by these pixels, so that the feathered seam does not keep the thing's outline.
+SEAM = 2
 
 
-def anchor_points(
-    attention: Float[Tensor, "rows cols"],
+def propose(
+    models: Models,
+    task: EditTask,
+    source: UInt8[Tensor, "3 side side"],
     *,
-    points: int,
-    distance: float = 0.0,
-    margin: float = 0.0,
+    config: Config,
+    how: ProposalSet,
+) -> tuple[Seen, Int[Tensor, "points 2"], Int[Tensor, "points sizes 4"]]:
+    """What the models see in a picture, the anchor points of a set, and the boxes about them."""
+    seed, task = noise_seed(task.id, config.study.seed), asked(task, proposals=how)
+    seen = look(models, task, source, config=config, proposals=how, seed=seed)
+    anchors = place_anchors(seen.scores, proposals=how, seed=seed)
+    boxes = draw_boxes(
+        task,
+        anchors,
+        seen.scores,
+        proposals=how,
+        side=source.shape[-1],
+        cell=config.models.cell,
+        seed=seed,
+    )
+    return seen, anchors, boxes
+
+
+def asked(task: EditTask, *, proposals: ProposalSet) -> EditTask:
+    """The task with the prompt of a set: the whole scene or the thing alone, in its template.
+
+    Where a thing is to go, the thing asked for is "nothing". Raises UserError for a thing alone
+    where the task does not know it.
+    """
+    prompt = task.prompt if proposals.prompt == "scene" else _thing(task)
+    return replace(task, prompt=proposals.template.format(prompt))
+
+
+def _thing(task: EditTask) -> str:
+    if task.truth is None:
+        raise UserError(
+            f"task {task.id!r} does not say which thing it asks for: "
+            "drop the sets with `prompt: object`, or add a `truth`"
+        )
+    if (wanted := task.truth.wanted) is None:
+        return "nothing"
+    name = f"{wanted.colour} {wanted.kind}"
+    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}"
+
+
+def place_anchors(
+    scores: Float[Tensor, "rows cols"], *, proposals: ProposalSet, seed: int
 ) -> Int[Tensor, "points 2"]:
-    """The (row, col) of the cells with the highest attention, highest first, ties by index.
-
-    Paper, anchors: the K patches that the last layer's [CLS] token attends to most.
-    `distance` is the least Euclidean distance between two anchors, in cells, met greedily.
-    `margin` is the release's border rule: no anchor closer than this many cells to the border.
-    Where either leaves fewer cells than `points`, the highest cells of all fill up, as in the
-    release: at its margin of 15 on 32x32 only the four cells of the image's centre are legal.
-
-    Departure: the release transposes rows and columns; here they stay as they are. Its border rule
-    is off by default.
-    """
-    rows, cols = attention.shape
-    order = attention.flatten().sort(descending=True, stable=True).indices
-    cells = torch.stack([order // cols, order % cols], dim=-1)
-    last = torch.tensor([rows - 1, cols - 1], device=cells.device)
-    legal = ((cells >= margin) & (cells <= last - margin)).all(-1)
-    chosen: list[Tensor] = []
-    for cell in cells[legal]:
-        if len(chosen) == points:
-            break
-        if all(torch.dist(cell.double(), other.double()) >= distance for other in chosen):
-            chosen.append(cell)
-    missing = points - len(chosen)
-    return torch.stack([*chosen, *cells.repeat(points, 1)[:missing]])
+    """The (row, col) of a set's anchors: by the map it is given, drawn, evenly spread, or one at no
+    cell (-1) where boxes do not stand on the grid."""
+    how = proposals.propose
+    if proposals.boxes == "threshold" or proposals.anchors in ("centre", "truth"):
+        return torch.full((1, 2), -1)
+    if proposals.anchors in MAPS:
+        return anchor_points(scores, points=how.points, distance=how.distance, margin=how.margin)
+    if proposals.anchors == "released":
+        return anchor_points(scores, points=how.points, margin=MARGIN)
+    if proposals.anchors == "grid":
+        return grid_points(scores.shape, points=how.points)
+    generator = torch.Generator().manual_seed(seed + 1)  # boxes draw from `seed`
+    drawn = torch.randperm(scores.numel(), generator=generator)[: how.points]
+    return all_cells(scores.shape)[drawn]
 
 
-def all_cells(grid: Sequence[int]) -> Int[Tensor, "cells 2"]:
-    """The (row, col) of every cell of a (rows, cols) grid, row by row."""
-    rows, cols = grid
-    return torch.cartesian_prod(torch.arange(rows), torch.arange(cols))
-
-
-def grid_points(grid: Sequence[int], *, points: int) -> Int[Tensor, "points 2"]:
-    """The (row, col) of cells spread evenly, row by row: 9 points are three rows of three.
-
-    Other numbers take the first of the next square number.
-    """
-    rows, cols = grid
-    each = math.ceil(points**0.5)
-    cells = all_cells((each, each))[:points].double()
-    return ((cells + 0.5) * torch.tensor([rows, cols]) / each).floor().long()
-
-
-def threshold_box(
-    scores: Float[Tensor, "rows cols"], *, side: int, cell: int
-) -> Int[Tensor, "1 1 4"]:
-    """The box about all cells of at least half the highest value, which is clipped at three times
-    the mean (DiffEdit, Couairon et al., ICLR 2023, section 3.2, as diffusers clips it).
-
-    Values below zero count as zero; where nothing is above it, the box is the whole image.
-
-    Departure: DiffEdit edits the mask itself; the box about it is what a box inpainter takes.
-    """
-    kept = scores.clamp(min=0)
-    rows, cols = (kept >= kept.max().clamp(max=3 * kept.mean()) / 2).nonzero().unbind(-1)
-    ends = torch.stack([cols.amin(), rows.amin(), cols.amax() + 1, rows.amax() + 1]).double()
-    per_cell = side / torch.tensor(scores.shape[::-1], dtype=torch.float64)  # (x, y)
-    return snap_boxes(ends[:2] * per_cell, ends[2:] * per_cell, side=side, cell=cell).view(1, 1, 4)
-
-
-def cells_to_pixels(
-    cells: Int[Tensor, "*n 2"], *, grid: Sequence[int], side: int
-) -> Float[Tensor, "*n 2"]:
-    """(row, col) of cells of a (rows, cols) grid -> (x, y) of their centres in pixels."""
-    rows, cols = grid
-    row, col = cells.double().unbind(-1)
-    return torch.stack([(col + 0.5) * side / cols, (row + 0.5) * side / rows], dim=-1)
-
-
-def pixels_to_cells(
-    pixels: Shaped[Tensor, "*n 2"], *, grid: Sequence[int], side: int
-) -> Int[Tensor, "*n 2"]:
-    """(x, y) in pixels -> (row, col) of the cells of a (rows, cols) grid that hold them."""
-    rows, cols = grid
-    x, y = pixels.double().unbind(-1)
-    return torch.stack([y * rows / side, x * cols / side], dim=-1).floor().long()
-
-
-def square_boxes(
+def draw_boxes(
+    task: EditTask,
     anchors: Int[Tensor, "points 2"],
+    scores: Float[Tensor, "rows cols"],
     *,
-    grid: Sequence[int],
+    proposals: ProposalSet,
     side: int,
-    sizes: Sequence[float],
     cell: int,
+    seed: int,
 ) -> Int[Tensor, "points sizes 4"]:
-    """One square a size around every anchor's centre. Paper, region proposals.
+    """Boxes of one task: squares or the paper's random rectangles at every anchor or about the
+    image's centre, one about a map, the release's, or the truth.
 
-    `sizes` are shares of the image's side. The border may cut a square to a rectangle.
+    A task without a true box (`add`) is given the whole image. Raises UserError where the task has
+    no truth at all.
     """
-    centres = cells_to_pixels(anchors, grid=grid, side=side)
-    extents = torch.tensor(sizes, dtype=torch.float64, device=anchors.device) * side
-    extents = extents[:, None].expand(len(anchors), -1, 2)  # (points, sizes, 2)
-    return _boxes_around(centres, extents, side=side, cell=cell)
+    grid, generator = scores.shape, torch.Generator().manual_seed(seed)
+    if proposals.boxes == "threshold":
+        return threshold_box(scores, side=side, cell=cell)
+    if proposals.boxes == "released":
+        return released_boxes(anchors, side=side, cell=cell, generator=generator)
+    if proposals.boxes == "truth":
+        return _true_box(task, side=side, cell=cell)
+    if proposals.anchors == "centre":  # a grid of one cell has its middle there
+        anchors, grid = torch.zeros(1, 2, dtype=torch.int64), torch.Size((1, 1))
+    if proposals.boxes == "squares":
+        sizes = proposals.propose.sizes
+        return square_boxes(anchors, grid=grid, side=side, sizes=sizes, cell=cell)
+    return random_boxes(
+        anchors, grid=grid, side=side, draws=proposals.draws, cell=cell, generator=generator
+    )
 
 
-def random_boxes(
-    anchors: Int[Tensor, "points 2"],
-    *,
-    grid: Sequence[int],
-    side: int,
-    draws: int,
-    cell: int,
-    generator: torch.Generator,
-) -> Int[Tensor, "points draws 4"]:
-    """The paper's random size (Table 2): height and width each uniform on [0, side], clamped.
-
-    Snapping makes every box at least one cell wide and high.
-    """
-    centres = cells_to_pixels(anchors, grid=grid, side=side)
-    shape = (len(anchors), draws, 2)
-    extents = torch.rand(shape, dtype=torch.float64, generator=generator) * side
-    return _boxes_around(centres, extents.to(anchors.device), side=side, cell=cell)
-
-
-def snap_box(box: Box, *, cell: int, side: int) -> Box:
-    """The smallest box on the grid of `cell` pixels, inside the image, that holds `box`."""
-    start, stop = torch.tensor(box.as_tuple(), dtype=torch.float64).view(2, 2)
-    return Box(*snap_boxes(start, stop, side=side, cell=cell).tolist())
-
-
-def _boxes_around(
-    centres: Float[Tensor, "points 2"],
-    extents: Float[Tensor, "points sizes 2"],
-    *,
-    side: int,
-    cell: int,
-) -> Int[Tensor, "points sizes 4"]:
-    """Boxes of (width, height) pixels around (x, y), clamped and snapped."""
-    start = centres[:, None] - extents / 2
-    return snap_boxes(start, start + extents, side=side, cell=cell)
-
-
-def snap_boxes(
-    start: Float[Tensor, "*n 2"], stop: Float[Tensor, "*n 2"], *, side: int, cell: int
-) -> Int[Tensor, "*n 4"]:
-    """Left-top and right-bottom corners in pixels -> boxes in the image, snapped outward to the
-    grid; each is at least one cell wide and high."""
-    if side % cell:
-        raise ValueError(f"a side of {side} pixels is no multiple of the grid's {cell}")
-    # Rounding first: 23.999999999 is the line at 24, not a reason to take one more cell.
-    low = (start.clamp(0, side) / cell).round(decimals=6).floor()
-    high = (stop.clamp(0, side) / cell).round(decimals=6).ceil()
-    low = low.clamp(max=side // cell - 1)
-    high = torch.maximum(high, low + 1)
-    return (torch.cat([low, high], dim=-1) * cell).long()
+def _true_box(task: EditTask, *, side: int, cell: int) -> Int[Tensor, "1 1 4"]:
+    if task.truth is None:
+        raise UserError(
+            f"task {task.id!r} has no true box: drop the variants that use one, or add a `truth`"
+        )
+    truth = task.truth.box or Box(0, 0, side, side)
+    grown = Box(
+        max(0, truth.left - SEAM),
+        max(0, truth.top - SEAM),
+        min(side, truth.right + SEAM),
+        min(side, truth.bottom + SEAM),
+    )
+    return torch.tensor(snap_box(grown, cell=cell, side=side).as_tuple()).view(1, 1, 4)

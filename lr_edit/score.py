@@ -1,95 +1,60 @@
-"""Embeddings -> three losses and two cosines a candidate. Paper, training and inference.
-
-Pure functions of what the frozen CLIP gives: embeddings (n, dim) and last-layer tokens
-(n, tokens, dim). Losses are lower-is-better, cosines higher-is-better. An argument with one row
-stands for all n candidates.
-"""
+"""The teacher CLIP looks at candidates: images and words in, losses and cosines out."""
 
 from __future__ import annotations
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Float, UInt8
 from torch import Tensor
-from torch.nn import functional as F
+from torchvision.transforms import v2
 
-# A direction shorter than this share of its embedding is rounding, not an edit.
-STILL = 1e-4
-
-
-def clip_loss(
-    edited: Float[Tensor, "n dim"], prompt: Float[Tensor, "#n dim"]
-) -> Float[Tensor, " n"]:
-    """L_Clip = 1 - cos(E_v(X_o), E_t(T)). Paper, training."""
-    return 1 - F.cosine_similarity(edited, prompt)
+from lr_edit.config import Score
+from lr_edit.frozen import ClipModel
+from lr_edit.losses import cosines, losses
+from lr_edit.types import EditTask
 
 
-def directional_loss(
-    edited: Float[Tensor, "n dim"],
-    source_image: Float[Tensor, "#n dim"],
+def score_candidates(
+    clip: ClipModel,
+    task: EditTask,
+    source: UInt8[Tensor, "3 side side"],
+    images: UInt8[Tensor, "points sizes 3 side side"],
     *,
-    prompt: Float[Tensor, "#n dim"],
-    source_text: Float[Tensor, "#n dim"],
-) -> Float[Tensor, " n"]:
-    """L_Dir = 1 - cos(E_v(X_o) - E_v(X), E_t(T) - E_t(T_ROI)). Paper, training.
+    score: Score,
+    batch: int = 54,
+) -> tuple[Float[Tensor, "points sizes 3"], Float[Tensor, "points sizes 2"]]:
+    """Unweighted losses (clip, directional, structure) and cosines (prompt, source image)."""
+    texts = [score.prompt.format(task.prompt), score.source.format(task.source)]
+    prompt, source_text = clip.embed_texts(texts).split(1)
+    plain = source[None].float() / 255
+    source_image, source_tokens = _embed(clip, plain, score.views), clip.tokens(plain)
+    all_losses, all_cosines = [], []
+    for chunk in images.flatten(0, 1).split(batch):
+        pictures = chunk.float() / 255
+        edited = _embed(clip, pictures, score.views)
+        all_losses.append(
+            losses(
+                edited, clip.tokens(pictures), source_image=source_image,
+                source_tokens=source_tokens, prompt=prompt, source_text=source_text,
+            )
+        )  # fmt: skip
+        all_cosines.append(cosines(edited, source_image, prompt=prompt))
+    shape = images.shape[:2]
+    return torch.cat(all_losses).unflatten(0, shape), torch.cat(all_cosines).unflatten(0, shape)
 
-    An edit that changes nothing, or a prompt that says what the source words say, has no direction:
-    its cosine is 0 and its loss 1.
+
+def _embed(clip: ClipModel, images: Float[Tensor, "n 3 side side"], views: int) -> Tensor:
+    """Embeddings of the plain images, or the mean over `views` augmented views of each.
+
+    The views are one fixed set of crops and tilts, the same for every image: an edit is not better
+    for a luckier crop.
     """
-    seen, asked = edited - source_image, prompt - source_text
-    cosine = F.cosine_similarity(seen, asked)
-    still = _is_still(seen, source_image) | _is_still(asked, source_text)
-    return 1 - cosine.masked_fill(still, 0.0)
-
-
-def structure_loss(
-    edited_tokens: Float[Tensor, "n tokens dim"], source_tokens: Float[Tensor, "#n tokens dim"]
-) -> Float[Tensor, " n"]:
-    """L_Str = ||Q(f_Xo) - Q(f_X)||_2, Q the self-similarity of CLIP's last tokens. Paper, training.
-
-    Departure: divided by the number of tokens, so that it is the root mean square difference of two
-    cosine matrices and its weight means the same for every CLIP. The release takes the last layer
-    but one and the mean square.
-    """
-    difference = _self_similarity(edited_tokens) - _self_similarity(source_tokens)
-    return torch.linalg.matrix_norm(difference) / edited_tokens.shape[1]
-
-
-def losses(
-    edited: Float[Tensor, "n dim"],
-    edited_tokens: Float[Tensor, "n tokens width"],
-    *,
-    source_image: Float[Tensor, "#n dim"],
-    source_tokens: Float[Tensor, "#n tokens width"],
-    prompt: Float[Tensor, "#n dim"],
-    source_text: Float[Tensor, "#n dim"],
-) -> Float[Tensor, "n 3"]:
-    """(L_Clip, L_Dir, L_Str) of every candidate, unweighted, in the order of `Bank.losses`."""
-    text = clip_loss(edited, prompt)
-    direction = directional_loss(edited, source_image, prompt=prompt, source_text=source_text)
-    return torch.stack([text, direction, structure_loss(edited_tokens, source_tokens)], dim=-1)
-
-
-def cosines(
-    edited: Float[Tensor, "n dim"],
-    source_image: Float[Tensor, "#n dim"],
-    *,
-    prompt: Float[Tensor, "#n dim"],
-) -> Float[Tensor, "n 2"]:
-    """(S_t2i, S_i2i): prompt to edit, source image to edit. Paper, inference.
-
-    Departure: raw cosines as in the paper; the release ranks softmaxed ones.
-    """
-    text = F.cosine_similarity(edited, prompt)
-    return torch.stack([text, F.cosine_similarity(edited, source_image)], dim=-1)
-
-
-def _is_still(
-    direction: Float[Tensor, "#n dim"], origin: Float[Tensor, "#n dim"]
-) -> Bool[Tensor, " #n"]:
-    return direction.norm(dim=-1) <= STILL * origin.norm(dim=-1)
-
-
-def _self_similarity(tokens: Float[Tensor, "n tokens dim"]) -> Float[Tensor, "n tokens tokens"]:
-    """Cosines of every token with every token."""
-    unit = F.normalize(tokens, dim=-1)
-    return unit @ unit.mT
+    if views == 0:
+        return clip.embed_images(images)
+    side = images.shape[-1]
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        augment = v2.Compose(
+            [v2.RandomResizedCrop(side, scale=(0.8, 1.0)), v2.RandomPerspective(0.2, p=0.8)]
+        )
+        seen = torch.stack([clip.embed_images(augment(images)) for _ in range(views)]).mean(0)
+    return torch.nn.functional.normalize(seen, dim=-1)

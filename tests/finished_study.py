@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 import yaml
 
-from lr_edit.lockfile import content_md5
-from lr_edit.storage import (
+from lr_edit.tracking.lockfile import content_md5
+from lr_edit.types import Bank, Choice, EditTask
+from lr_edit.workspace.storage import (
     write_bank,
     write_choices,
     write_image,
@@ -18,7 +19,6 @@ from lr_edit.storage import (
     write_tasks,
     write_tensors,
 )
-from lr_edit.types import Bank, Choice, EditTask
 
 SIDE, POINTS, SIZES = 32, 3, 2
 BASE = {"choose": "net", "learner": "none", "rank": "S", "proposals": "dino", "rate": 5e-3}

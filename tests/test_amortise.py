@@ -16,14 +16,14 @@ from lr_edit.anchor_net import fresh_net
 from lr_edit.config import Ablation, Config, load_config
 from lr_edit.errors import UserError
 from lr_edit.stages import ablate
-from lr_edit.storage import (
+from lr_edit.types import Bank, EditTask, LossWeights
+from lr_edit.workspace.storage import (
     read_banks,
     read_json,
     study_tasks,
     write_bank,
     write_tasks,
 )
-from lr_edit.types import Bank, EditTask, LossWeights
 from tests.tiny import tiny_params, write_params
 
 POINTS, SIZES, CHANNELS = 3, 2, 5

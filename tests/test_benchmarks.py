@@ -11,7 +11,7 @@ from benchmarks import cost, page
 from benchmarks.full_size import compile_painter, count_flops
 from lr_edit.config import load_config
 from lr_edit.frozen.models import load_models
-from lr_edit.storage import read_image, read_tasks, write_json
+from lr_edit.workspace.storage import read_image, read_tasks, write_json
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ from PIL import Image
 
 from lr_edit.errors import UserError
 from lr_edit.photo import full_size, photo_to_square, square_to_photo, working_image
-from lr_edit.storage import read_image
 from lr_edit.types import Box
+from lr_edit.workspace.storage import read_image
 
 SIDE = 64
 

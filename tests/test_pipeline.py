@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from lr_edit.studies import write_study
+from lr_edit.workspace.overlay import write_study
 from tests.source_tree import ROOT
 from tests.tiny import tiny_params, write_params, write_root
 

@@ -1,141 +1,114 @@
-"""Anchors and boxes: in the image, on the grid, around their anchor, rows before columns."""
+"""Proposal sets: the words they ask for, where their anchors are, and what boxes they draw."""
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import Any
+
+import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
-from lr_edit.propose import (
-    anchor_points,
-    cells_to_pixels,
-    pixels_to_cells,
-    random_boxes,
-    snap_box,
-    square_boxes,
-)
-from lr_edit.types import Box
+from lr_edit.config import ProposalSet
+from lr_edit.errors import UserError
+from lr_edit.propose import asked, draw_boxes, place_anchors
+from lr_edit.types import Box, EditTask, Label, Truth
 
+TASK = EditTask("t", Path("t.png"), "a boat", "a fish")
 SIDE, CELL = 64, 4
-few = settings(max_examples=30)
-grids = st.tuples(st.integers(2, 32), st.integers(2, 32))
 
 
-@st.composite
-def anchors_on_grids(draw) -> tuple[torch.Tensor, tuple[int, int]]:
-    grid = draw(grids)
-    cells = st.tuples(st.integers(0, grid[0] - 1), st.integers(0, grid[1] - 1))
-    return torch.tensor(draw(st.lists(cells, min_size=1, max_size=5))), grid
+def proposals(anchors: str, boxes: str = "squares", **options: Any) -> ProposalSet:
+    propose = {"points": 9, "sizes": (0.25, 0.5), **options.pop("propose", {})}
+    how = {"anchors": anchors, "boxes": boxes, "propose": propose, "inpaint": {}, **options}
+    return ProposalSet.model_validate(how)
 
 
-def assert_sound(boxes: torch.Tensor, anchors: torch.Tensor, grid: tuple[int, int]) -> None:
-    """Half-open, inside the image, on the latent grid, around the anchor's centre."""
-    left, top, right, bottom = boxes.unbind(-1)
-    assert (boxes >= 0).all() and (boxes <= SIDE).all()
-    assert (left < right).all() and (top < bottom).all()
-    assert (boxes % CELL == 0).all()
-    x, y = cells_to_pixels(anchors, grid=grid, side=SIDE)[:, None].unbind(-1)
-    assert (left <= x).all() and (x <= right).all()
-    assert (top <= y).all() and (y <= bottom).all()
+def draw(how: ProposalSet, scores: torch.Tensor, *, seed: int = 3) -> torch.Tensor:
+    """Anchors and then boxes of a set on a map."""
+    anchors = place_anchors(scores, proposals=how, seed=seed)
+    return draw_boxes(TASK, anchors, scores, proposals=how, side=SIDE, cell=CELL, seed=seed)
 
 
-@few
-@given(anchors_on_grids(), st.lists(st.floats(0.01, 2.0), min_size=1, max_size=4))
-def test_squares_are_sound_and_hold_the_size_they_were_asked_for(drawn, sizes) -> None:
-    anchors, grid = drawn
-    boxes = square_boxes(anchors, grid=grid, side=SIDE, sizes=sizes, cell=CELL)
-    assert boxes.shape == (len(anchors), len(sizes), 4)
-    assert_sound(boxes, anchors, grid)
-    half = torch.tensor(sizes, dtype=torch.float64)[:, None] * SIDE / 2
-    centre = cells_to_pixels(anchors, grid=grid, side=SIDE)[:, None]
-    assert (boxes[..., :2] <= (centre - half).clamp(0, SIDE) + 1e-4).all()
-    assert (boxes[..., 2:] >= (centre + half).clamp(0, SIDE) - 1e-4).all()
-    assert (boxes[..., :2] > (centre - half).clamp(0, SIDE) - CELL - 1e-4).all()
+@given(st.integers(0, 2**40))
+def test_random_anchors_are_distinct_cells_and_depend_on_the_seed_alone(seed: int) -> None:
+    first, again = (
+        place_anchors(torch.rand(8, 6), proposals=proposals("random"), seed=seed) for _ in range(2)
+    )
+    assert torch.equal(first, again)
+    assert len(set(map(tuple, first.tolist()))) == 9
+    assert (first >= 0).all() and (first < torch.tensor([8, 6])).all()
 
 
-@few
-@given(anchors_on_grids(), st.integers(0, 99))
-def test_random_boxes_are_sound_and_follow_their_generator(drawn, seed: int) -> None:
-    anchors, grid = drawn
-    first, second = (
-        random_boxes(
-            anchors, grid=grid, side=SIDE, draws=3, cell=CELL,
-            generator=torch.Generator().manual_seed(seed),
-        )
-        for _ in range(2)
+def test_centre_boxes_stand_about_the_middle_and_reach_the_border() -> None:
+    how = proposals("centre", propose={"sizes": (0.25, 0.5, 1.0)})
+    expected = [[[24, 24, 40, 40], [16, 16, 48, 48], [0, 0, 64, 64]]]
+    assert draw(how, torch.rand(8, 8)).tolist() == expected
+
+
+def test_a_set_states_its_own_points_sizes_and_distance() -> None:
+    scores = torch.arange(64.0).view(8, 8)
+    assert draw(proposals("dino"), scores).shape == (9, 2, 4)
+    own = proposals("dino", propose={"sizes": (0.5,), "points": 3, "distance": 3.0})
+    anchors = place_anchors(scores, proposals=own, seed=0)
+    assert anchors.tolist() == [[7, 7], [7, 4], [7, 1]]
+    assert draw(own, scores).shape == (3, 1, 4)
+
+
+@pytest.mark.parametrize("kind", ["dino", "relevance", "difference"])
+def test_anchors_of_a_map_are_its_highest_cells(kind: str) -> None:
+    scores = torch.zeros(8, 16)
+    scores[1, 12], scores[6, 3] = 2, 1
+    anchors = place_anchors(scores, proposals=proposals(kind, propose={"points": 2}), seed=0)
+    assert anchors.tolist() == [[1, 12], [6, 3]]
+
+
+def test_nine_anchors_of_a_grid_are_three_rows_of_three() -> None:
+    anchors = place_anchors(torch.rand(8, 8), proposals=proposals("grid"), seed=0)
+    assert anchors.tolist() == [[row, col] for row in (1, 4, 6) for col in (1, 4, 6)]
+    five = proposals("grid", propose={"points": 5})
+    assert torch.equal(place_anchors(torch.rand(8, 8), proposals=five, seed=0), anchors[:5])
+
+
+@given(st.integers(0, 999), st.sampled_from([(8, 8), (16, 16), (5, 9)]))
+def test_a_threshold_box_holds_every_high_cell_and_touches_one_on_each_side(seed, grid) -> None:
+    scores = np.random.default_rng(seed).normal(size=grid) ** 3
+    box = draw(proposals("difference", "threshold"), torch.from_numpy(scores).float())
+    kept = np.maximum(scores, 0)
+    rows, cols = np.nonzero(kept >= min(kept.max(), 3 * kept.mean()) / 2)
+    step = np.array([SIDE / grid[1], SIDE / grid[0]])
+    low = np.array([cols.min(), rows.min()]) * step
+    high = np.array([cols.max() + 1, rows.max() + 1]) * step
+    expected = [*(np.floor(low / CELL) * CELL), *(np.ceil(high / CELL) * CELL)]
+    assert box.tolist() == [[[int(edge) for edge in expected]]]
+
+
+@pytest.mark.parametrize("value", [0.0, -1.0, 0.5])
+def test_a_flat_map_has_no_place_and_gives_the_whole_image(value: float) -> None:
+    how = proposals("relevance", "threshold")
+    assert draw(how, torch.full((8, 8), value)).tolist() == [[[0, 0, SIDE, SIDE]]]
+
+
+def test_the_thing_asked_for_stands_alone_and_in_its_template() -> None:
+    how = proposals("dino", prompt="object", template="an image of {}.")
+    known = EditTask(
+        "t", Path("t.png"), "a boat", "a fish and a cup on snow",
+        truth=Truth(Box(0, 0, 8, 8), Label("fish", "orange")),
     )  # fmt: skip
-    assert_sound(first, anchors, grid)
-    assert torch.equal(first, second)
+    assert asked(known, proposals=how).prompt == "an image of an orange fish."
+    gone = EditTask("t", Path("t.png"), "a boat", "snow", truth=Truth(Box(0, 0, 8, 8), None))
+    assert asked(gone, proposals=how).prompt == "an image of nothing."
+    assert asked(known, proposals=proposals("dino")) == known
+    with pytest.raises(UserError, match="'t' does not say which thing it asks for"):
+        asked(TASK, proposals=how)
 
 
-def test_random_sides_are_uniform_from_nothing_to_the_whole_image() -> None:
-    boxes = random_boxes(
-        torch.tensor([[0, 0]]), grid=(1, 1), side=512, draws=4000, cell=1,
-        generator=torch.Generator().manual_seed(0),
-    )  # fmt: skip
-    width, height = (boxes[0, :, 2:] - boxes[0, :, :2]).double().T
-    for extent in (width, height):
-        assert abs(extent.mean() - 257) < 8  # snapping outward adds a pixel on average
-        assert extent.min() < 5 and extent.max() > 508
-    assert abs(torch.corrcoef(torch.stack([width, height]))[0, 1]) < 0.05
-
-
-@given(st.integers(0, 60), st.integers(0, 60), st.integers(1, 64), st.integers(1, 64))
-def test_snapping_is_outward_least_and_stable(left: int, top: int, wide: int, high: int) -> None:
-    box = Box(left, top, min(SIDE, left + wide), min(SIDE, top + high))
-    snapped = snap_box(box, cell=CELL, side=SIDE)
-    assert all(v % CELL == 0 for v in snapped.as_tuple())
-    assert box.left - CELL < snapped.left <= box.left and box.top - CELL < snapped.top <= box.top
-    assert box.right <= snapped.right < box.right + CELL
-    assert box.bottom <= snapped.bottom < box.bottom + CELL
-    assert snap_box(snapped, cell=CELL, side=SIDE) == snapped
-
-
-def test_a_side_off_the_grid_is_refused() -> None:
-    with pytest.raises(ValueError, match="no multiple"):
-        snap_box(Box(0, 0, 4, 4), cell=4, side=66)
-
-
-@given(anchors_on_grids())
-def test_cells_to_pixels_and_back_is_the_identity(drawn) -> None:
-    cells, grid = drawn
-    pixels = cells_to_pixels(cells, grid=grid, side=SIDE)
-    assert torch.equal(pixels_to_cells(pixels, grid=grid, side=SIDE), cells)
-
-
-def test_pixels_are_x_before_y_and_cells_row_before_column() -> None:
-    pixels = cells_to_pixels(torch.tensor([[8, 22]]), grid=(32, 32), side=256)
-    assert pixels.tolist() == [[180.0, 68.0]]
-
-
-@few
-@given(grids, st.integers(1, 6), st.integers(0, 99))
-def test_anchors_are_the_highest_cells_in_order(grid, points: int, seed: int) -> None:
-    points = min(points, grid[0] * grid[1])
-    attention = torch.rand(grid, generator=torch.Generator().manual_seed(seed))
-    chosen = anchor_points(attention, points=points)
-    values = attention[chosen[:, 0], chosen[:, 1]]
-    assert torch.equal(values, attention.flatten().sort(descending=True).values[:points])
-
-
-def test_equal_attention_goes_by_index() -> None:
-    chosen = anchor_points(torch.ones(3, 4), points=5)
-    assert chosen.tolist() == [[0, 0], [0, 1], [0, 2], [0, 3], [1, 0]]
-
-
-@few
-@given(st.floats(0, 5), st.integers(0, 99))
-def test_anchors_keep_their_distance(distance: float, seed: int) -> None:
-    attention = torch.rand(16, 16, generator=torch.Generator().manual_seed(seed))
-    chosen = anchor_points(attention, points=4, distance=distance).double()
-    apart = torch.cdist(chosen, chosen)[~torch.eye(4, dtype=torch.bool)]
-    assert (apart >= distance - 1e-6).all()
-
-
-def test_too_few_legal_cells_are_filled_with_the_highest_of_all() -> None:
-    attention = torch.rand(32, 32, generator=torch.Generator().manual_seed(0))
-    chosen = anchor_points(attention, points=9, margin=15.0)
-    assert len(chosen[:4].unique(dim=0)) == 4
-    assert ((chosen[:4] >= 15) & (chosen[:4] <= 16)).all()
-    assert torch.equal(chosen[4:], anchor_points(attention, points=5))
+@pytest.mark.parametrize(
+    ("anchors", "boxes"),
+    [("truth", "squares"), ("dino", "truth"), ("released", "squares"), ("grid", "threshold")],
+)
+def test_what_does_not_belong_together_is_refused(anchors: str, boxes: str) -> None:
+    with pytest.raises(ValueError, match="anchors"):
+        proposals(anchors, boxes)

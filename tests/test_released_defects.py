@@ -14,15 +14,17 @@ from PIL import Image
 from torch import nn
 
 from lr_edit.anchor_net import fresh_net, roi_features
+from lr_edit.boxes import anchor_points, square_boxes
 from lr_edit.choose import choose, pick_sizes
 from lr_edit.config import load_config
 from lr_edit.frozen.dino import Dino
 from lr_edit.frozen.inpainter import Inpainter
 from lr_edit.inpaint import paint_candidates
 from lr_edit.learn import learn, learn_many, row_z_scores
-from lr_edit.propose import anchor_points, square_boxes
+from lr_edit.score import score_candidates
 from lr_edit.stages import edit
-from lr_edit.storage import (
+from lr_edit.types import Bank, Choice, EditTask, Sampler
+from lr_edit.workspace.storage import (
     read_choices,
     read_image,
     write_bank,
@@ -30,8 +32,6 @@ from lr_edit.storage import (
     write_tasks,
     write_tensors,
 )
-from lr_edit.teacher import score_candidates
-from lr_edit.types import Bank, Choice, EditTask, Sampler
 from tests.fakes import WIDTH, FakeAnchors, FakeClip, FakeInpainter, drawn
 
 CONFIG = load_config(Path(__file__).parent.parent / "params.yaml")

@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from lr_edit.cli import main
+from lr_edit.cli.main import main
 from lr_edit.picturebook.tasks import make_task
 from lr_edit.picturebook.world import draw
-from lr_edit.storage import write_image, write_json, write_tasks
+from lr_edit.workspace.storage import write_image, write_json, write_tasks
 from tests.source_tree import ROOT
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.evaluate import evaluate
+from eval.study.evaluate import evaluate
 from lr_edit.config import Config
 
 

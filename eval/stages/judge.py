@@ -12,27 +12,18 @@ from pathlib import Path
 
 import torch
 
-from eval import (
-    clip,
-    judging,
-    masks,
-    perceptual,
-    pie_bench,
-    pixels,
-    region,
-    ssim,
-    structure,
-    success,
-)
-from eval.judging import JudgeNets, judge_candidates
-from eval.networks import load_lpips
+from eval.metrics import box, clip, lpips, pie_bench, pixels, regions, ssim, structure, success
+from eval.metrics.networks import load_lpips
+from eval.study import judging
+from eval.study.judging import JudgeNets, judge_candidates
 from lr_edit.config import Config, Profile
 from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.judge import load_judge
 from lr_edit.frozen.weights import digest, resolve
-from lr_edit.places import cache_folder
-from lr_edit.storage import (
+from lr_edit.types import EditTask, Track
+from lr_edit.workspace.paths import cache_folder
+from lr_edit.workspace.storage import (
     code_digest,
     content_key,
     emptied,
@@ -43,11 +34,10 @@ from lr_edit.storage import (
     whole,
     write_tensors,
 )
-from lr_edit.types import EditTask, Track
 
 # Editing one of these judges anew.
 _CODE = (
-    clip, judging, masks, perceptual, pie_bench, pixels, region, ssim, structure, success,
+    clip, judging, regions, lpips, pie_bench, pixels, box, ssim, structure, success,
 )  # fmt: skip
 DINO_SIDE = 224  # pixels: what structure distances are published at
 

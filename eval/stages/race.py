@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.race_page import write_race
+from eval.report.race_page import write_race
 from lr_edit.config import Config
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.report import write_report
+from eval.report.write import write_report
 from lr_edit.config import Config
 
 

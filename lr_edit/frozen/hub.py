@@ -24,7 +24,7 @@ from huggingface_hub.errors import GatedRepoError
 from lr_edit.config import Profile, Weights
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import VGG
-from lr_edit.storage import read_json
+from lr_edit.workspace.storage import read_json
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 # Not fetched, not loaded: a picture blacked out by the safety checker is no candidate.

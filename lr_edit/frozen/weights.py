@@ -11,8 +11,8 @@ from safetensors import SafetensorError
 
 from lr_edit.config import LOCAL
 from lr_edit.errors import UserError
-from lr_edit.places import checkout, locate
-from lr_edit.storage import content_key, folder_digest, read_json
+from lr_edit.workspace.paths import checkout, locate
+from lr_edit.workspace.storage import content_key, folder_digest, read_json
 
 VGG = "timm/vgg16.tv_in1k"  # the trunk of LPIPS vgg: torchvision's weights as safetensors
 

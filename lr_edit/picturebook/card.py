@@ -16,7 +16,7 @@ from matplotlib.figure import Figure
 
 from lr_edit.picturebook.measures import Exhibit
 from lr_edit.picturebook.train import NAMES, measured_path
-from lr_edit.storage import read_json, whole
+from lr_edit.workspace.storage import read_json, whole
 
 # Model, measurement -> the bar, on held-out scenes of `val`.
 BARS: dict[str, dict[str, float]] = {

@@ -17,6 +17,7 @@ from diffusers import AutoencoderKL, UNet2DConditionModel
 from torch import Tensor
 from torchvision.ops import box_iou
 
+from lr_edit.boxes import anchor_points, cells_to_pixels, square_boxes
 from lr_edit.config import Inpaint, ProposalSet, Propose
 from lr_edit.frozen import Inpainter
 from lr_edit.frozen.dino import load_dino
@@ -28,8 +29,7 @@ from lr_edit.picturebook.tasks import make_task
 from lr_edit.picturebook.vae import GRID, reconstruct
 from lr_edit.picturebook.words import LENGTH
 from lr_edit.picturebook.world import SIDE, draw
-from lr_edit.proposals import draw_boxes
-from lr_edit.propose import anchor_points, cells_to_pixels, square_boxes
+from lr_edit.propose import draw_boxes
 from lr_edit.types import EditTask
 
 EDITS = {"replace": 96, "recolour": 96, "remove": 64}  # held-out edits of `val`

@@ -9,8 +9,8 @@ import numpy as np
 
 from lr_edit.picturebook.pool import scene_rng
 from lr_edit.picturebook.world import COLOURS, KINDS, Scene, Thing, draw, place_thing, sample_scene
-from lr_edit.storage import write_image, write_tasks
 from lr_edit.types import EditTask, Label, Truth
+from lr_edit.workspace.storage import write_image, write_tasks
 
 # Tasks a split holds. Replace and recolour are the headline; remove and add are reported apart.
 COUNTS: dict[str, dict[str, int]] = {

@@ -20,8 +20,8 @@ from lr_edit.errors import UserError, nearest
 from lr_edit.picturebook import anchors, clip, inpainter, judge, perceptual, vae
 from lr_edit.picturebook.pool import Pool, load_pool
 from lr_edit.picturebook.trainer import Recipe, fit, load_average
-from lr_edit.storage import read_json, write_json
 from lr_edit.types import Track
+from lr_edit.workspace.storage import read_json, write_json
 
 # In the order they are trained: the inpainter needs the autoencoder, the trunk is measured with it.
 NAMES = ("vae", "inpainter", "teacher", "anchors", "judge", "judge-clip", "perceptual")

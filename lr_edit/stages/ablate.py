@@ -15,10 +15,10 @@ import numpy as np
 from lr_edit.choose import best_of_likeliest, pick_sizes
 from lr_edit.config import Ablation, Config
 from lr_edit.errors import UserError
-from lr_edit.race import evaluations_each, plan_rounds, race, replay, starters
 from lr_edit.stages.edit import choose_one
-from lr_edit.storage import read_banks, study_tasks, write_json
+from lr_edit.successive_halving import evaluations_each, plan_rounds, race, replay, starters
 from lr_edit.types import Bank, Choice, EditTask, LossWeights, Track
+from lr_edit.workspace.storage import read_banks, study_tasks, write_json
 
 
 def run(root: Path, config: Config, *, track: Track) -> None:
@@ -149,7 +149,7 @@ def _race(
 
 def _learn(config: Config, row: Ablation, tasks: list[EditTask], banks: list[Bank]) -> _Known:
     """A net of its own for every task and seed."""
-    from lr_edit.editor import learn_sizes  # torch is for rows that have a net
+    from lr_edit.method import learn_sizes  # torch is for rows that have a net
 
     names, side = [task.id for task in tasks], config.models.side
     nets = [

@@ -14,24 +14,16 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lr_edit import (
-    difference,
-    editor,
-    inpaint,
-    look,
-    proposals,
-    propose,
-    released,
-    score,
-    teacher,
-)  # fmt: skip
+from lr_edit import boxes, inpaint, losses, method, propose, saliency, score
+from lr_edit.baselines import diffedit, released
 from lr_edit.config import Config
 from lr_edit.errors import Unfinished, UserError
-from lr_edit.execute import Execute, Failed, locally
+from lr_edit.execution.local import Execute, Failed, locally
 from lr_edit.frozen import clip, dino, inpainter, weights, whole_pipeline
 from lr_edit.frozen.models import Models, load_models
-from lr_edit.places import cache_folder
-from lr_edit.storage import (
+from lr_edit.types import Bank, EditTask, Track
+from lr_edit.workspace.paths import cache_folder
+from lr_edit.workspace.storage import (
     code_digest,
     content_key,
     emptied,
@@ -41,12 +33,11 @@ from lr_edit.storage import (
     write_bank,
     write_tensors,
 )
-from lr_edit.types import Bank, EditTask, Track
 
 _PARTS = ("tables", "images")
 # Editing one of these makes candidates anew.
 _CODE = (
-    difference, editor, inpaint, look, proposals, propose, released, score, teacher, clip, dino,
+    diffedit, method, inpaint, saliency, propose, boxes, released, losses, score, clip, dino,
     inpainter, whole_pipeline,
 )  # fmt: skip
 
@@ -115,7 +106,7 @@ class Painter:
                     " bring every machine to the same commit and run `dvc pull` there"
                 )
             self._models = load_models(self._root, config.models)
-        bank, images = editor.make_bank(
+        bank, images = method.make_bank(
             self._models, item.task, torch.from_numpy(item.source.copy()), config=config,
             how=config.proposal_set(self._name),
         )  # fmt: skip

@@ -9,7 +9,8 @@ import numpy as np
 
 from lr_edit.choose import best_of_bank, best_of_sample, choose, pick_sizes
 from lr_edit.config import Config, Variant
-from lr_edit.storage import (
+from lr_edit.types import Bank, Choice
+from lr_edit.workspace.storage import (
     emptied,
     read_banks,
     read_tensors,
@@ -17,7 +18,6 @@ from lr_edit.storage import (
     write_choices,
     write_image,
 )
-from lr_edit.types import Bank, Choice
 
 
 def run(root: Path, config: Config, *, name: str) -> None:

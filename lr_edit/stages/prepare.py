@@ -9,9 +9,9 @@ from pathlib import Path
 from lr_edit.config import Config
 from lr_edit.errors import UserError
 from lr_edit.photo import photo_to_square, working_image
-from lr_edit.places import locate
-from lr_edit.storage import emptied, find_tasks, read_image, write_image, write_tasks
 from lr_edit.types import EditTask
+from lr_edit.workspace.paths import locate
+from lr_edit.workspace.storage import emptied, find_tasks, read_image, write_image, write_tasks
 
 
 def run(root: Path, config: Config) -> None:

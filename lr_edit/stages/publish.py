@@ -6,9 +6,9 @@ import sys
 from pathlib import Path
 
 from lr_edit.config import Config
-from lr_edit.storage import write_json
-from lr_edit.tracking import publish
+from lr_edit.tracking.publish import publish
 from lr_edit.types import Track
+from lr_edit.workspace.storage import write_json
 
 
 def run(root: Path, _config: Config, *, track: Track | None = None) -> None:

@@ -11,8 +11,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from lr_edit.config import Config, Variant
-from lr_edit.storage import emptied, read_banks, study_tasks, whole, write_json, write_tensors
 from lr_edit.types import Bank, Track
+from lr_edit.workspace.storage import (
+    emptied,
+    read_banks,
+    study_tasks,
+    whole,
+    write_json,
+    write_tensors,
+)
 
 if TYPE_CHECKING:
     from lr_edit.learn import Learned
@@ -30,7 +37,7 @@ def run(root: Path, config: Config, *, name: str, track: Track) -> None:
 def _train(root: Path, config: Config, variant: Variant, out: Path, track: Track) -> None:
     import numpy as np  # torch is for variants that have a net: the others start in no time
 
-    from lr_edit.editor import learn_sizes
+    from lr_edit.method import learn_sizes
 
     tasks = study_tasks(root)
     names = [task.id for task in tasks]

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from lr_edit.config import Config, load_config
-from lr_edit.storage import (
+from lr_edit.types import Bank, Box, Choice, EditTask, Label, Truth
+from lr_edit.workspace.storage import (
     write_bank,
     write_choices,
     write_image,
@@ -17,7 +18,6 @@ from lr_edit.storage import (
     write_tasks,
     write_tensors,
 )
-from lr_edit.types import Bank, Box, Choice, EditTask, Label, Truth
 from tests.source_tree import ROOT
 
 SIDE, POINTS = 32, 3

@@ -6,13 +6,15 @@ from pathlib import Path
 
 import pytest
 
-import lr_edit.places
+import lr_edit.workspace.paths
 
 
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A working directory outside every checkout."""
-    monkeypatch.setattr(lr_edit.places, "__file__", str(tmp_path / "site/lr_edit/places.py"))
+    monkeypatch.setattr(
+        lr_edit.workspace.paths, "__file__", str(tmp_path / "site/lr_edit/workspace/paths.py")
+    )
     monkeypatch.delenv("PROFILE", raising=False)
     monkeypatch.setenv("TORCH_HOME", str(tmp_path / "torch"))
     monkeypatch.chdir(tmp_path)

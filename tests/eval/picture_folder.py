@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from lr_edit.cli import main
-from lr_edit.storage import write_image
+from lr_edit.cli.main import main
+from lr_edit.workspace.storage import write_image
 
 
 def run(*words: str | Path) -> int:

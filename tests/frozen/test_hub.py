@@ -91,7 +91,7 @@ def pull(root: Path, url: str, home: Path) -> str:
     own = {"HF_ENDPOINT": url, "HF_HOME": str(home / "hf"), "HF_HUB_OFFLINE": "0",
            "PYTHONPATH": str(ROOT)}  # fmt: skip
     done = subprocess.run(
-        [sys.executable, "-c", "from lr_edit.cli import main; main()",
+        [sys.executable, "-c", "from lr_edit.cli.main import main; main()",
          "--root", str(root), "models", "pull"],
         env={**os.environ, **own}, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         timeout=300,

@@ -9,6 +9,7 @@ import torch
 from diffusers import DDPMScheduler, IFInpaintingPipeline, UNet2DConditionModel
 from torch import Tensor
 
+from lr_edit.budgeted_editor import race_edit
 from lr_edit.config import Race, as_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.inpainter import load_inpainter
@@ -16,10 +17,9 @@ from lr_edit.frozen.models import Models
 from lr_edit.frozen.protocols import Inpainter
 from lr_edit.frozen.whole_pipeline import WholePipeline
 from lr_edit.inpaint import paint_candidates
-from lr_edit.live import race_edit
 from lr_edit.types import EditTask, Sampler
 from tests.fakes import FakeAnchors, FakeClip, drawn
-from tests.test_editor import silent
+from tests.test_method import silent
 from tests.tiny import tiny_params
 from tests.transformer_layout import write_flux, write_sd3
 

@@ -9,7 +9,7 @@ import pytest
 
 from lr_edit.picturebook.card import BARS, CAPS, MEANING, write_card
 from lr_edit.picturebook.train import measured_path
-from lr_edit.storage import write_json, write_tensors
+from lr_edit.workspace.storage import write_json, write_tensors
 from tests.source_tree import ROOT
 
 

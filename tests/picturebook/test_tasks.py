@@ -11,8 +11,8 @@ import pytest
 
 from lr_edit.picturebook.tasks import COUNTS, make_task, write_data
 from lr_edit.picturebook.world import KINDS, Scene, Thing, draw
-from lr_edit.storage import read_image, read_tasks
 from lr_edit.types import Label
+from lr_edit.workspace.storage import read_image, read_tasks
 
 CATEGORIES = ("replace", "recolour", "remove", "add")
 MADE = [

@@ -1,0 +1,78 @@
+"""Where a task's mask comes from, and reading it: files, true boxes, PIE-Bench's runs.
+
+A file is black and white: 0/1, or 0/255, in every channel. Raises UserError for anything else.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Bool
+from PIL import Image, UnidentifiedImageError
+
+from eval.metrics import pie_bench
+from eval.metrics.regions import as_mask
+from lr_edit.errors import UserError
+from lr_edit.types import Box
+
+
+@dataclass(frozen=True)
+class Cutout:
+    """A file whose transparent pixels are edited; where nothing is transparent, its white ones."""
+
+    path: Path
+
+
+MaskSource = Path | Cutout | Box | tuple[int, ...]  # a tuple holds PIE-Bench's runs
+
+
+def painted(source: MaskSource, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+    """True where edited; `size` is the image's (height, width). ValueError for impossible runs.
+
+    A file keeps its own size, runs have 512x512 pixels: whether they fit is the caller's to check.
+    """
+    if isinstance(source, Path):
+        return read_mask(source)
+    if isinstance(source, Cutout):
+        return read_mask(source.path, transparent=True)
+    if isinstance(source, Box):
+        mask = np.zeros(size, bool)
+        mask[source.top : source.bottom, source.left : source.right] = True
+        return mask
+    return pie_bench.decode_mask(source, ring=False)
+
+
+def read_mask(path: Path, *, transparent: bool = False) -> Bool[np.ndarray, "h w"]:
+    """True where edited. `transparent`: transparent pixels are, if there are any.
+
+    Without it a transparent pixel is refused: it could mean either.
+    """
+    try:
+        with Image.open(path) as file:
+            clear = 255 - np.asarray(file.convert("RGBA").getchannel("A"))
+            plain = file.convert("RGB") if file.mode in ("P", "LA", "RGBA", "CMYK") else file
+            values = np.array(plain)
+    except FileNotFoundError:
+        raise UserError(f"mask {path} is missing") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"mask {path} cannot be read ({error}): replace it") from None
+    if clear.any():
+        if not transparent:
+            raise UserError(f"mask {path} has transparent pixels: save it black and white")
+        values = clear
+    if values.ndim == 3:
+        if (values != values[..., :1]).any():
+            raise UserError(f"mask {path} is coloured: save it black and white")
+        values = values[..., 0]
+    try:
+        return as_mask(torch.from_numpy(values.astype(np.int64))[None, None])[0, 0].numpy()
+    except ValueError as error:
+        raise UserError(f"mask {path}: {error}") from None
+
+
+def size_text(shape: tuple[int, ...]) -> str:
+    """(height, width) as people say it: 640x480."""
+    return f"{shape[1]}x{shape[0]}"

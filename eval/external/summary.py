@@ -1,0 +1,211 @@
+"""A folder's per-image rows -> means with intervals and counts, for programs and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any
+
+import numpy as np
+
+from eval.external.folder import Journal, Key, Request
+from eval.metrics import pie_bench
+from eval.metrics.suite import SUITE, about
+from eval.report import tables
+from eval.report.tables import Cell, Column, Line, Table
+from eval.report.versions import versions
+from eval.statistics import RESAMPLES, estimate, holm, over_seeds, paired_difference
+from lr_edit.errors import UserError, nearest
+
+HEAD = ("metric", "mean", "95% interval", "n", "NaN", "inf")
+
+
+def summarise(
+    request: Request, journal: Journal, *, against: str | None = None, resamples: int = RESAMPLES
+) -> dict[str, Any]:
+    """What evaluation.json holds: every variant of the folder over the dataset's tasks.
+
+    Several seeds of a task are averaged first; images are resampled, not rows. Every variant is
+    compared with `against`, image by image; UserError if the folder does not hold it.
+    """
+    rows = {key: row for key, row in journal.rows.items() if key[4] == request.protocol}
+    variants = dict.fromkeys([request.variant, *(key[0] for key in rows)])
+    found = {name: _per_task(request, rows, name) for name in variants}
+    if against is not None and against not in found:
+        raise UserError(
+            f"--against {against!r}: the folder holds no such variant{nearest(against, found)}"
+        )
+    categories = dict.fromkeys(task.category for task in request.dataset.tasks)
+    return {
+        "dataset": {
+            "kind": request.dataset.kind,
+            "tasks": len(request.dataset.tasks),
+            "masks": len(request.dataset.masks),
+        },
+        "protocol": request.protocol,
+        "jpeg_75": request.jpeg_75,
+        "resamples": resamples,
+        "variants": {
+            name: {
+                key: {**asdict(estimate(column, resamples=resamples)), **about(key)}
+                for key, column in values.items()
+            }
+            for name, values in found.items()
+        },
+        "categories": {
+            name: {kind: _means(request, values, kind) for kind in categories}
+            for name, values in found.items()
+        },
+        "against": against,
+        "paired": _paired(found, against, resamples=resamples) if against else {},
+        "psnr_of_mean_mse": {name: _psnr_of_means(values) for name, values in found.items()},
+        "networks": {
+            role: {"name": network.name, "sha256": network.digest}
+            for role, network in request.networks.items()
+        },
+        "versions": versions(),
+    }
+
+
+def table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
+    """One line a metric (and a variant, where there are several), in the columns of `HEAD`."""
+    several = len(summary["variants"]) > 1
+    lines = []
+    for name, metrics in summary["variants"].items():
+        for key, cell in metrics.items():
+            title = f"{name}: {label(key)}" if several else label(key)
+            shown = [printed(key, cell[part]) for part in ("mean", "low", "high")]
+            interval = f"[{shown[1]}, {shown[2]}]" if cell["low"] is not None else ""
+            counts = (str(cell[part]) for part in ("n", "missing", "infinite"))
+            lines.append((title, shown[0], interval, *counts))
+    return lines
+
+
+def markdown(summary: Mapping[str, Any]) -> str:
+    """table.md: what the numbers are, a line a metric, and the editors side by side."""
+    rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *table(summary)]
+    wide = side_by_side(summary)
+    lines = [caption(summary), "", *(f"| {' | '.join(row)} |" for row in rows), ""]
+    return "\n".join([*lines, "## Side by side", "", wide.note, "", tables.markdown(wide)])
+
+
+def side_by_side(summary: Mapping[str, Any]) -> Table:
+    """A row an editor; PIE-Bench under its own protocol stands below published rows."""
+    published = (summary["dataset"]["kind"], summary["protocol"]) == ("pie-bench", "pie-bench")
+    measured = next(iter(summary["variants"].values()))
+    names = pie_bench.PUBLISHED_COLUMNS if published else tuple(measured)
+    columns = tuple(Column(SUITE[key].measure, SUITE[key].measure.group) for key in names)
+    blocks: dict[str, list[Line]] = {}
+    note = caption(summary)
+    if summary["against"]:
+        note += f" Δ is the paired difference to {summary['against']}; * marks Holm p below 0.05."
+    if published:
+        blocks["Published"] = [
+            Line(name, tuple(_in_units(value, column) for value, column in
+                             zip(values, columns, strict=True)))
+            for name, values in pie_bench.PUBLISHED.items()
+        ]  # fmt: skip
+        note += (
+            " Published rows: PnPInversion's table over its 700 images; they compare only with a "
+            "run over the same images by the networks named in that protocol."
+        )
+    blocks["Measured here" if published else ""] = [
+        Line(name, tuple(_cell(summary, name, key) for key in names))
+        for name in summary["variants"]
+    ]
+    title = "PIE-Bench" if published else "Editors"
+    return Table(letter="", title=title, note=note, columns=columns, blocks=blocks)
+
+
+def _in_units(value: float, column: Column) -> Cell:
+    return Cell("", {"mean": value / 10**column.measure.power})
+
+
+def _cell(summary: Mapping[str, Any], name: str, key: str) -> Cell:
+    one = summary["variants"][name].get(key, {"mean": None})
+    if one["mean"] is None and one.get("infinite"):  # every image perfect
+        one = {**one, "mean": float("inf")}
+    return Cell(f"variants.{name}.{key}", one, summary["paired"].get(name, {}).get(key, {}))
+
+
+def caption(summary: Mapping[str, Any]) -> str:
+    """Protocol, dataset, networks: what must stand beside the numbers."""
+    dataset = summary["dataset"]
+    nets = ", ".join(f"{role} {net['name']}" for role, net in summary["networks"].items())
+    jpeg = ", edits as JPEG of quality 75" if summary["jpeg_75"] else ""
+    return (
+        f"Protocol {summary['protocol']}{jpeg}; {dataset['kind']}, {dataset['tasks']} tasks, "
+        f"{dataset['masks']} with a mask; networks: {nets or 'none'}. Means over finite values, "
+        f"95% bootstrap intervals over images."
+    )
+
+
+def label(name: str) -> str:
+    """A metric, its factor and which way is better: `background_mse x10^4 ↓`."""
+    measure = SUITE[name].measure
+    return f"{name}{f' x10^{measure.power}' if measure.power else ''} {measure.arrow}"
+
+
+def printed(name: str, value: float | None) -> str:
+    """A value times its metric's factor; nothing for None."""
+    measure = SUITE[name].measure
+    return "" if value is None else f"{value * 10**measure.power:.{measure.decimals}f}"
+
+
+def _paired(
+    found: Mapping[str, Mapping[str, np.ndarray]], against: str, *, resamples: int
+) -> dict[str, dict[str, dict[str, Any]]]:
+    """Variant -> metric -> its paired difference to `against`, Holm over them all."""
+    compared = {
+        (name, key): paired_difference(
+            column, found[against][key], resamples=resamples,
+            higher_is_better=bool(SUITE[key].measure.higher_is_better),
+        )
+        for name, values in found.items()
+        for key, column in values.items()
+        if name != against and SUITE[key].measure.paired == "test"
+    }  # fmt: skip
+    tested = {place: one.p for place, one in compared.items() if one.p is not None}
+    adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
+    table: dict[str, dict[str, dict[str, Any]]] = {}
+    for (name, key), one in compared.items():
+        table.setdefault(name, {})[key] = {**asdict(one), "holm_p": adjusted.get((name, key))}
+    return table
+
+
+def _per_task(
+    request: Request, rows: Mapping[Key, list[str]], variant: str
+) -> dict[str, np.ndarray]:
+    """Metric -> (tasks,) float64, averaged over seeds; NaN where a task has no value."""
+    tasks = [task.id for task in request.dataset.tasks]
+    seeds = sorted({key[2] for key in rows if key[0] == variant})
+    values = {}
+    for metric in request.metrics:
+        keys = [[(variant, t, s, metric, request.protocol) for s in seeds] for t in tasks]
+        column = [
+            [float(rows[k][7] or "nan") if k in rows else np.nan for k in row] for row in keys
+        ]
+        values[metric] = over_seeds(np.array(column, float).reshape(len(tasks), len(seeds)))
+    return values
+
+
+def _means(
+    request: Request, values: Mapping[str, np.ndarray], category: str
+) -> dict[str, dict[str, float | int | None]]:
+    """Mean and number of finite values of a category's tasks."""
+    keep = np.array([task.category == category for task in request.dataset.tasks])
+    found = {}
+    for name, column in values.items():
+        finite = column[keep & np.isfinite(column)]
+        found[name] = {"mean": float(finite.mean()) if len(finite) else None, "n": len(finite)}
+    return found
+
+
+def _psnr_of_means(values: Mapping[str, np.ndarray]) -> dict[str, float | None]:
+    """Region -> PSNR of the mean MSE, which keeps perfect images; None where there is no error."""
+    found: dict[str, float | None] = {}
+    for name in (name for name in values if name.endswith("_mse")):
+        finite = values[name][np.isfinite(values[name])]
+        mean = float(finite.mean()) if len(finite) else 0.0
+        found[name.removesuffix("_mse")] = float(-10 * np.log10(mean)) if mean > 0 else None
+    return found

@@ -1,0 +1,165 @@
+"""CLIP similarities by a model that is passed in: images and words in, one float an image out.
+
+The similarity to a prompt is 100 cos, not clamped (Hessel et al. 2021 without their clamp; under
+`pie-bench` with it); the directional and the image similarity are plain cosines in -1..1, whatever
+the protocol. The edited region is judged with everything else filled with black, so that all
+editors show CLIP the same frame; `crop` is another number, of the region's bounding box alone.
+
+The model is an `Embedder`, or an open_clip model with its tokenizer, which is frozen and shown
+images as its own checkpoint asks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Literal, Protocol, cast, runtime_checkable
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from eval.metrics import pie_bench
+from eval.metrics.regions import Protocol as Rules
+from eval.metrics.regions import Region, check_protocol, missing_where_empty, region_pixels
+
+Tokenizer = Callable[[list[str]], Tensor]
+
+# What open_clip prepares images with where a model does not say: OpenAI's means and deviations.
+OPENAI = {
+    "mean": (0.48145466, 0.4578275, 0.40821073),
+    "std": (0.26862954, 0.26130258, 0.27577711),
+}
+# A direction shorter than this is rounding of unit vectors, not an edit.
+STILL = 1e-4
+
+
+@runtime_checkable
+class Embedder(Protocol):
+    """A frozen CLIP that resizes and normalises for itself; its embeddings have length 1."""
+
+    def embed_images(self, images: Tensor, /) -> Tensor:
+        """(N, 3, H, W) in [0, 1] -> (N, D)."""
+        ...
+
+    def embed_texts(self, texts: list[str], /) -> Tensor:
+        """N texts -> (N, D)."""
+        ...
+
+
+@torch.no_grad()
+def clip_similarity(
+    images: Float[Tensor, "n 3 h w"],
+    prompts: Sequence[str],
+    *,
+    model: Embedder | nn.Module,
+    tokenizer: Tokenizer | None = None,
+    mask: Shaped[Tensor, "#n 1 rows cols"] | None = None,
+    region: Region | Literal["crop"] = "whole",
+    protocol: Rules = "strict",
+) -> Float[Tensor, " n"]:
+    """100 cos(image, prompt); one prompt may stand for all images. An empty region is NaN."""
+    check_protocol(protocol)
+    inside = region_pixels(images, mask, "edited" if region == "crop" else region)
+    clip = embedder(model, tokenizer)
+    texts = clip.embed_texts(list(prompts))
+    if region == "crop":
+        seen = [clip.embed_images(crop.float()) for crop in _crops(images, inside)]
+        embedded = torch.cat(seen) if seen else texts[:0]
+    else:
+        embedded = clip.embed_images((images * inside).float())
+    similarity = 100 * cosine(embedded, texts)
+    if protocol == "pie-bench":
+        similarity = pie_bench.clip_score(similarity)
+    return missing_where_empty(similarity, inside)
+
+
+@torch.no_grad()
+def directional_similarity(
+    source: Float[Tensor, "#n 3 h w"],
+    edited: Float[Tensor, "n 3 h w"],
+    *,
+    source_texts: Sequence[str],
+    prompts: Sequence[str],
+    model: Embedder | nn.Module,
+    tokenizer: Tokenizer | None = None,
+    protocol: Rules = "strict",
+) -> Float[Tensor, " n"]:
+    """cos(edited - source, prompt - source text), Gal et al. 2021; see `direction_cosine`.
+
+    PnPInversion has no such number: both protocols mean the same.
+    """
+    check_protocol(protocol)
+    clip = embedder(model, tokenizer)
+    return direction_cosine(
+        clip.embed_images(source.float()),
+        clip.embed_images(edited.float()),
+        source_text=clip.embed_texts(list(source_texts)),
+        prompt=clip.embed_texts(list(prompts)),
+    )
+
+
+@torch.no_grad()
+def image_similarity(
+    source: Float[Tensor, "#n 3 h w"],
+    edited: Float[Tensor, "n 3 h w"],
+    *,
+    model: Embedder | nn.Module,
+    tokenizer: Tokenizer | None = None,
+) -> Float[Tensor, " n"]:
+    """CLIP-I: cos(source, edited). No word is read: a bare model may come without tokenizer."""
+    clip = embedder(model, tokenizer or _no_words)
+    return cosine(clip.embed_images(edited.float()), clip.embed_images(source.float()))
+
+
+def embedder(model: Embedder | nn.Module, tokenizer: Tokenizer | None = None) -> Embedder:
+    """The model itself, or an open_clip model with its tokenizer behind the same two methods.
+
+    ValueError for a bare model without a tokenizer.
+    """
+    if isinstance(model, Embedder):
+        return model
+    if tokenizer is None:
+        raise ValueError("an open_clip model reads words with its tokenizer: pass tokenizer=")
+    from lr_edit.frozen.clip import Clip  # imports open_clip: only where a bare model is passed
+
+    tower = cast(Any, getattr(model, "visual", model))
+    if not getattr(tower, "preprocess_cfg", None):  # built by hand, not by open_clip's factory
+        tower.preprocess_cfg = {"size": tower.image_size, **OPENAI}
+    return Clip(model, tokenizer, device=next(model.parameters()).device)
+
+
+def _crops(
+    images: Float[Tensor, "n 3 h w"], inside: Bool[Tensor, "n 1 h w"]
+) -> Iterator[Float[Tensor, "1 3 rows cols"]]:
+    """Each image cut to its region's bounding box, and whole where the region is empty."""
+    for image, where in zip(images, inside[:, 0], strict=True):
+        if where.any():
+            rows, cols = (where.any(axis).nonzero().flatten().tolist() for axis in (1, 0))
+            image = image[:, rows[0] : rows[-1] + 1, cols[0] : cols[-1] + 1]
+        yield image[None]
+
+
+def _no_words(texts: list[str]) -> Tensor:
+    raise ValueError(f"no tokenizer was given to read {texts!r} with")
+
+
+def cosine(a: Float[Tensor, "n d"], b: Float[Tensor, "#n d"]) -> Float[Tensor, " n"]:
+    """Cosines of rows, in float64."""
+    return F.cosine_similarity(a.double(), b.double())
+
+
+def direction_cosine(
+    source: Float[Tensor, "#n d"],
+    edited: Float[Tensor, "n d"],
+    *,
+    source_text: Float[Tensor, "#n d"],
+    prompt: Float[Tensor, "#n d"],
+) -> Float[Tensor, " n"]:
+    """Of four embeddings of length 1.
+
+    An edit that changes nothing went nowhere: 0. Words that ask for nothing have no answer: NaN.
+    """
+    seen, asked = (edited - source).double(), (prompt - source_text).double()
+    similarity = cosine(seen, asked).masked_fill(seen.norm(dim=-1) <= STILL, 0.0)
+    return similarity.masked_fill(asked.norm(dim=-1) <= STILL, torch.nan)

@@ -1,0 +1,110 @@
+"""What the rows of `ablations` chose -> their scores and comparisons, by group.
+
+A group's first row is the one that its others are compared with, task by task. Every row is scored
+from the same judged candidates; nothing is painted for a row.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.metrics.registry import ABLATED
+from eval.statistics import estimate, holm, paired_difference
+from eval.study.evaluate import Table, candidates_paid, cell, read_judgements, score_choices
+from eval.study.scores import Scores
+from lr_edit.config import Ablation, Config
+from lr_edit.types import Choice, EditTask
+from lr_edit.workspace.storage import read_banks, read_json
+
+KEYS = ("success", "success_kind", "success_colour", "iou", "hit", "area_ratio", "score_s", "loss",
+        "expected_loss", "candidates", "unet_evaluations")  # fmt: skip
+TESTED = ("success", "iou", "score_s", "loss", "expected_loss")
+# What the tables of the groups are called; a group without a title is called by its name.
+TITLES = {
+    "regions": "Regions: who draws the boxes, who picks one",
+    "losses": "Losses: the lowest sum of these at every anchor, then the highest S",
+    "learners": "Learners and cost: one AnchorNet an image",
+    "anchors": "Anchors: the first K of DINO's",
+    "sizes": "Sizes: M of them at every anchor",
+    "editors": "Editors: boxes by other rules, and the release as its code is",
+    "anchor-sources": "Anchor sources: nine anchors, three sizes",
+    "first-anchors": "First anchors: one anchor, three sizes or the middle one",
+    "noise": "Noise: common to all boxes of an image, or each box its own",
+    "seeds": "Seeds: the same boxes from other noise",
+    "prompts": "Prompts: S and the losses are by each row's own words",
+    "amortised": "Amortised: chosen by what other images taught, before anything is painted",
+    "modes": "Modes: one image by race, by enumeration or by nets, ranked by S or by the loss",
+    "budget": "Luck: the best S of so many candidates drawn from the bank",
+}
+
+
+def ablation_scores(root: Path, config: Config, tasks: list[EditTask]) -> dict[str, list[Scores]]:
+    """Group -> scores of its rows, in the order of params.yaml."""
+    if not config.ablations:
+        return {}
+    chosen = read_json(root / "artifacts/ablations.json")
+    return {
+        group: [_score(root, tasks, name, row, chosen[group][name]) for name, row in rows.items()]
+        for group, rows in config.ablations.items()
+    }
+
+
+def _score(
+    root: Path, tasks: list[EditTask], name: str, row: Ablation, chosen: dict[str, Any]
+) -> Scores:
+    banks = [
+        bank.part(points=row.points, sizes=row.sizes)
+        for bank in read_banks(root, row.proposals, tasks)
+    ]
+    judged = [_part(table, row) for table in read_judgements(root, row.proposals, tasks)]
+    paid = chosen["paid"] or [candidates_paid(row, bank, trained=None) for bank in banks]
+    choices = [[Choice(*pair) for pair in seeds] for seeds in chosen["choices"]]
+    scores = score_choices(
+        name, tasks, choices=choices, banks=banks, judged=judged, paid=paid,
+        evaluations=chosen.get("evaluations"),
+    )  # fmt: skip
+    scores.values["expected_loss"] = np.array(chosen["expected"], dtype=np.float64)
+    return scores
+
+
+def _part(table: Table, row: Ablation) -> Table:
+    """The judged candidates that a row sees."""
+    columns = slice(None) if row.sizes is None else list(row.sizes)
+    return {key: values[: row.points][:, columns] for key, values in table.items()}
+
+
+def ablation_results(
+    scores: dict[str, list[Scores]], *, resamples: int, seed: int
+) -> dict[str, dict[str, Any]]:
+    """Group -> row -> metric -> mean, interval, and the paired difference to the first row; Holm's
+    adjustment runs over each group."""
+    return {group: _group(rows, resamples=resamples, seed=seed) for group, rows in scores.items()}
+
+
+def _group(rows: list[Scores], *, resamples: int, seed: int) -> dict[str, Any]:
+    first, tests = rows[0], {}
+    found: dict[str, dict[str, dict[str, Any]]] = {}
+    keep = first.where()
+    for row in rows:
+        found[row.variant] = {
+            key: {**cell(estimate(row.per_task(key)[keep], resamples=resamples, seed=seed))}
+            for key in KEYS
+        }
+        for key in TESTED if row is not first else ():
+            one = paired_difference(
+                row.per_task(key)[keep],
+                first.per_task(key)[keep],
+                higher_is_better=bool(ABLATED[key].higher_is_better),
+                resamples=resamples,
+                seed=seed,
+            )
+            found[row.variant][key]["paired"] = asdict(one)
+            tests[row.variant, key] = one.p
+    known = {place: p for place, p in tests.items() if p is not None}
+    for (name, key), p in zip(known, holm(list(known.values())), strict=True):
+        found[name][key]["paired"]["holm_p"] = p
+    return found

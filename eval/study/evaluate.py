@@ -1,0 +1,162 @@
+"""evaluate@variant: choices, banks and judgements -> per-image scores and one summary a variant.
+
+Every candidate was judged once, in the stage that made it, so this picks rows of tables and needs
+no torch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from eval.metrics.box import area_ratio
+from eval.metrics.registry import BY_KEY, MEASURES, PROTOCOL
+from eval.statistics import Estimate, estimate
+from eval.study.scores import Scores, rows, write_rows
+from lr_edit.config import Config, Variant
+from lr_edit.errors import UserError
+from lr_edit.types import Bank, Choice, EditTask, LossWeights
+from lr_edit.workspace.storage import (
+    read_banks,
+    read_choices,
+    read_json,
+    read_tensors,
+    study_tasks,
+    write_json,
+)
+
+Table = dict[str, np.ndarray]  # metric -> (points, sizes)
+
+
+def evaluate(root: Path, config: Config, *, name: str) -> None:
+    """Write artifacts/scores/NAME.csv and NAME.json."""
+    variant, tasks = config.variant(name), study_tasks(root)
+    chosen = read_choices(root / "artifacts/edits" / name / "choices.json")
+    trained = read_json(root / "artifacts/nets" / name / "summary.json").get("tasks") or {}
+    banks = read_banks(root, variant.proposals, tasks)
+    paid = [
+        candidates_paid(variant, bank, trained=trained.get(task.id))
+        for task, bank in zip(tasks, banks, strict=True)
+    ]
+    judged = read_judgements(root, variant.proposals, tasks)
+    choices = [_of_task(chosen, task, name) for task in tasks]
+    scores = score_choices(name, tasks, choices=choices, banks=banks, judged=judged, paid=paid)
+    seeds = [str(seed) for seed in range(scores.seeds)]
+    folder = root / "artifacts/scores"
+    write_rows(folder / f"{name}.csv", rows(scores, seeds=seeds))
+    summary = summarise(scores, resamples=config.study.resamples, seed=config.study.seed)
+    write_json(folder / f"{name}.json", summary)
+
+
+def score_choices(
+    name: str,
+    tasks: Sequence[EditTask],
+    *,
+    choices: Sequence[Sequence[Choice]],
+    banks: Sequence[Bank],
+    judged: Sequence[Table],
+    paid: Sequence[int],
+    evaluations: Sequence[int] | None = None,
+) -> Scores:
+    """The metrics of what was chosen; everything is in the order of the tasks, one choice a seed.
+
+    `loss` has the paper's weights in every row, whatever weights a variant chose by. UNet
+    `evaluations` are the share of the candidates' that was paid, unless they are given.
+    """
+    values = {m.key: np.full((len(tasks), len(choices[0])), np.nan) for m in MEASURES}
+    for at, (row, bank, table) in enumerate(zip(choices, banks, judged, strict=True)):
+        spent = bank.evaluations * paid[at] / bank.losses[..., 0].size
+        whole_bank = {
+            **{key: table[key] for key in values if key in table},
+            "score_s": bank.score,
+            "loss": bank.loss(LossWeights()),
+            "candidates": np.full(bank.losses.shape[:2], float(paid[at])),
+            "unet_evaluations": np.full(
+                bank.losses.shape[:2], evaluations[at] if evaluations else spent
+            ),
+            "area_ratio": _area_ratios(bank, tasks[at]),
+        }
+        for key, column in whole_bank.items():
+            values[key][at] = [column[choice.point, choice.size] for choice in row]
+    ids = tuple(task.id for task in tasks)
+    return Scores(name, ids, tuple(task.category for task in tasks), values)
+
+
+def _area_ratios(bank: Bank, task: EditTask) -> np.ndarray:
+    """(points, sizes); NaN where no true box is known."""
+    if task.truth is None or task.truth.box is None:
+        return np.full(bank.losses.shape[:2], np.nan)
+    return area_ratio(bank.boxes, np.array(task.truth.box.as_tuple()))
+
+
+def candidates_paid(variant: Variant, bank: Bank, *, trained: dict[str, Any] | None) -> int:
+    """Candidates that had to be made before the choice could.
+
+    A net's training says what it paid; a table is read whole; a sample is what was drawn; a
+    random or fixed size costs one candidate an anchor.
+    """
+    points, sizes = bank.losses.shape[:2]
+    if trained and "paid" in trained:
+        return int(trained["paid"])
+    if variant.choose == "sample":
+        return variant.draws
+    whole_table = variant.choose in ("table", "best") or variant.learner in ("exact", "gumbel")
+    return points * sizes if whole_table else points
+
+
+def summarise(scores: Scores, *, resamples: int, seed: int) -> dict[str, Any]:
+    """Headline metrics, the same per category, and PSNR the two ways it can be averaged."""
+    present = sorted(set(scores.categories))
+    return {
+        "variant": scores.variant,
+        "protocol": PROTOCOL,
+        "tasks": int(scores.where().sum()),
+        "seeds": scores.seeds,
+        "metrics": _cells(scores, scores.where(), resamples=resamples, seed=seed),
+        "categories": {
+            name: _cells(scores, scores.where(name), resamples=resamples, seed=seed)
+            for name in present
+        },
+        "psnr": psnr_two_ways(scores),
+    }
+
+
+def psnr_two_ways(scores: Scores) -> dict[str, float | int | None]:
+    """Per-image PSNR loses perfect backgrounds (counted); PSNR of the mean MSE keeps them."""
+    keep = scores.where()
+    error = scores.per_task("background_mse")[keep]
+    mean = float(error[np.isfinite(error)].mean()) if np.isfinite(error).any() else 0.0
+    return {
+        "infinite": int(np.isinf(scores.per_task("background_psnr")[keep]).sum()),
+        "of_mean_mse": float(-10 * np.log10(mean)) if mean > 0 else None,
+    }
+
+
+def cell(value: Estimate) -> dict[str, float | int | None]:
+    """What results.json says of a metric; infinite values are counted under `psnr`."""
+    return {key: part for key, part in asdict(value).items() if key != "infinite"}
+
+
+def read_judgements(root: Path, proposals: str, tasks: Sequence[EditTask]) -> list[Table]:
+    """The judge tables of a proposal set, in the order of the tasks."""
+    folder = root / "artifacts/judge" / proposals
+    return [read_tensors(folder / f"{task.id}.safetensors") for task in tasks]
+
+
+def _cells(
+    scores: Scores, keep: np.ndarray, *, resamples: int, seed: int
+) -> dict[str, dict[str, float | int | None]]:
+    return {
+        key: cell(estimate(scores.per_task(key)[keep], resamples=resamples, seed=seed))
+        for key in BY_KEY
+    }
+
+
+def _of_task(choices: dict[str, list[Choice]], task: EditTask, name: str) -> list[Choice]:
+    if task.id not in choices:
+        raise UserError(f"{name} chose nothing for the task {task.id!r}: run its stage edit again")
+    return choices[task.id]

@@ -1,0 +1,103 @@
+"""One variant's per-image values in memory and as a long CSV: the contract of evaluate and report.
+
+One row for each task, seed and metric; `COLUMNS` names its cells.
+A missing value is an empty cell whose status says so; a perfect PSNR is `inf`.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from eval.metrics.registry import BY_KEY, PROTOCOL, is_headline
+from eval.statistics import over_seeds
+from lr_edit.errors import UserError
+from lr_edit.workspace.storage import whole
+
+COLUMNS = (
+    "variant", "task", "category", "seed", "metric", "region", "protocol", "value", "status",
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Scores:
+    """values: metric -> (tasks, seeds) float64, NaN where missing."""
+
+    variant: str
+    tasks: tuple[str, ...]
+    categories: tuple[str, ...]
+    values: dict[str, np.ndarray]
+
+    @property
+    def seeds(self) -> int:
+        """Choices a task."""
+        return next(iter(self.values.values())).shape[1]
+
+    def per_task(self, metric: str) -> np.ndarray:
+        """(tasks,): averaged over seeds first."""
+        return over_seeds(self.values[metric])
+
+    def where(self, category: str | None = None) -> np.ndarray:
+        """(tasks,) bool: of this category, or, without one, of the headline."""
+        if category is None:
+            return np.array([is_headline(c) for c in self.categories], bool)
+        return np.array([c == category for c in self.categories], bool)
+
+    def averaged(self) -> Scores:
+        """The same with one value a task."""
+        values = {name: self.per_task(name)[:, None] for name in self.values}
+        return Scores(self.variant, self.tasks, self.categories, values)
+
+
+def rows(scores: Scores, *, seeds: Iterable[str], digits: int | None = None) -> Iterator[list[str]]:
+    """The lines of the long CSV; `seeds` names the columns of the values."""
+    names = list(seeds)
+    for metric, values in scores.values.items():
+        region = BY_KEY[metric].region
+        for task, category, row in zip(scores.tasks, scores.categories, values, strict=True):
+            for seed, value in zip(names, row.tolist(), strict=True):
+                text, status = value_cell(value, digits)
+                yield [
+                    scores.variant, task, category, seed, metric, region, PROTOCOL, text, status,
+                ]  # fmt: skip
+
+
+def value_cell(value: float, digits: int | None = None) -> tuple[str, str]:
+    """A value as the CSV writes it, and its status; `digits` rounds."""
+    if math.isnan(value):
+        return "", "missing"
+    text = repr(value) if digits is None else f"{value:.{digits}g}"
+    return text, "infinite" if math.isinf(value) else "ok"
+
+
+def write_rows(path: Path, lines: Iterable[list[str]]) -> None:
+    """The long CSV, header first."""
+    with whole(path) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(COLUMNS)
+        writer.writerows(lines)
+
+
+def read_scores(path: Path) -> Scores:
+    """One variant's scores from its long CSV. UserError if missing or not one."""
+    try:
+        with path.open(newline="") as file:
+            lines = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run the stage evaluate (dvc repro)") from None
+    if not lines or tuple(lines[0]) != COLUMNS:
+        raise UserError(f"{path} holds no per-image scores: delete it and run dvc repro")
+    tasks = {line["task"]: line["category"] for line in lines}
+    seeds = {seed: at for at, seed in enumerate(dict.fromkeys(line["seed"] for line in lines))}
+    place = {task: at for at, task in enumerate(tasks)}
+    metrics = dict.fromkeys(line["metric"] for line in lines)
+    values = {name: np.full((len(tasks), len(seeds)), np.nan) for name in metrics}
+    for line in lines:
+        if line["value"]:
+            values[line["metric"]][place[line["task"]], seeds[line["seed"]]] = float(line["value"])
+    return Scores(lines[0]["variant"], tuple(tasks), tuple(tasks.values()), values)

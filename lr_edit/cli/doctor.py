@@ -1,0 +1,140 @@
+"""What is installed, which weights are here, whether the store answers."""
+
+from __future__ import annotations
+
+import configparser
+import os
+from collections.abc import Callable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from lr_edit.config import Config, Weights
+from lr_edit.errors import UserError
+from lr_edit.workspace.paths import checkout, locate
+from lr_edit.workspace.storage import write_json
+
+_PACKAGES = (
+    "torch", "diffusers", "transformers", "timm", "open_clip_torch", "mlflow", "dvc", "lpips",
+    "torchmetrics", "click",
+)  # fmt: skip
+
+
+def examine(root: Path, config: Config) -> dict[str, Any]:
+    """Everything a bug report needs."""
+    import torch
+
+    gpu = torch.cuda.is_available()
+    return {
+        "versions": {name: _version(name) for name in ("lr-edit", *_PACKAGES)},
+        "device": torch.cuda.get_device_name() if gpu else f"cpu, {os.cpu_count()} cores",
+        "root": str(root),
+        "store": _store(root),
+        "weights": list_weights(root, config),
+    }
+
+
+def findings_table(found: dict[str, Any]) -> Table:
+    """The findings for a person."""
+    table = Table("what", "is", show_header=False)
+    for name, value in found["versions"].items():
+        table.add_row(name, value)
+    for key in ("device", "root", "store"):
+        table.add_row(key, found[key])
+    for row in found["weights"]:
+        state = "present" if row["present"] else f"missing: {row['cure']}"
+        table.add_row(f"{row['profile']} {row['role']}", f"{row['name']}  {state}")
+    return table
+
+
+def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
+    """One row a model and profile: name, revision, licence, present, and the cure if not."""
+    from lr_edit.frozen.weights import pulled_weights
+
+    rows, pulled = [], pulled_weights(root)
+    for name, profile in config.profiles.items():
+        for role, part in profile.roles.items():
+            rows.append(
+                {
+                    "profile": name,
+                    "role": role,
+                    "name": part.name,
+                    "revision": part.revision,
+                    "licence": part.licence,
+                    "present": locate(root, part.folder).is_dir()
+                    if part.folder
+                    else _cached(part, pulled.get(part.name, {})),
+                    "cure": "dvc pull" if part.folder else f"lr-edit models pull --profile {name}",
+                }
+            )
+    return rows
+
+
+def pull(
+    root: Path, config: Config, *, source: Path | None = None, say: Callable[[str], Any]
+) -> Path:
+    """Bring every hub model of the chosen profile into the hub's cache, or copy it there from a
+    folder; returns the file that says what came. `say` gets sizes and licences before."""
+    from lr_edit.frozen import hub
+
+    models = config.models
+    if all(part.folder for part in models.roles.values()):
+        raise UserError(f"the weights of {config.profile!r} are bundled: run `dvc pull`")
+    wanted = hub.repositories(models)
+    perceptual = models.judges.perceptual
+    if perceptual and not perceptual.folder and not hub.repository("judge perceptual", perceptual):
+        say(f"{perceptual.name}: not fetched, since torchvision keeps it as a pickle; "
+            "`judges: {perceptual: {name: vgg}}` in the profile measures by another trunk, "
+            "`perceptual: null` does without")  # fmt: skip
+    if source:
+        places = {one: hub.adopt(one, source) for one in wanted}
+    else:
+        offers = [hub.offer(one) for one in wanted]
+        for line in hub.table(offers):
+            say(line)
+        places = {one.repository: hub.fetch(one) for one in offers}
+    rows = {one: hub.record(one, place) for one, place in places.items()}
+    found = {
+        part.name: {"repository": one.name, **rows[one]}
+        for role, part in models.roles.items()
+        if not part.folder and (one := hub.repository(role, part))
+    }
+    path = checkout(root) / "weights" / f"{config.profile}.json"
+    write_json(path, found)
+    return path
+
+
+def _version(package: str) -> str:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return "missing: make setup"
+
+
+def _cached(part: Weights, pulled: dict[str, Any]) -> bool:
+    """Whether the hub's local cache holds the model's repository; what was pulled names it."""
+    from huggingface_hub import scan_cache_dir
+    from huggingface_hub.errors import CacheNotFound
+
+    try:
+        repositories = {repo.repo_id for repo in scan_cache_dir().repos}
+    except CacheNotFound:
+        return False
+    return bool(repositories & {part.name, f"timm/{part.name}", pulled.get("repository")})
+
+
+def _store(root: Path) -> str:
+    """The default remote of .dvc/config, and whether it is there."""
+    parser = configparser.ConfigParser()
+    dvc = checkout(root) / ".dvc"
+    parser.read(dvc / "config")
+    name = parser.get("core", "remote", fallback=None)
+    url = parser.get(f"'remote \"{name}\"'", "url", fallback=None)
+    if not url:
+        return "none: dvc remote add -d NAME URL"
+    if "://" in url:
+        return f"{name} at {url} (not tried)"
+    there = (dvc / url).is_dir()
+    return f"{name} at {url}, {'reachable' if there else 'missing: git checkout dvcstore'}"

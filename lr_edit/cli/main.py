@@ -1,0 +1,287 @@
+"""lr-edit: rerun single stages, edit one image, publish, and see what is installed.
+
+Results go to stdout, logs and progress to stderr. Exit code 2 is the user's to mend, 1 is ours.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+import warnings
+from functools import partial
+from importlib import import_module
+from inspect import signature
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lr_edit.cli.console import load_study, track
+from lr_edit.cli.picturebook import COMMANDS
+from lr_edit.config import load_config
+from lr_edit.errors import Unfinished, UserError, nearest
+from lr_edit.execution.environment import pin_environment
+from lr_edit.stages import TABLE
+from lr_edit.workspace.paths import checkout, find_root, reports_folder
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--root", type=click.Path(path_type=Path), help="The checkout; found when not given.")
+@click.option("--profile", envvar="PROFILE", help="Frozen models to use; params.yaml names one.")
+@click.option("--debug", is_flag=True, help="Show tracebacks.")
+@click.version_option(package_name="lr-edit")
+@click.pass_context
+def cli(context: click.Context, root: Path | None, profile: str | None, debug: bool) -> None:
+    """Text-driven image editing via learnable regions."""
+    context.obj = {"root": root, "profile": profile, "debug": debug}
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--variant", help="For train, edit and evaluate: a row of params.yaml.")
+@click.option("--proposals", help="For candidates and judge: a proposal set of params.yaml.")
+@click.option("--executor", type=click.Choice(["local", "ray"]), default="local",
+              envvar="LR_EDIT_EXECUTOR", help="For candidates: who paints.")  # fmt: skip
+@click.option("--address", envvar="RAY_ADDRESS", help="A Ray head; default: one of our own.")
+@click.pass_context
+def stage(
+    context: click.Context, name: str, variant: str | None, proposals: str | None, executor: str,
+    address: str | None,
+) -> None:  # fmt: skip
+    """Run one stage of the pipeline, as `dvc repro` does."""
+    if name not in TABLE:
+        raise UserError(f"unknown stage {name!r}{nearest(name, TABLE)}")
+    root, config = load_study(context)
+    if config.profile != (own := load_config(root / "params.yaml").profile):
+        raise UserError(  # dvc.lock would name the wrong one
+            f"{root / 'params.yaml'} says profile {own!r}, so a stage cannot run on "
+            f"{config.profile!r}: `lr-edit study NAME --profile {config.profile}` makes a study"
+        )
+    if variant:
+        config.variant(variant)
+    if proposals:
+        config.proposal_set(proposals)
+    pin_environment(one_thread=config.models.world == "picturebook")
+    run = import_module(TABLE[name]).run
+    wanted = signature(run).parameters
+    given: dict[str, Any] = {"track": track} if "track" in wanted else {}
+    if "name" in wanted:
+        option = "--proposals" if name in ("candidates", "judge") else "--variant"
+        given["name"] = proposals if option == "--proposals" else variant
+        if not given["name"]:
+            raise UserError(f"stage {name!r} needs {option}")
+    if executor == "ray" and "execute" in wanted:
+        from lr_edit.execution.ray import over_ray
+
+        given["execute"] = partial(over_ray, address=address)
+    run(root, config, **given)
+
+
+@cli.command()
+@click.argument("image", type=click.Path(path_type=Path))
+@click.option("--source", required=True, help='What is edited: "a red boat".')
+@click.option("--prompt", required=True, help='The result: "a blue fish on sand".')
+@click.option("--output", type=click.Path(path_type=Path), help="Default: IMAGE.edit.png.")
+@click.option("--mode", type=click.Choice(["race", "enumerate", "amortised"]), default="race",
+              help="Previews first (the default), every box, or a net's likeliest.")  # fmt: skip
+@click.option("--budget", type=click.IntRange(1), help="UNet evaluations to spend at most.")
+@click.option("--rank", type=click.Choice(["S", "loss"]), help="What the best is best by.")
+@click.option("--variant", help="For enumerate: whose net picks the sizes [default: learned].")
+@click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
+@click.pass_context
+def edit(
+    context: click.Context, image: Path, source: str, prompt: str, output: Path | None, mode: Any,
+    budget: int | None, rank: Any, variant: str | None, as_json: bool,
+) -> None:  # fmt: skip
+    """Edit one image from text alone."""
+    root, config = load_study(context)
+    pin_environment()
+    from lr_edit.cli.edit import edit_file
+
+    output = output or image.with_suffix(".edit.png")
+    result = edit_file(
+        root, config, image, source=source, prompt=prompt, output=output, mode=mode,
+        budget=budget, rank=rank, variant=variant, track=track,
+        warn=lambda text: click.echo(f"lr-edit: {text}", err=True),
+    )  # fmt: skip
+    click.echo(json.dumps(result) if as_json else f"{output}  box {tuple(result['box'])}")
+
+
+@cli.command()
+@click.argument("name")
+@click.option("--profile", help="Its frozen models; default: what studies/NAME.yaml says.")
+@click.option("--data", type=click.Path(path_type=Path), help="Its images and their tasks.")
+@click.pass_context
+def study(context: click.Context, name: str, profile: str | None, data: Path | None) -> None:
+    """Write studies/NAME/: another study of this checkout, by its differences from params.yaml.
+
+    Commands work in it with `--root studies/NAME`.
+    """
+    from lr_edit.workspace.overlay import write_study
+
+    top = checkout(find_root(context.obj["root"]))
+    folder = write_study(top, name, profile=profile or context.obj["profile"], data=data)
+    click.echo(f"{folder}: run it with `make study STUDY={name}`")
+
+
+@cli.command()
+@click.pass_context
+def where(context: click.Context) -> None:
+    """Say where the tables, the contact sheet and the MLflow comparison are."""
+    root, _ = load_study(context)
+    reports = reports_folder(root)
+    click.echo(f"tables         {reports / 'tables.md'} (.tex, .csv), {reports / 'results.json'}")
+    click.echo(f"contact sheet  {reports / 'contact_sheet.png'}")
+    click.echo("comparison     make ui   (MLflow, all variants side by side)")
+
+
+@cli.command()
+@click.option("--tracking-uri", help="An MLflow server; default: mlflow.db of the checkout.")
+@click.option("--json", "as_json", is_flag=True, help="Print the receipt for a program.")
+@click.pass_context
+def publish(context: click.Context, tracking_uri: str | None, as_json: bool) -> None:
+    """Show a finished study in MLflow; publishing twice adds nothing."""
+    from lr_edit.tracking.publish import publish as publish_study
+
+    root, _ = load_study(context)
+    receipt = publish_study(root, tracking_uri=tracking_uri, progress=track)
+    click.echo(json.dumps(receipt.as_dict()) if as_json else receipt.text)
+
+
+@cli.command()
+@click.option("--port", default=5000, show_default=True)
+@click.pass_context
+def ui(context: click.Context, port: int) -> None:
+    """Open MLflow on the comparison of all variants."""
+    from lr_edit.tracking.publish import publish as publish_study
+    from lr_edit.tracking.publish import serve
+
+    root, _ = load_study(context)
+    click.echo(publish_study(root, progress=track).text, err=True)
+    serve(root, port=port)
+
+
+@cli.command()
+@click.argument("row")
+@click.argument("metric")
+@click.option("--json", "as_json", is_flag=True, help="Print all of it for a program.")
+@click.pass_context
+def trace(context: click.Context, row: str, metric: str, as_json: bool) -> None:
+    """Where a number comes from: run, lock entries, parameters, commit.
+
+    ROW is a row of the main table, or GROUP/ROW of the ablations.
+    """
+    from lr_edit.tracking.trace import as_text
+    from lr_edit.tracking.trace import trace as find
+
+    found = find(*load_study(context), row, metric)
+    click.echo(json.dumps(found) if as_json else as_text(found))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print every cell for a program.")
+@click.pass_context
+def verify(context: click.Context, as_json: bool) -> None:
+    """Compare the study in the workspace with the committed one; exit code 1 if it differs."""
+    from lr_edit.tracking.trace import verdict
+    from lr_edit.tracking.trace import verify as compare
+
+    found = compare(load_study(context)[0])
+    click.echo(json.dumps(found) if as_json else verdict(found))
+    context.exit(int(any(one["verdict"] == "different" for one in found["cells"].values())))
+
+
+@cli.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the findings for a program.")
+@click.pass_context
+def doctor(context: click.Context, as_json: bool) -> None:
+    """Versions, device, weights present or missing, store reachable."""
+    from lr_edit.cli.doctor import examine, findings_table
+
+    found = examine(*load_study(context))
+    if as_json:
+        click.echo(json.dumps(found))
+    else:
+        from rich.console import Console
+
+        Console().print(findings_table(found))
+
+
+@cli.group()
+def models() -> None:
+    """The frozen models of the profiles."""
+
+
+@models.command("list")
+@click.option("--json", "as_json", is_flag=True, help="Print the list for a program.")
+@click.pass_context
+def list_models(context: click.Context, as_json: bool) -> None:
+    """Every profile's models: where from, which revision, which licence, present or not."""
+    from lr_edit.cli.doctor import list_weights
+
+    rows = list_weights(*load_study(context))
+    if as_json:
+        click.echo(json.dumps(rows))
+        return
+    for row in rows:
+        click.echo(
+            f"{row['profile']:12} {row['role']:12} {'present' if row['present'] else 'missing':8}"
+            f" {row['name']}  {row['revision'] or ''}  {row['licence'] or ''}".rstrip()
+        )
+
+
+@models.command("pull")
+@click.option("--profile", help="Whose weights; default: the profile of params.yaml.")
+@click.option(
+    "--from", "source", type=click.Path(path_type=Path), help="Copy them from here: no network."
+)
+@click.pass_context
+def pull_models(context: click.Context, profile: str | None, source: Path | None) -> None:
+    """Fetch a profile's weights: pinned revisions, safetensors alone, what is here is kept.
+
+    --from takes a folder with org--name/ or org/name/ for every repository, or a copied hub cache.
+    """
+    from lr_edit.cli.doctor import pull
+
+    context.obj["profile"] = profile or context.obj["profile"]
+    say = partial(click.echo, err=True)
+    click.echo(f"{pull(*load_study(context), source=source, say=say)} says what is here")
+
+
+@cli.group()
+def picturebook() -> None:
+    """The bundled world: draw it, train its small models."""
+
+
+for command in COMMANDS:
+    picturebook.add_command(command)
+for command in import_module("eval.external.commands").COMMANDS:  # by name: lr_edit knows no eval
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """The console script: every failure is one sentence and an exit code."""
+    debug = "--debug" in (sys.argv[1:] if arguments is None else arguments)
+    # diffusers passes huggingface_hub an argument that it no longer takes: nobody here can help it.
+    warnings.filterwarnings("ignore", message="The `local_dir_use_symlinks` argument")
+    try:
+        code = cli.main(arguments, prog_name="lr-edit", standalone_mode=False)
+        if code:  # without standalone mode click hands back the code of context.exit()
+            sys.exit(code)
+    except (UserError, Unfinished, click.UsageError) as error:
+        if debug and not isinstance(error, click.UsageError):
+            raise
+        text = error.format_message() if isinstance(error, click.UsageError) else str(error)
+        click.echo(f"lr-edit: {text}", err=True)
+        sys.exit(1 if isinstance(error, Unfinished) else 2)
+    except (click.Abort, KeyboardInterrupt):
+        click.echo("lr-edit: stopped; what was finished is kept", err=True)
+        sys.exit(130)
+    except Exception as error:
+        if debug:
+            raise
+        click.echo(
+            f"lr-edit: {type(error).__name__}: {error} (a defect of ours; --debug shows where)",
+            err=True,
+        )
+        sys.exit(1)

@@ -1,0 +1,29 @@
+"""What a process fixes before torch is imported: instruction sets, threads, no downloads."""
+
+from __future__ import annotations
+
+import os
+
+# One instruction set and one summation order: the same bytes on every run of a machine, and with
+# one thread, whatever the number of its cores.
+_PINNED = {
+    "ATEN_CPU_CAPABILITY": "avx2",
+    "ONEDNN_MAX_CPU_ISA": "AVX2",
+    "MKL_CBWR": "AVX2",
+    "HF_HUB_OFFLINE": "1",
+}
+ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+def pin_environment(*, one_thread: bool = False) -> None:
+    """Before torch is imported: fix instruction sets, and let no run download anything.
+
+    What the user has set stays. `lr-edit models pull` is the one command that downloads.
+    """
+    for key, value in (_PINNED | (ONE_THREAD if one_thread else {})).items():
+        os.environ.setdefault(key, value)
+
+
+def pinned_environment() -> dict[str, str]:
+    """What is fixed in this process, for others that are to compute the same bytes."""
+    return {key: os.environ[key] for key in _PINNED if key in os.environ}

@@ -1,0 +1,113 @@
+"""Who makes the items of a stage: a loop, a process a core, or a cluster (execution/ray.py).
+
+An executor takes items and a function, and yields each item with what was made of it, in the order
+in which they are done. What one item raises is that item's `Failed`; a `UserError` is about more
+than one item and ends the run.
+"""
+
+from __future__ import annotations
+
+import os
+import traceback
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from functools import partial
+from itertools import islice
+from multiprocessing import get_context
+from typing import Any, Protocol, runtime_checkable
+
+from lr_edit.errors import Unfinished, UserError
+
+WORTH = 8  # items a process: fewer are done before it has started
+NEEDS = 2 * 2**30  # bytes of memory a process, generously
+
+
+@dataclass(frozen=True)
+class Failed:
+    """Why nothing was made of an item: one line, and where it happened."""
+
+    cause: str
+    trace: str = ""
+
+
+@runtime_checkable
+class Execute(Protocol):
+    """Makes items; takes the next one only when somebody is free for it."""
+
+    def __call__(
+        self, items: Iterable[Any], make: Callable[[Any], Any]
+    ) -> Iterator[tuple[Any, Any]]: ...
+
+
+def attempt(make: Callable[[Any], Any], item: Any) -> Any:
+    """What is made of an item, or a `Failed`. Raises UserError."""
+    try:
+        return make(item)
+    except UserError:
+        raise
+    except Exception as error:
+        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        return Failed(cause, traceback.format_exc())
+
+
+def one_by_one(items: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
+    """The executor of one process: a loop."""
+    return ((item, attempt(make, item)) for item in items)
+
+
+def locally(count: int, *, small: bool) -> Execute:
+    """The executor of this machine for `count` items: a process a core where models are small and
+    items many, as far as the memory goes; else this process, whose models have the GPU or all
+    threads."""
+    import psutil
+    import torch
+
+    workers = min(cores(), count // WORTH, psutil.virtual_memory().available // NEEDS)
+    if workers < 2 or not small or torch.cuda.is_available():
+        return one_by_one
+    return partial(over_cores, workers=workers)
+
+
+def cores() -> int:
+    """How many this process may use."""
+    known = getattr(os, "sched_getaffinity", None)  # not on macOS
+    return len(known(0)) if known else os.cpu_count() or 1
+
+
+def over_cores(
+    items: Iterable[Any], make: Callable[[Any], Any], *, workers: int
+) -> Iterator[tuple[Any, Any]]:
+    """The executor of many processes, each with its own copy of `make`, one item at a time.
+
+    Raises Unfinished where one of them dies: what they were at is lost, nothing else.
+    """
+    items = iter(items)
+    pool = ProcessPoolExecutor(workers, get_context("spawn"), _hire, (make,))
+    try:
+        busy = {pool.submit(_attempt_own, item): item for item in islice(items, workers)}
+        while busy:
+            for future in wait(busy, return_when=FIRST_COMPLETED).done:
+                item, made = busy.pop(future), future.result()
+                busy |= {pool.submit(_attempt_own, one): one for one in islice(items, 1)}
+                yield item, made
+    except BrokenProcessPool:
+        raise Unfinished(
+            "a process that made items died; what was finished is kept, run again"
+        ) from None
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+_own: Callable[[Any], Any]
+
+
+def _hire(make: Callable[[Any], Any]) -> None:
+    """In a new process: what it is to make of items."""
+    global _own  # a process has no other memory between its items
+    _own = make
+
+
+def _attempt_own(item: Any) -> Any:
+    return attempt(_own, item)

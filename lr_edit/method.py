@@ -1,0 +1,57 @@
+"""The method on one page: propose, inpaint, score, learn sizes, choose. Lin et al., CVPR 2024,
+figure 2. Sources are uint8 (3, side, side), candidates (points, sizes, 3, side, side)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+
+from lr_edit.anchor_net import bank_rois
+from lr_edit.choose import choose, pick_sizes
+from lr_edit.config import Config, ProposalSet, Variant
+from lr_edit.frozen.models import Models
+from lr_edit.inpaint import noise_seed, paint_candidates
+from lr_edit.learn import Learned, learn_many
+from lr_edit.propose import asked, propose
+from lr_edit.saliency import Seen
+from lr_edit.score import score_candidates
+from lr_edit.types import Bank, Choice, EditTask
+
+
+# fmt: off
+def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config, how: ProposalSet,
+              proposed: tuple[Seen, Tensor, Tensor] | None = None) -> tuple[Bank, Tensor]:
+    """Propose boxes, inpaint every one, score: all the diffusion a task ever needs."""
+    seen, anchors, boxes = proposed or propose(models, task, source, config=config, how=how)
+    noise = noise_seed(task.id, config.study.seed + how.noise_seed)
+    task = asked(task, proposals=how)
+    images, spent = paint_candidates(
+        models.inpainter, source, task.prompt, boxes, sampler=how.inpaint.sampler,
+        noise=how.noise, seed=noise, feather=how.inpaint.feather, batch=how.inpaint.batch)
+    losses, cosines = score_candidates(models.clip, task, source, images, score=config.score)
+    return Bank(
+        boxes.numpy(), losses.cpu().numpy(), cosines.cpu().numpy(), anchors.numpy(),
+        seen.attention.numpy(), seen.features.numpy(), seen.relevance.numpy(),
+        seen.spent + spent), images
+
+
+def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], variant: Variant, *,
+                side: int, seed: int) -> Iterator[Learned]:
+    """One AnchorNet an image, from its table of losses: no inpainting, no words."""
+    tables = torch.stack([torch.from_numpy(bank.loss(variant.losses)).float() for bank in banks])
+    return learn_many(bank_rois(banks, side=side), tables, learner=variant.learner,
+                      steps=variant.steps, rate=variant.rate, weight_decay=variant.weight_decay,
+                      seeds=[noise_seed(task, seed) for task in tasks])
+
+
+def edit(models: Models, task: EditTask, source: Tensor, *, config: Config, variant: Variant
+         ) -> tuple[Tensor, Choice, Bank]:
+    """Text-driven editing of one image, from its words to the edited picture."""
+    how, side, seed = config.proposals[variant.proposals], source.shape[-1], config.study.seed
+    bank, images = make_bank(models, task, source, config=config, how=how)
+    net = next(learn_sizes([task.id], [bank], variant, side=side, seed=seed))
+    sizes = pick_sizes("net", bank, probabilities=net.probabilities.numpy())
+    choice = choose(bank, sizes, rank=variant.rank, weights=variant.losses)
+    return images[choice.point, choice.size], choice, bank

@@ -1,0 +1,98 @@
+"""The frozen models look at a source picture: where DINO attends, what it sees, and where CLIP
+finds the source words.
+
+Departure: neither paper nor release looks for the source words (`text_relevance`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, UInt8
+from torch import Tensor
+from torch.nn import functional as F
+
+from lr_edit.baselines.diffedit import noise_difference
+from lr_edit.baselines.released import released_attention
+from lr_edit.boxes import all_cells, square_boxes
+from lr_edit.config import Config, ProposalSet
+from lr_edit.frozen import ClipModel
+from lr_edit.frozen.images import seen_at
+from lr_edit.frozen.models import Models
+from lr_edit.inpaint import box_masks
+from lr_edit.types import EditTask
+
+# Chosen on val, where 28 tasks have a true box: the highest cell lies in it for 27 with windows of
+# 1/4 of the side, and for 20, 25 and 21 with 1/8, 3/8 and 1/2.
+PLACES, WINDOW = 8, 0.25  # places each way; side of a window as a share of the picture's
+
+
+@dataclass(frozen=True)
+class Seen:
+    """One source picture, on the anchor model's grid and on the CPU.
+
+    attention  (rows, cols): the class token's last-layer attention
+    features   (channels, rows, cols): what AnchorNet sees
+    relevance  (rows, cols): how much of the source words stands at each cell; NaN where the set
+               does not ask, since it costs as much CLIP as scoring the candidates does
+    scores     (rows, cols) of a grid of its own: what the set's anchors are taken from
+    spent      UNet sample-evaluations that looking took
+    """
+
+    attention: Float[Tensor, "rows cols"]
+    features: Float[Tensor, "channels rows cols"]
+    relevance: Float[Tensor, "rows cols"]
+    scores: Float[Tensor, "own_rows own_cols"]
+    spent: int
+
+
+def look(
+    models: Models,
+    task: EditTask,
+    source: UInt8[Tensor, "3 side side"],
+    *,
+    config: Config,
+    proposals: ProposalSet,
+    seed: int,
+) -> Seen:
+    """Look at a picture with the eyes that a proposal set asks for."""
+    small, whole = seen_at(source, side=config.models.attention_side), source[None].float() / 255
+    before = models.inpainter.evaluations
+    attention = models.anchors.attention(small)[0].cpu()
+    features = models.anchors.features(small)[0].cpu()
+    words = config.score.source.format(task.source)
+    relevance = scores = torch.full_like(attention, torch.nan)
+    if proposals.relevance or proposals.anchors == "relevance":
+        relevance = scores = text_relevance(models.clip, whole, words, grid=attention.shape)
+    if proposals.anchors == "difference":  # DiffEdit knows a caption of the source where there is
+        said = task.caption or task.source
+        scores = noise_difference(
+            models.inpainter, whole, source=said, prompt=task.prompt, seed=seed
+        )
+    elif proposals.anchors == "released":
+        scores = released_attention(attention)
+    elif proposals.anchors != "relevance":
+        scores = attention
+    spent = models.inpainter.evaluations - before
+    return Seen(attention, features, relevance, scores, spent)
+
+
+def text_relevance(
+    clip: ClipModel, image: Float[Tensor, "1 3 side side"], text: str, *, grid: Sequence[int]
+) -> Float[Tensor, "rows cols"]:
+    """The cosine with `text` that is lost where a window is hidden, on a (rows, cols) grid.
+
+    Occlusion (Zeiler and Fergus 2014): a window about each of 8x8 places is filled with the
+    picture's mean colour. Higher is more relevant; below zero, the picture says more of the words
+    without the place. Costs 65 views by CLIP.
+
+    The highest cell lies in the true box for 27 of 28 tasks of val; for 21 by DINO's attention.
+    """
+    side, places = image.shape[-1], (PLACES, PLACES)
+    boxes = square_boxes(all_cells(places), grid=places, side=side, sizes=[WINDOW], cell=1)
+    hidden = torch.where(box_masks(boxes[:, 0], side=side), image.mean((2, 3), True), image)
+    lost = (clip.embed_images(image) - clip.embed_images(hidden)) @ clip.embed_texts([text])[0]
+    coarse = lost.cpu().view(1, 1, *places)
+    return F.interpolate(coarse, tuple(grid), mode="bilinear", align_corners=False)[0, 0]

@@ -1,0 +1,134 @@
+"""What one finished variant left on disk -> numbers and pictures for a viewer.
+
+    artifacts/scores/V.json, V.csv    summary and per-image values
+    artifacts/nets/V/curves.jsonl     one record a task and step
+    artifacts/edits/V/                choices.json, ID.png
+    artifacts/candidates/SET/tables   the chosen boxes; without them pictures carry no box
+
+Reads only; a variant without a net has no curves, and an absent table costs the boxes alone.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeGuard
+
+from PIL import Image, ImageDraw
+
+from lr_edit.types import Box, EditTask
+from lr_edit.workspace.storage import read_bank, read_choices, read_image, read_json, study_tasks
+
+SHOWN = 192  # pixels a side at least: small worlds are enlarged, pixel by pixel
+GAP = 8
+
+
+@dataclass(frozen=True)
+class Point:
+    """One value of a series."""
+
+    key: str
+    value: float
+    step: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A variant's numbers. The step of everything per image is the task's place in the study."""
+
+    summary: list[Point]
+    per_image: list[Point]
+    curves: list[Point]
+
+
+def read_outcome(root: Path, variant: str) -> Outcome:
+    """UserError where a file that every variant has is missing or broken."""
+    order = {task.id: index for index, task in enumerate(study_tasks(root))}
+    scores = root / "artifacts/scores"
+    return Outcome(
+        summary=_summary(read_json(scores / f"{variant}.json")),
+        per_image=_per_image(scores / f"{variant}.csv", order),
+        curves=_curves(root / "artifacts/nets" / variant / "curves.jsonl"),
+    )
+
+
+def picture(root: Path, variant: str, task: EditTask, box: Box | None) -> Image.Image:
+    """Source and edit side by side, the chosen box drawn on both."""
+    source = read_image(root / "artifacts/tasks" / task.image)
+    edited = read_image(root / "artifacts/edits" / variant / f"{task.id}.png")
+    panels = [_boxed(Image.fromarray(image), box) for image in (source, edited)]
+    width = sum(panel.width for panel in panels) + GAP
+    sheet = Image.new("RGB", (width, max(panel.height for panel in panels)), "white")
+    sheet.paste(panels[0], (0, 0))
+    sheet.paste(panels[1], (panels[0].width + GAP, 0))
+    return sheet
+
+
+def chosen_boxes(root: Path, variant: str, proposals: str | None) -> dict[str, Box]:
+    """Task id -> the box of the first seed's choice, for tasks whose table is on disk."""
+    boxes = {}
+    tables = root / "artifacts/candidates" / str(proposals) / "tables"
+    for task, row in read_choices(root / "artifacts/edits" / variant / "choices.json").items():
+        table = tables / f"{task}.safetensors"
+        if row and table.is_file():
+            left, top, right, bottom = read_bank(table).boxes[row[0].point, row[0].size]
+            boxes[task] = Box(int(left), int(top), int(right), int(bottom))
+    return boxes
+
+
+def _boxed(image: Image.Image, box: Box | None) -> Image.Image:
+    """Enlarged by a whole number; the box lies on the pixels just outside what was painted."""
+    scale = max(1, -(-SHOWN // max(image.size)))
+    shown = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    if box:
+        left, top, right, bottom = (side * scale for side in box.as_tuple())
+        draw = ImageDraw.Draw(shown)
+        draw.rectangle((left - 2, top - 2, right + 1, bottom + 1), outline="white", width=1)
+        draw.rectangle((left - 1, top - 1, right, bottom), outline="black", width=1)
+    return shown
+
+
+def _summary(raw: dict[str, Any]) -> list[Point]:
+    """`metrics` maps a name to {"mean": ...}, or to the number itself."""
+    rows = raw.get("metrics") or {}
+    means = {key: row.get("mean") if isinstance(row, dict) else row for key, row in rows.items()}
+    return [Point(key, float(mean)) for key, mean in means.items() if _finite(mean)]
+
+
+def _per_image(path: Path, order: dict[str, int]) -> list[Point]:
+    """Means over seeds of the values that are numbers, one a metric and image."""
+    values: dict[tuple[str, int], list[float]] = defaultdict(list)
+    if path.is_file():
+        with path.open(newline="", encoding="utf-8") as file:
+            for row in csv.DictReader(file):
+                value = _number(row.get("value"))
+                if row.get("task") in order and _finite(value):
+                    values[row["metric"], order[row["task"]]].append(value)
+    return [Point(key, sum(v) / len(v), step) for (key, step), v in sorted(values.items())]
+
+
+def _curves(path: Path) -> list[Point]:
+    """Mean over tasks, one a quantity and step."""
+    values: dict[tuple[str, int], list[float]] = defaultdict(list)
+    if path.is_file():
+        for line in path.read_text(encoding="utf-8").splitlines():
+            record = json.loads(line)
+            for key, value in record.items():
+                if key not in ("task", "step", "seed") and _finite(value):
+                    values[key, int(record["step"])].append(float(value))
+    return [Point(key, sum(v) / len(v), step) for (key, step), v in sorted(values.items())]
+
+
+def _number(text: str | None) -> float:
+    try:
+        return float(text or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _finite(value: Any) -> TypeGuard[float]:
+    return isinstance(value, int | float) and math.isfinite(value)

@@ -1,0 +1,200 @@
+"""A study's differences from the checkout's own -> studies/NAME/, a folder that DVC runs like it.
+
+`studies/NAME.yaml` is laid over params.yaml: mappings merge, a null removes a row, and `only: [a]`
+in a table keeps these of its rows (`only: []`: the table starts anew). dvc.yaml is the checkout's
+own, seen from the folder: its artifacts lie there, its reports in reports/NAME/, and code, data and
+weights where they are. A study without variants paints; what then is made of its candidates is in
+lr_edit/stages/extra.yaml.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import yaml
+
+from lr_edit.config import Config, Profile, as_config
+from lr_edit.errors import UserError, nearest
+from lr_edit.tracking.lockfile import read_yaml
+from lr_edit.workspace.paths import locate
+from lr_edit.workspace.storage import find_tasks, whole
+
+EXTRA = "lr_edit/stages/extra.yaml"  # stages that not every study has
+HEADER = "# Written by `lr-edit study {name}` from params.yaml, dvc.yaml and what it was given.\n"
+
+
+def write_study(
+    top: Path, name: str, *, profile: str | None = None, data: Path | None = None
+) -> Path:
+    """Write the study's params.yaml and dvc.yaml below a checkout; returns the folder."""
+    folder = top / "studies" / name
+    for file, text in study_files(top, name, profile=profile, data=data).items():
+        with whole(folder / file) as part:
+            part.write_text(text, encoding="utf-8")
+    return folder
+
+
+def study_files(
+    top: Path, name: str, *, profile: str | None = None, data: Path | None = None
+) -> dict[str, str]:
+    """The same as texts, by file name. UserError for a name, key or row that cannot be."""
+    if not name.replace("-", "").replace("_", "").isalnum():
+        raise UserError(f"a study's name holds letters, digits, '-' and '_' alone, got {name!r}")
+    overlay = top / "studies" / f"{name}.yaml"
+    if not (overlay.is_file() or profile or data):
+        known = [path.stem for path in overlay.parent.glob("*.yaml")]
+        raise UserError(
+            f"there is no studies/{name}.yaml{nearest(name, known) if known else ''}: "
+            "write one, or pass --profile or --data"
+        )
+    own = read_yaml(top / "params.yaml")
+    params = overlaid(own, read_yaml(overlay), where=str(overlay)) if overlay.is_file() else own
+    params |= {"profile": profile} if profile else {}
+    config = as_config(params, path=overlay)
+    if config.models.anchor_net is None:
+        params["ablations"] = _without_nets(params["ablations"])
+    params = _with_data(params, config.profile, top, data) if data else params
+    params = _without_truth(params, top)
+    config = as_config(params, path=overlay)
+    before = as_config(read_yaml(top / "params.yaml"), path=top / "params.yaml")
+    stages = _stages(read_yaml(top / "dvc.yaml")["stages"], read_yaml(top / EXTRA), config)
+    pipeline = _pipeline(stages, top, name, before=before, config=config)
+    return {
+        file: HEADER.format(name=name) + yaml.safe_dump(value, sort_keys=False, width=100)
+        for file, value in (("params.yaml", params), ("dvc.yaml", pipeline))
+    }
+
+
+def overlaid(table: dict[str, Any], overlay: dict[str, Any], *, where: str) -> dict[str, Any]:
+    """The table with an overlay's differences; `where` names the overlay in errors."""
+    kept = overlay.get("only", list(table))
+    for name in (*kept, *(name for name, value in overlay.items() if value is None)):
+        if name not in table:
+            raise UserError(
+                f"{where}: there is no {name!r} to keep or remove{nearest(name, table)}"
+            )
+    rows = {name: value for name, value in table.items() if name in kept}
+    for name, value in overlay.items():
+        if isinstance(value, dict):
+            old = rows.get(name)
+            rows[name] = overlaid(old if isinstance(old, dict) else {}, value, where=where)
+        elif value is None:
+            rows.pop(name, None)
+        elif name != "only":
+            rows[name] = value
+    return rows
+
+
+def _without_nets(ablations: dict[str, Any]) -> dict[str, Any]:
+    """The rows that need no net across images: the profile has none."""
+    return {
+        group: {name: row for name, row in rows.items() if row.get("scope") != "dataset"}
+        for group, rows in ablations.items()
+    }
+
+
+def _with_data(params: dict[str, Any], profile: str, top: Path, data: Path) -> dict[str, Any]:
+    """The folder as seen from the checkout, where it lies inside."""
+    place = data.resolve()
+    if not place.is_dir():
+        raise UserError(f"{data} is no folder: --data names one with images and their tasks")
+    seen = place.relative_to(top) if place.is_relative_to(top) else place
+    where = {"profiles": {profile: {"data": seen.as_posix()}}}
+    return overlaid(params, where, where="--data")
+
+
+def _without_truth(params: dict[str, Any], top: Path) -> dict[str, Any]:
+    """Photos seldom know where the edit belongs: rows on true boxes are left out where none does.
+
+    Data that is not here yet is taken for photos' where the profile is for photos.
+    """
+    profile = params["profiles"][params["profile"]]
+    data = locate(top, profile["data"])
+    known = data.is_dir() and any(task.truth for task in find_tasks(data))
+    if known or profile.get("world") == "picturebook":
+        return params
+    sets = {name: row for name, row in params["proposals"].items() if row["boxes"] != "truth"}
+
+    def rows(table: dict[str, Any]) -> dict[str, Any]:
+        return {name: row for name, row in table.items() if row["proposals"] in sets}
+
+    groups = {group: rows(table) for group, table in params["ablations"].items()}
+    own = {"proposals": sets, "variants": rows(params["variants"]), "ablations": groups}
+    return params | own
+
+
+def _stages(own: dict[str, Any], extra: dict[str, Any], config: Config) -> dict[str, Any]:
+    """The stages that a study has: all of the checkout's own, or, without variants, the painting
+    and what is then made of it."""
+    if config.variants:
+        return own
+    names = ["prepare", "candidates"]
+    names += ["ablate"] if config.ablations else []
+    names += ["race"] if "race" in config.ablations else []
+    names += ["amortise"] if config.study.split == "train" else []
+    return {name: {**own, **extra}[name] for name in names}
+
+
+def _pipeline(
+    stages: dict[str, Any], top: Path, name: str, *, before: Config, config: Config
+) -> dict[str, Any]:
+    """dvc.yaml with every path as seen from the study's folder."""
+
+    pulled = f"weights/{config.profile}.json"  # what `lr-edit models pull` wrote down
+
+    def seen(path: str) -> Iterator[str]:
+        for one in _replaced(path, before.models, config.models, pulled=pulled):
+            if one != pulled or (top / pulled).is_file():
+                yield _seen_from(top, name, one)
+
+    return {"stages": {stage: _moved(recipe, seen) for stage, recipe in stages.items()}}
+
+
+def _replaced(path: str, before: Profile, after: Profile, *, pulled: str) -> list[str]:
+    """What another profile has in a path's place: its data, or the folders of the same models;
+    `pulled` stands for the hub's."""
+    if path == before.data:
+        return [after.data]
+    roles = [
+        role for role, old in before.roles.items() if old.folder and _is_below(old.folder, path)
+    ]
+    if not roles:
+        return [path]
+    new = [after.roles[role].folder or pulled for role in roles if role in after.roles]
+    return [path] if new and all(_is_below(one, path) for one in new) else new
+
+
+def _is_below(path: str, folder: str) -> bool:
+    """Whether a path is the folder or lies in it."""
+    return PurePosixPath(path).is_relative_to(folder)
+
+
+def _seen_from(top: Path, name: str, path: str) -> str:
+    first, *rest = PurePosixPath(path).parts
+    if first == "artifacts" or PurePosixPath(path).is_absolute():
+        return path
+    if first == "reports":
+        path = "/".join(("reports", name, *rest))
+    return Path(os.path.relpath(top / path, top / "studies" / name)).as_posix()
+
+
+def _moved(recipe: dict[str, Any], seen: Any) -> dict[str, Any]:
+    """A stage, or what its `foreach` does, with other paths."""
+    if "do" in recipe:
+        return {**recipe, "do": _moved(recipe["do"], seen)}
+    lists = {key: recipe[key] for key in ("deps", "outs", "metrics", "plots") if key in recipe}
+    return recipe | {key: list(_paths(value, seen)) for key, value in lists.items()}
+
+
+def _paths(entries: Iterable[str | dict[str, Any]], seen: Any) -> Iterator[str | dict[str, Any]]:
+    """Each path, and what is said about it, where it is seen; none twice."""
+    given: set[str] = set()
+    for entry in entries:
+        path, how = next(iter(entry.items())) if isinstance(entry, dict) else (entry, None)
+        for moved in seen(path):
+            if moved not in given:
+                given.add(moved)
+                yield {moved: how} if how else moved

@@ -1,0 +1,71 @@
+"""Where things lie: a checkout, its studies, and what they share.
+
+    params.yaml, dvc.yaml, artifacts/, reports/        the checkout's own study
+    studies/NAME/{params.yaml, dvc.yaml, artifacts/}   a further study; its reports: reports/NAME/
+    data/, models/, cache/, mlflow.db                  shared by all studies of a checkout
+
+A study is a folder, and `root` means that folder everywhere in this package.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from lr_edit.errors import UserError
+
+
+def find_root(start: Path | None = None) -> Path:
+    """The study: `start`, else the working directory upwards, else where this package lies."""
+    if start is not None:
+        if (start / "params.yaml").is_file():
+            return start.resolve()
+        raise UserError(f"{start} holds no params.yaml: point --root at a checkout")
+    here = Path.cwd().resolve()
+    installed = Path(__file__).resolve().parents[2]
+    for folder in (here, *here.parents, installed):
+        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+            return folder
+    raise UserError("no params.yaml here or above: run inside a checkout or pass --root")
+
+
+def checkout(root: Path) -> Path:
+    """The checkout that a study belongs to: what is above studies/, or the root itself."""
+    above = root.parent.parent
+    return above if root.parent.name == "studies" and (above / "params.yaml").is_file() else root
+
+
+def home(root: Path) -> Path:
+    """The checkout that keeps what outlives a run.
+
+    DVC's queue runs stages in temporary copies below the original's .dvc.
+    """
+    top = checkout(root.resolve())
+    parts = top.parts
+    return Path(*parts[: parts.index(".dvc")]) if ".dvc" in parts else top
+
+
+def locate(root: Path, path: str | Path) -> Path:
+    """Weights or data: below the study, else below the nearest folder above it that has them.
+
+    Where they are nowhere, the place in the checkout where they belong.
+    """
+    for folder in (root, *root.parents):
+        if (folder / path).exists():
+            return folder / path
+    return checkout(root) / path
+
+
+def reports_folder(root: Path) -> Path:
+    """Where a study's tables and figures go: in git, beside those of the other studies."""
+    top = checkout(root)
+    return top / "reports" if top == root else top / "reports" / root.name
+
+
+def cache_folder(root: Path) -> Path:
+    """Where finished items are kept by content, outside every stage's outputs, for all studies.
+
+    LR_EDIT_CACHE, else `cache/` of the checkout.
+    """
+    kept = os.environ.get("LR_EDIT_CACHE")
+    return Path(kept) if kept else home(root) / "cache"

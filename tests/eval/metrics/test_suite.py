@@ -1,0 +1,136 @@
+"""The suite gives what the pure functions give, and names the networks that a protocol means."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import lpips
+import numpy as np
+import pytest
+import torch
+from huggingface_hub import constants
+from safetensors.torch import save_file
+
+from eval import (
+    clip_similarity,
+    directional_similarity,
+    image_similarity,
+    lpips_distance,
+    peak_signal_noise_ratio,
+    structural_similarity,
+    structure_distance,
+)
+from eval.metrics.networks import load_lpips, parse_weights, wanted, weights_digest
+from eval.metrics.registry import MEASURES
+from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, Pair, chosen, measure
+from lr_edit.config import Weights, load_config
+from lr_edit.errors import UserError
+from lr_edit.frozen.hub import adopt, repository
+from tests.eval.networks import FakeClip, FakeDino, FakeLpips
+from tests.source_tree import ROOT
+
+RNG = np.random.default_rng(0)
+SOURCE, EDITED = RNG.integers(0, 256, (2, 24, 32, 3), dtype=np.uint8)
+MASK = np.zeros((24, 32), bool)
+MASK[2:9, 3:20] = True
+PAIR = Pair(SOURCE, EDITED, MASK, "a blue fish", "a red boat")
+NETS = {"clip": FakeClip(), "structure": FakeDino(), "perceptual": FakeLpips()}
+
+
+def tensor(image: np.ndarray) -> torch.Tensor:
+    return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255)[None]
+
+
+def test_every_metric_gives_what_its_function_gives() -> None:
+    values = measure(PAIR, SUITE, networks=NETS, protocol="strict")
+    a, b, mask = tensor(SOURCE), tensor(EDITED), torch.from_numpy(MASK)[None, None]
+    clip: dict[str, Any] = {"model": NETS["clip"]}
+    want = {
+        "edited_psnr": peak_signal_noise_ratio(a, b, mask, region="edited"),
+        "background_ssim": structural_similarity(a, b, mask),
+        "lpips": lpips_distance(a, b, mask, net=FakeLpips()),
+        "whole_lpips": lpips_distance(a, b, region="whole", net=FakeLpips()),
+        "structure_distance": structure_distance(a, b, backbone=FakeDino()),
+        "clip_edited": clip_similarity(b, ["a blue fish"], mask=mask, region="edited", **clip),
+        "clip_crop": clip_similarity(b, ["a blue fish"], mask=mask, region="crop", **clip),
+        "clip_directional": directional_similarity(
+            a, b, source_texts=["a red boat"], prompts=["a blue fish"], **clip
+        ),
+        "clip_i": image_similarity(a, b, **clip),
+    }
+    for name, value in want.items():
+        assert values[name] == pytest.approx(value.item(), rel=1e-6), name
+    assert all(math.isfinite(values[name]) for name in SUITE if name != "edited_ssim")
+
+
+def test_pictures_and_words_are_embedded_once() -> None:
+    clip = FakeClip()
+    names = [name for name, metric in SUITE.items() if metric.role == "clip"]
+    measure(PAIR, names, networks={"clip": clip}, protocol="strict")
+    assert clip.images_seen == 4  # the source, the edit, the edit on black, its region cut out
+
+
+def test_what_the_pair_lacks_is_missing() -> None:
+    values = measure(Pair(SOURCE, EDITED), SUITE, networks=NETS, protocol="strict")
+    there = {name for name, value in values.items() if not math.isnan(value)}
+    assert there == {"structure_distance", "clip_i"} | {n for n in SUITE if n.startswith("whole_")}
+
+
+def test_metrics_are_named_alone_or_as_a_family() -> None:
+    assert chosen(["ssim", " whole_ssim", "lpips"]) == ("background_ssim", "whole_ssim", "lpips")
+    assert {name for names in FAMILIES.values() for name in names} <= set(DEFAULT)
+    measured = {m.key for m in MEASURES if m.group in ("Structure", "Background", "CLIP")}
+    assert measured <= set(DEFAULT)
+    with pytest.raises(UserError, match="did you mean 'clip_whole'"):
+        chosen(["clip_hole"])
+
+
+def test_pie_bench_names_its_networks_and_the_user_may_name_others() -> None:
+    config = load_config(ROOT / "params.yaml", profile="sd2")
+    own: dict[str, str | None] = {"clip": "ViT-B-32:openai", "structure": None}
+    strict = wanted(config.models, protocol="strict", options={})
+    pie = wanted(config.models, protocol="pie-bench", options=own)
+    assert strict["perceptual"].name == "alex" and pie["perceptual"].name == "squeeze"
+    assert strict["clip"] == config.models.judges.clip
+    assert (pie["clip"].name, pie["clip"].pretrained) == ("ViT-B-32", "openai")
+    assert pie["structure"].name == "vit_base_patch8_224.dino"
+    drawn = load_config(ROOT / "params.yaml", profile="picturebook").models
+    assert wanted(drawn, protocol="pie-bench", options={})["clip"] == drawn.judges.clip
+    assert parse_weights("local-dir:here").name.endswith("/here")
+
+
+def test_a_trunk_that_is_not_here_is_not_downloaded(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    with pytest.raises(UserError, match="connected machine"):
+        load_lpips(tmp_path, Weights(name="squeeze"))
+
+
+def test_vgg_measures_with_the_trunk_of_the_hub(
+    tmp_path: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Weights under torchvision's names, adopted as by `models pull --from`; lpips' own heads."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    with pytest.raises(UserError, match="connected machine"):
+        load_lpips(tmp_path, Weights(name="vgg"))
+    net = lpips.LPIPS(net="vgg", pnet_rand=True, verbose=False).eval()
+    trunk = {f"features.{k.split('.', 1)[1]}": v for k, v in net.net.state_dict().items()}
+    given = tmp_path / "given/timm/vgg16.tv_in1k"
+    given.mkdir(parents=True)
+    save_file(trunk, given / "model.safetensors")
+    one = repository("judge perceptual", Weights(name="vgg"))
+    assert one and not repository("judge perceptual", Weights(name="alex"))
+    adopt(one, tmp_path / "given")
+    found = load_lpips(tmp_path, Weights(name="vgg"))
+    pair = torch.rand(2, 1, 3, 64, 64, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    assert torch.equal(found(*pair), net(*pair)) and float(found(*pair)) > 0
+    assert weights_digest(found) == weights_digest(net)
+
+
+def test_a_digest_knows_every_weight() -> None:
+    one, other = torch.nn.Linear(3, 2), torch.nn.Linear(3, 2)
+    assert weights_digest(one) != weights_digest(other)
+    other.load_state_dict(one.state_dict())
+    assert weights_digest(one) == weights_digest(other)

@@ -1,0 +1,147 @@
+"""The static page: every edit is there, prompts are data, nothing comes from a network."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from html.parser import HTMLParser
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+from PIL import Image
+
+from eval.report.write import write_report
+from eval.study.evaluate import evaluate
+from lr_edit.workspace.storage import study_tasks, write_tasks
+from tests.eval.artifact_tree import make_tree, small_config
+
+CONFIG = small_config()
+EVIL = '<script>alert("x")</script> & "a boat"'
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    make_tree(folder, CONFIG)
+    tasks = study_tasks(folder)
+    tasks[0] = replace(tasks[0], prompt=EVIL)
+    write_tasks(folder / "artifacts/tasks/tasks.json", tasks)
+    for name in CONFIG.variants:
+        evaluate(folder, CONFIG, name=name)
+    write_report(folder, CONFIG)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def page(root: Path) -> str:
+    return (root / "reports/index.html").read_text(encoding="utf-8")
+
+
+def test_every_edit_of_every_variant_has_a_card(root: Path, page: str) -> None:
+    cards = re.findall(r'data-variant="([^"]+)" data-category="([^"]+)"', page)
+    tasks = study_tasks(root)
+    assert len(cards) == len(tasks) * len(CONFIG.variants)
+    assert {name for name, _ in cards} == set(CONFIG.variants)
+
+
+def test_a_prompt_is_text_and_no_markup(page: str) -> None:
+    assert EVIL not in page
+    assert "&lt;script&gt;alert(&#34;x&#34;)&lt;/script&gt; &amp; &#34;a boat&#34;" in page
+    assert page.count("<script>") == 1
+
+
+def test_nothing_is_fetched_from_elsewhere(root: Path, page: str) -> None:
+    assert not re.search(r"(src|href)=\"(https?:)?//", page) and "://" not in page
+    for name in set(re.findall(r"url\('([^']+)'\)|url\(&#39;([^&]+)&#39;\)", page)):
+        assert (root / "reports" / "".join(name)).is_file()
+    for name in re.findall(r'src="([^"]+)"', page):
+        assert (root / "reports" / name).is_file()
+
+
+def test_a_strip_holds_the_source_and_every_edit(root: Path) -> None:
+    task = study_tasks(root)[0]
+    with Image.open(root / f"reports/gallery/{task.id}.webp") as strip:
+        assert strip.width == strip.height * (1 + len(CONFIG.variants))
+
+
+def test_tags_are_balanced(page: str) -> None:
+    opened: list[str] = []
+
+    class Balance(HTMLParser):
+        def handle_starttag(self, tag: str, attrs: list) -> None:
+            if tag not in ("meta", "img", "br"):
+                opened.append(tag)
+
+        def handle_endtag(self, tag: str) -> None:
+            assert opened.pop() == tag
+
+    Balance().feed(page)
+    assert opened == []
+
+
+def browse(page: str, profile: Path) -> str:
+    """The document after its script has run."""
+    quiet = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-sync",
+             "--disable-background-networking", "--disable-component-update"]  # fmt: skip
+    done = subprocess.run(
+        [str(CHROMIUM), *quiet, f"--user-data-dir={profile}", "--dump-dom", page],
+        capture_output=True, text=True, timeout=120, check=True,
+    )  # fmt: skip
+    return done.stdout
+
+
+def shown(document: str) -> list[tuple[str, str]]:
+    """(variant, outcome) of every card that is not hidden."""
+    cards = re.findall(r'<article class="card"([^>]*)>', document)
+    return [
+        (re.findall(r'data-variant="([^"]+)"', card)[0], re.findall(r'outcome="([^"]+)"', card)[0])
+        for card in cards
+        if "hidden" not in card
+    ]
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+def test_a_browser_filters_the_cards(root: Path, tmp_path: Path) -> None:
+    """The first variant alone, until a filter (here from a shared link) says otherwise."""
+    page = (root / "reports/index.html").as_uri()
+    tasks = len(study_tasks(root))
+    first = browse(page, tmp_path)
+    assert f"{tasks} of {tasks * len(CONFIG.variants)} edits" in first
+    assert {variant for variant, _ in shown(first)} == {next(iter(CONFIG.variants))}
+    failed = shown(browse(f"{page}#variant=untrained&category=&outcome=no", tmp_path))
+    every = shown(browse(f"{page}#variant=&category=&outcome=", tmp_path))
+    assert failed and failed == [one for one in every if one == ("untrained", "no")]
+    assert len(every) == tasks * len(CONFIG.variants)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
+def test_what_a_prompt_says_is_neither_run_nor_fetched(root: Path, tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Listen(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.path)
+
+        def log_message(self, format: str, *args: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Listen) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        evil = f"<script>fetch('http://127.0.0.1:{server.server_port}/a')</script>"
+        evil += (
+            f"<img src='http://127.0.0.1:{server.server_port}/b' onerror=document.title='owned'>"
+        )
+        tasks = study_tasks(root)
+        write_tasks(
+            root / "artifacts/tasks/tasks.json", [replace(tasks[0], prompt=evil), *tasks[1:]]
+        )
+        write_report(root, CONFIG)
+        document = browse((root / "reports/index.html").as_uri(), tmp_path)
+        server.shutdown()
+    assert "&lt;script&gt;fetch(" in document and "<title>owned" not in document
+    assert asked == []

@@ -1,0 +1,148 @@
+"""The whole report from a small tree of artifacts: shapes, sums, and equal bytes."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from eval.metrics.registry import BY_KEY
+from eval.report.contact_sheet import example_tasks
+from eval.report.write import write_report
+from eval.statistics import paired_difference
+from eval.study.evaluate import evaluate
+from lr_edit.errors import UserError
+from lr_edit.workspace.storage import read_json, study_tasks
+from tests.eval.artifact_tree import CATEGORIES, make_tree, small_config
+
+CONFIG = small_config()
+BASELINE = CONFIG.study.baseline
+CEILINGS = {"best-of-bank-s", "best-of-bank-l"}
+FILES = {
+    "results.json", "tables.md", "tables.tex", "tables.csv", "per_image.csv", "provenance.json",
+    "README.md", "training_curves.png", "contact_sheet.png", "cost.png", "worst.png", "sizes.png",
+    "anatomy.png", "amortised.png", "index.html", "gallery",
+}  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    make_tree(folder, CONFIG)
+    for name in CONFIG.variants:
+        evaluate(folder, CONFIG, name=name)
+    write_report(folder, CONFIG)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def results(root: Path) -> dict:
+    return read_json(root / "reports/results.json")
+
+
+def test_every_file_is_there_and_no_other(root: Path) -> None:
+    assert {path.name for path in (root / "reports").iterdir()} == FILES
+
+
+def test_results_hold_every_metric_of_every_row(results: dict) -> None:
+    assert set(results["variants"]) == set(CONFIG.variants)
+    assert set(results["ceilings"]) == CEILINGS
+    for row in (*results["variants"].values(), *results["ceilings"].values()):
+        assert set(row) == set(BY_KEY)
+        assert all(set(cell) == {"mean", "low", "high", "n", "missing"} for cell in row.values())
+    paired = results["paired"][BASELINE]
+    assert set(paired) == set(CONFIG.variants) - {BASELINE}
+    for row in paired.values():
+        assert set(row) == set(BY_KEY)
+        assert all(set(cell) == {"difference", "low", "high", "p"} for cell in row.values())
+
+
+def test_results_say_what_they_are(results: dict) -> None:
+    meta = results["meta"]
+    assert meta["caption"].startswith("Picture-book world: small stand-in models")
+    assert (meta["protocol"], meta["split"], meta["profile"]) == ("strict", "eval", "picturebook")
+    assert meta["headline"] == ["recolour", "replace"] and meta["apart"] == ["remove", "add"]
+    assert meta["tasks"]["all"] == len(CATEGORIES)
+    assert set(results["categories"]) == set(CATEGORIES)
+
+
+def test_costs_and_psnr_are_not_tested(results: dict) -> None:
+    row = results["paired"][BASELINE]["learned"]
+    assert row["candidates"]["difference"] > 0 and row["candidates"]["p"] is None
+    assert row["background_psnr"]["difference"] is None
+    tested = results["tests"][BASELINE]["learned"]
+    assert tested["background_psnr"]["holm_p"] is None
+    assert tested["loss"]["holm_p"] >= results["paired"][BASELINE]["learned"]["loss"]["p"]
+
+
+def test_the_per_image_table_gives_back_the_paired_difference(root: Path, results: dict) -> None:
+    with (root / "reports/per_image.csv").open(newline="") as file:
+        lines = [row for row in csv.DictReader(file) if row["metric"] == "iou"]
+    rows = {
+        name: np.array(
+            [
+                float(row["value"] or "nan")
+                for row in lines
+                if row["variant"] == name and row["category"] in ("replace", "recolour")
+            ]
+        )
+        for name in ("learned", BASELINE)
+    }
+    got = paired_difference(rows["learned"], rows[BASELINE], higher_is_better=True, resamples=99)
+    want = results["paired"][BASELINE]["learned"]["iou"]
+    assert got.difference == pytest.approx(want["difference"], abs=1e-5)
+    assert {row["variant"] for row in lines} == set(CONFIG.variants) | CEILINGS
+
+
+def test_learning_says_how_far_it_went(results: dict) -> None:
+    assert set(results["learning"]) == {"learned"}
+    learned = results["learning"]["learned"]
+    assert learned["fell"] == 1.0 and learned["tasks"] == len(CATEGORIES)
+    assert learned["gap_closed"]["mean"] == pytest.approx(0.5 * (1 - 0.5**4) / 0.6)
+
+
+def test_two_runs_give_the_same_bytes(root: Path) -> None:
+    def contents() -> dict[Path, bytes]:
+        return {p: p.read_bytes() for p in (root / "reports").rglob("*") if p.is_file()}
+
+    before = contents()
+    write_report(root, CONFIG)
+    assert contents() == before
+
+
+def test_the_side_file_names_networks_and_versions(root: Path) -> None:
+    found = read_json(root / "reports/provenance.json")
+    assert set(found["networks"]) >= {"anchors", "clip", "inpainter", "judge clip"}
+    assert all(len(one["digest"]) == 64 for one in found["networks"].values())
+    assert found["versions"]["torch"] not in ("", "missing")
+
+
+def test_pictures_open_and_carry_no_date(root: Path) -> None:
+    for name in ("training_curves.png", "contact_sheet.png"):
+        with Image.open(root / "reports" / name) as picture:
+            picture.load()
+            assert picture.width > 600
+            assert not {"date", "Software", "Creation Time"} & set(picture.info)
+
+
+def test_examples_show_the_headline_and_one_of_each_category_apart(root: Path) -> None:
+    tasks = study_tasks(root)
+    shown_tasks = example_tasks(tasks, count=5)
+    kinds = [task.category for task in shown_tasks]
+    assert len(shown_tasks) == len({task.id for task in shown_tasks}) == 5
+    assert kinds.count("remove") == kinds.count("add") == 1
+    assert example_tasks(tasks[:1], count=12) == tasks[:1]
+
+
+def test_scores_of_other_tasks_are_refused(root: Path) -> None:
+    path = root / "artifacts/scores/learned.csv"
+    whole = path.read_text()
+    try:
+        path.write_text(whole.replace("eval-000", "other"))
+        with pytest.raises(UserError, match="different tasks"):
+            write_report(root, CONFIG)
+    finally:
+        path.write_text(whole)

@@ -1,0 +1,148 @@
+"""Choices become per-image scores: the right cell of the right table, and what it cost."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from eval.metrics.registry import BY_KEY
+from eval.study.ceilings import ceiling_choices
+from eval.study.evaluate import candidates_paid, evaluate
+from eval.study.scores import COLUMNS, read_scores
+from lr_edit.choose import best_of_bank
+from lr_edit.config import Variant
+from lr_edit.errors import UserError
+from lr_edit.types import Bank, LossWeights
+from lr_edit.workspace.storage import read_banks, read_choices, read_json, read_tensors, study_tasks
+from tests.eval.artifact_tree import CATEGORIES, POINTS, SIZES, make_tree, small_config
+
+CONFIG = small_config()
+HEADLINE = sum(category in ("replace", "recolour") for category in CATEGORIES)
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("study")
+    make_tree(folder, CONFIG)
+    for name in CONFIG.variants:
+        evaluate(folder, CONFIG, name=name)
+    return folder
+
+
+def random_bank(*, points: int = 4, sizes: int = 3) -> Bank:
+    rng = np.random.default_rng(points)
+    return Bank(
+        boxes=np.zeros((points, sizes, 4), int),
+        losses=rng.random((points, sizes, 3)),
+        cosines=rng.random((points, sizes, 2)),
+        anchors=np.zeros((points, 2), int),
+        attention=np.zeros((2, 2)),
+        features=np.zeros((1, 2, 2)),
+        relevance=np.zeros((2, 2)),
+        evaluations=24 * points * sizes,
+    )
+
+
+@pytest.mark.parametrize("name", ["learned", "dino-random-size"])
+def test_every_value_is_the_chosen_cell_of_its_table(root: Path, name: str) -> None:
+    scores = read_scores(root / f"artifacts/scores/{name}.csv")
+    proposals = CONFIG.variant(name).proposals
+    tasks = study_tasks(root)
+    choices = read_choices(root / "artifacts/edits" / name / "choices.json")
+    assert scores.tasks == tuple(task.id for task in tasks)
+    for at, (task, bank) in enumerate(zip(tasks, read_banks(root, proposals, tasks), strict=True)):
+        table = read_tensors(root / f"artifacts/judge/{proposals}/{task.id}.safetensors")
+        for seed, choice in enumerate(choices[task.id]):
+            cell = (choice.point, choice.size)
+            assert scores.values["score_s"][at, seed] == bank.score[cell]
+            assert scores.values["loss"][at, seed] == bank.loss(LossWeights())[cell]
+            np.testing.assert_array_equal(scores.values["lpips"][at, seed], table["lpips"][cell])
+            if task.truth and task.truth.box:
+                left, top, right, bottom = bank.boxes[cell].tolist()
+                ratio = (right - left) * (bottom - top) / task.truth.box.area
+                assert scores.values["area_ratio"][at, seed] == pytest.approx(ratio)
+
+
+def test_the_long_table_has_a_row_for_every_task_seed_and_metric(root: Path) -> None:
+    lines = (root / "artifacts/scores/dino-random-size.csv").read_text().splitlines()
+    seeds = CONFIG.variant("dino-random-size").seeds
+    assert lines[0] == ",".join(COLUMNS)
+    assert len(lines) == 1 + len(CATEGORIES) * seeds * len(BY_KEY)
+    missing = [line for line in lines if line.endswith(",,missing")]
+    assert missing and all("nan" not in line.lower() for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("name", "paid", "share"),
+    [
+        ("learned", POINTS * SIZES["dino"], 1),
+        ("argmin-table", POINTS * SIZES["dino"], 1),
+        ("untrained", POINTS, 1 / SIZES["dino"]),
+        ("fixed-medium", POINTS, 1 / SIZES["dino"]),
+        ("dino-random-size", POINTS, 1 / SIZES["dino-random"]),
+        ("ground-truth-box", 1, 1),
+    ],
+)
+def test_every_row_states_what_it_paid(root: Path, name: str, paid: int, share: float) -> None:
+    metrics = read_json(root / f"artifacts/scores/{name}.json")["metrics"]
+    assert metrics["candidates"]["mean"] == paid
+    made = 12 * (paid / share)
+    assert metrics["unet_evaluations"]["mean"] == pytest.approx(made * share)
+
+
+def test_a_net_that_samples_pays_for_what_it_sampled() -> None:
+    variant = Variant.model_validate({"proposals": "dino", "learner": "reinforce"})
+    assert candidates_paid(variant, random_bank(), trained={"paid": 7}) == 7
+
+
+def test_the_headline_leaves_remove_and_add_to_their_own_rows(root: Path) -> None:
+    summary = read_json(root / "artifacts/scores/learned.json")
+    scores = read_scores(root / "artifacts/scores/learned.csv")
+    assert summary["tasks"] == HEADLINE and summary["metrics"]["loss"]["n"] == HEADLINE
+    keep = np.isin(scores.categories, ["replace", "recolour"])
+    assert summary["metrics"]["loss"]["mean"] == pytest.approx(scores.values["loss"][keep].mean())
+    assert set(summary["categories"]) == set(CATEGORIES)
+    add = summary["categories"]["add"]
+    assert (add["iou"]["mean"], add["iou"]["n"], add["iou"]["missing"]) == (None, 0, 1)
+    assert add["clip_whole"]["n"] == 1
+
+
+def test_perfect_backgrounds_are_counted_not_averaged_away(root: Path) -> None:
+    summary = read_json(root / "artifacts/scores/ground-truth-box.json")
+    assert summary["psnr"] == {"infinite": HEADLINE, "of_mean_mse": None}
+    psnr = summary["metrics"]["background_psnr"]
+    assert (psnr["mean"], psnr["n"], psnr["missing"]) == (None, 0, 0)
+    other = read_json(root / "artifacts/scores/learned.json")
+    mse = other["metrics"]["background_mse"]["mean"]
+    assert other["psnr"] == {"infinite": 0, "of_mean_mse": pytest.approx(-10 * np.log10(mse))}
+
+
+def test_the_ceilings_are_what_the_choosing_rules_give() -> None:
+    for points in range(1, 6):
+        bank = random_bank(points=points)
+        got = ceiling_choices(bank)
+        assert got["best-of-bank-s"] == best_of_bank(bank, rank="S")
+        assert got["best-of-bank-l"] == best_of_bank(bank, rank="loss")
+
+
+def test_a_task_without_a_choice_is_named(root: Path) -> None:
+    path = root / "artifacts/edits/learned/choices.json"
+    whole = path.read_text()
+    try:
+        path.write_text("{}")
+        with pytest.raises(UserError, match="learned chose nothing for the task 'eval-000'"):
+            evaluate(root, CONFIG, name="learned")
+    finally:
+        path.write_text(whole)
+
+
+def test_tables_need_no_torch() -> None:
+    code = (
+        "import sys, eval, eval.stages.evaluate, eval.stages.report; print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n", done.stderr

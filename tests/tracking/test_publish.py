@@ -1,0 +1,271 @@
+"""Publishing a finished study: what MLflow holds afterwards, and what happens the second time.
+
+Creating MLflow's database takes seconds, so one empty one is made and copied.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import socket
+import urllib.request
+from pathlib import Path
+
+import numpy as np
+import pytest
+from mlflow import MlflowClient
+from mlflow.entities import Run
+
+from lr_edit.errors import UserError
+from lr_edit.tracking.publish import default_uri, publish, serve
+from lr_edit.tracking.ui import comparison_url, server
+from lr_edit.workspace.storage import study_tasks
+from tests.finished_study import lock, make_study, write_results
+
+VARIANTS = {"learned": {"learner": "exact"}, "untrained": {}}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # MLflow's engine closes at exit
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture(scope="module")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("store") / "mlflow.db"
+    MlflowClient(f"sqlite:///{path}").search_experiments()
+    return path
+
+
+@pytest.fixture
+def root(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.delenv("LR_EDIT_CACHE", raising=False)
+    root = tmp_path / "a study"
+    make_study(root, VARIANTS)
+    shutil.copyfile(empty_store, root / "mlflow.db")
+    return root
+
+
+def runs(root: Path, uri: str | None = None) -> list[Run]:
+    """Oldest first."""
+    client = MlflowClient(uri or default_uri(root))
+    experiment = client.get_experiment_by_name("lr-edit small")
+    assert experiment is not None
+    return client.search_runs([experiment.experiment_id], order_by=["attributes.start_time ASC"])
+
+
+def tagged(root: Path, variant: str, tag: str) -> list[str | None]:
+    """The tag of every run of a variant, oldest first."""
+    return [r.data.tags.get(tag) for r in runs(root) if r.data.tags["variant"] == variant]
+
+
+def rerun(root: Path, variant: str, *, learner: str | None = None, seed: int = 0) -> None:
+    """As `dvc repro` after an edit of params.yaml (`learner`) or on another machine (`seed`)."""
+    if learner:
+        text = (root / "params.yaml").read_text()
+        old = "learner: exact" if "learner: exact" in text else "learner: gumbel"
+        (root / "params.yaml").write_text(text.replace(old, f"learner: {learner}"))
+    write_results(root, variant, study_tasks(root), seed=seed)
+    lock(root, list(VARIANTS))
+
+
+def test_every_variant_becomes_one_flat_run(root: Path) -> None:
+    receipt = publish(root)
+    assert receipt.added == ("untrained", "learned")
+    untrained, learned = runs(root)
+    assert learned.info.run_name == "learned"  # the newest stands on top: the first of params.yaml
+    assert learned.info.status == "FINISHED"
+    assert "mlflow.parentRunId" not in learned.data.tags
+    assert learned.data.params == {
+        "choose": "net", "proposals": "dino", "learner": "exact", "rank": "S",
+    }  # fmt: skip
+    colours = [run.data.tags["mlflow.runColor"] for run in (learned, untrained)]
+    assert len(set(colours)) == 2
+    tags = learned.data.tags
+    assert {"input_key", "output_key", "lock_digest", "commit", "dirty", "device"} <= set(tags)
+    assert (tags["variant"], tags["current"], tags["experiment"]) == (
+        "learned",
+        "true",
+        "workspace",
+    )
+
+
+def test_numbers_become_bars_lines_and_curves(root: Path) -> None:
+    publish(root)
+    run = runs(root)[-1]
+    client = MlflowClient(default_uri(root))
+    summary = json.loads((root / "artifacts/scores/learned.json").read_text())["metrics"]
+    assert run.data.metrics["eval/iou"] == summary["iou"]["mean"]
+    assert "eval/lpips" not in run.data.metrics  # missing everywhere
+    per_image = client.get_metric_history(run.info.run_id, "per_image/iou")
+    assert [point.step for point in per_image] == [0, 1, 2, 3]
+    cells = (root / "artifacts/scores/learned.csv").read_text().splitlines()
+    drawn = [float(row.split(",")[7]) for row in cells if ",t2,replace," in row and ",iou," in row]
+    assert per_image[2].value == pytest.approx(np.mean(drawn))
+    curve = client.get_metric_history(run.info.run_id, "train/expected_loss")
+    assert [point.value for point in curve][:3] == pytest.approx([1, 1 / 2, 1 / 3])
+
+
+def test_nets_images_and_tables_are_artifacts(root: Path) -> None:
+    publish(root)
+    run = runs(root)[-1]
+    folder = root / "mlruns" / run.info.run_id / "artifacts"
+    assert len(list((folder / "nets").glob("t*.safetensors"))) == 4
+    images = list((folder / "images").glob("images~edit+step+*.png"))
+    assert len(images) == 4  # one key: one card with a slider
+    table = json.loads((folder / "edits.json").read_text())
+    assert [row[0] for row in table["data"]] == ["t0", "t1", "t2", "t3"]
+    assert (folder / "reports/results.json").is_file()
+
+
+def test_publishing_twice_adds_nothing(root: Path) -> None:
+    first = publish(root)
+    before = [run.to_dictionary() for run in runs(root)]
+    second = publish(root)
+    assert second.added == ()
+    assert second.keys == first.keys
+    assert [run.to_dictionary() for run in runs(root)] == before
+
+
+def test_a_changed_variant_supersedes_and_a_returning_one_is_current_again(root: Path) -> None:
+    publish(root)
+    rerun(root, "learned", learner="gumbel", seed=1)
+    assert publish(root).added == ("learned",)
+    assert tagged(root, "learned", "current") == ["false", "true"]
+    assert tagged(root, "learned", "rerun_of") == [None, None]
+    old, new = (run for run in runs(root) if run.data.tags["variant"] == "learned")
+    assert old.data.tags["superseded_by"] == new.info.run_id
+    assert old.data.tags["mlflow.runColor"] == new.data.tags["mlflow.runColor"]
+    assert tagged(root, "untrained", "current") == ["true"]
+
+    make_study(root, VARIANTS)
+    assert publish(root).added == ()
+    assert tagged(root, "learned", "current") == ["true", "false"]
+    assert tagged(root, "learned", "superseded_by") == [None, old.info.run_id]
+
+
+def test_other_results_from_the_same_inputs_are_marked_as_a_rerun(root: Path) -> None:
+    publish(root)
+    first = next(run for run in runs(root) if run.data.tags["variant"] == "learned")
+    rerun(root, "learned", seed=99)
+    assert publish(root).added == ("learned",)
+    assert tagged(root, "learned", "rerun_of") == [None, first.info.run_id]
+    assert tagged(root, "learned", "current") == ["false", "true"]
+
+
+def test_a_variant_that_is_gone_is_no_longer_current(root: Path) -> None:
+    publish(root)
+    text = (root / "params.yaml").read_text().replace("  untrained: {}\n", "")
+    (root / "params.yaml").write_text(text)
+    publish(root)
+    assert tagged(root, "untrained", "current") == ["false"]
+    assert tagged(root, "learned", "current") == ["true"]
+
+
+def test_a_queued_experiment_leaves_the_workspace_runs_alone(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    publish(root)
+    copy = root / ".dvc/tmp/exps/one"
+    shutil.copytree(root, copy, ignore=shutil.ignore_patterns(".dvc", "mlflow.db", "mlruns"))
+    rerun(copy, "learned", learner="gumbel", seed=1)
+    monkeypatch.setenv("DVC_EXP_NAME", "one")
+    assert publish(copy).added == ("learned",)
+    assert not (copy / "mlflow.db").exists()
+    assert tagged(root, "learned", "experiment") == ["workspace", "one"]
+    assert tagged(root, "learned", "current") == ["true", "true"]
+
+
+def test_what_a_killed_writer_left_is_closed_and_written_anew(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr("lr_edit.tracking.publish._write_files", killed)
+        with pytest.raises(KeyboardInterrupt):
+            publish(root)
+    assert [run.info.status for run in runs(root)] == ["RUNNING"]
+    assert set(publish(root).added) == {"learned", "untrained"}
+    assert sorted(run.info.status for run in runs(root)) == ["FINISHED", "FINISHED", "KILLED"]
+
+
+def test_a_workspace_that_differs_from_its_lock_is_refused(root: Path) -> None:
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("learner: exact", "learner: gumbel"))
+    with pytest.raises(UserError, match=r"variants.learned.learner = 'gumbel'.*run `dvc repro`"):
+        publish(root)
+    assert not (root / "mlruns").exists()
+
+
+def test_a_store_from_another_checkout_is_refused(root: Path, tmp_path: Path) -> None:
+    publish(root)
+    moved = tmp_path / "moved"
+    shutil.move(root, moved)
+    with pytest.raises(UserError, match=r"delete mlflow\.db and mlruns"):
+        publish(moved)
+
+
+def test_a_server_that_is_gone_costs_one_warning(root: Path) -> None:
+    receipt = publish(root, tracking_uri=f"http://127.0.0.1:{free_port()}")
+    assert receipt.warning
+    assert "run `lr-edit publish` when it is back" in receipt.text
+    assert receipt.text.count("\n") == 0
+    assert set(receipt.as_dict()) == set(VARIANTS)
+
+
+def test_the_receipt_does_not_depend_on_where_it_was_published(root: Path) -> None:
+    gone = publish(root, tracking_uri=f"http://127.0.0.1:{free_port()}")
+    assert gone.as_dict() == publish(root).as_dict()
+
+
+def test_serving_before_publishing_says_what_to_do(root: Path) -> None:
+    with pytest.raises(UserError, match="run `lr-edit publish` first"):
+        serve(root)
+
+
+def test_a_port_in_use_says_what_to_do(root: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with (
+            pytest.raises(UserError, match="pass another one with --port"),
+            server(default_uri(root), folder=root, port=port),
+        ):
+            pass
+
+
+def test_a_real_server_shows_keeps_and_survives(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = root / "server"
+    store.mkdir()
+    shutil.copyfile(root / "mlflow.db", store / "mlflow.db")
+    port = free_port()
+    with server(f"sqlite:///{store}/mlflow.db", folder=store, port=port) as address:
+        first = publish(root, tracking_uri=address)
+        assert first.warning is None
+        assert publish(root, tracking_uri=address).added == ()
+        assert [run.data.tags["current"] for run in runs(root, address)] == ["true", "true"]
+        rerun(root, "learned", learner="gumbel", seed=1)
+        assert publish(root, tracking_uri=address).added == ("learned",)
+        current = sorted(run.data.tags["current"] for run in runs(root, address))
+        assert current == ["false", "true", "true"]
+        with urllib.request.urlopen(first.link or "", timeout=10) as page:
+            assert b"MLflow" in page.read()
+    assert publish(root, tracking_uri=address).warning
+
+
+def test_the_link_opens_on_the_comparison_of_current_runs() -> None:
+    link = comparison_url("7", server="http://here:5000")
+    assert link.startswith("http://here:5000/#/experiments/7/runs?")
+    assert "compareRunsMode=CHART&workflowType=machine_learning" in link
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]

@@ -1,0 +1,193 @@
+"""A number leads back to its run, and a fresh study is compared with the committed one."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import yaml
+from mlflow import MlflowClient
+
+from lr_edit.cli import main
+from lr_edit.config import load_config
+from lr_edit.errors import UserError
+from lr_edit.tracking.lockfile import content_md5, read_study
+from lr_edit.tracking.publish import default_uri, publish
+from lr_edit.tracking.runs import run_of
+from lr_edit.tracking.trace import TOLERANCE, as_text, trace, verdict, verify
+from lr_edit.workspace.storage import read_json, write_json
+from tests.finished_study import lock, make_study
+from tests.source_tree import ROOT
+
+CONFIG = load_config(ROOT / "params.yaml")
+VARIANTS = {"learned": {"learner": "exact"}, "untrained": {}}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # MLflow's engine closes at exit
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+def cells(iou: float) -> dict:
+    one = {"mean": iou, "low": iou - 0.1, "high": iou + 0.1, "n": 4, "missing": 0}
+    return {"variants": {name: {"iou": one} for name in VARIANTS}, "ceilings": {}}
+
+
+def git(root: Path, *words: str) -> None:
+    names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
+    subprocess.run(["git", *names, *words], cwd=root, check=True, capture_output=True)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """A finished study whose reports are committed."""
+    root = tmp_path / "study"
+    make_study(root, VARIANTS)
+    write_json(root / "reports/results.json", cells(0.3))
+    lock(root, list(VARIANTS))
+    git(root, "init", "-q")
+    git(root, "add", "-A")
+    git(root, "commit", "-qm", "a study")
+    return root
+
+
+def test_a_cell_leads_to_stages_parameters_and_commit(root: Path) -> None:
+    name = next(iter(VARIANTS))
+    found = trace(root, CONFIG, name, "iou")
+    assert found["value"]["mean"] == 0.3 and found["run"] is None
+    assert {f"{stage}@{name}" for stage in ("train", "edit", "evaluate")} <= {
+        entry["name"] for entry in found["stages"]
+    }
+    assert found["commit"] and len(found["commit"]) == 40
+    text = as_text(found)
+    assert f"variants.{name}.iou = 0.3" in text and "lr-edit publish" in text
+    json.dumps(found)
+
+
+def test_what_another_study_made_is_known_by_its_content(root: Path) -> None:
+    def other(md5: str) -> None:
+        outs = [{"path": "artifacts/anchor-net", "hash": "md5", "md5": md5}]
+        stages = {"amortise": {"cmd": "lr-edit stage amortise", "outs": outs}}
+        (root / "studies/train").mkdir(parents=True, exist_ok=True)
+        text = yaml.safe_dump({"schema": "2.0", "stages": stages})
+        (root / "studies/train/dvc.lock").write_text(text)
+
+    other("0" * 32)
+    assert trace(root, CONFIG, "learned", "iou")["elsewhere"] == {}
+    other(content_md5(root / "data"))
+    found = trace(root, CONFIG, "learned", "iou")
+    assert found["elsewhere"] == {"data": "amortise of studies/train"}
+    assert "data: amortise of studies/train" in as_text(found)
+
+
+def test_the_commit_is_the_one_that_brought_the_outputs(root: Path) -> None:
+    def head() -> str:
+        words = ["git", "rev-parse", "HEAD"]
+        return subprocess.run(words, cwd=root, check=True, capture_output=True, text=True).stdout
+
+    name, first = next(iter(VARIANTS)), head().strip()
+    (root / "artifacts/edits/untrained/choices.json").write_text("{}")
+    (root / "artifacts/scores/untrained.csv").write_text("another run\n")
+    lock(root, list(VARIANTS))
+    assert trace(root, CONFIG, "untrained", "iou")["commit"] is None
+    assert "no committed dvc.lock" in as_text(trace(root, CONFIG, "untrained", "iou"))
+    git(root, "commit", "-qam", "the other variant changed")
+    assert trace(root, CONFIG, name, "iou")["commit"] == first
+    assert trace(root, CONFIG, "untrained", "iou")["commit"] == head().strip() != first
+
+
+def test_a_published_cell_names_its_run(root: Path) -> None:
+    name = next(iter(VARIANTS))
+    publish(root)
+    chain = next(one for one in read_study(root) if one.variant == name)
+    found = trace(root, CONFIG, name, "iou")
+    assert found["run"] is not None and found["run"] == run_of(root, chain.keys)
+
+
+def test_code_that_changes_no_output_leaves_a_cell_its_run(root: Path) -> None:
+    publish(root)
+    keys = read_study(root)[0].keys
+    first = run_of(root, keys)
+    other = replace(keys, input="0")
+    assert first == run_of(root, other) is not None
+    assert run_of(root, replace(keys, output="0")) is None
+    client = MlflowClient(default_uri(root))  # a later run of the same outputs
+    later = client.create_run(
+        client.get_run(first).info.experiment_id,
+        tags={"input_key": other.input, "output_key": keys.output},
+    ).info.run_id
+    client.set_terminated(later)
+    assert (run_of(root, keys), run_of(root, other)) == (first, later)
+
+
+def test_unknown_names_are_one_sentence(root: Path) -> None:
+    name = next(iter(VARIANTS))
+    with pytest.raises(UserError, match=f"did you mean '{name}'"):
+        trace(root, CONFIG, name + "x", "iou")
+    with pytest.raises(UserError, match="did you mean 'iou'"):
+        trace(root, CONFIG, name, "iuo")
+
+
+def test_the_committed_study_verifies(root: Path) -> None:
+    found = verify(root)
+    assert {one["verdict"] for one in found["cells"].values()} == {"equal"}
+    assert found["first"] is None
+    assert "every stage's outputs are equal" in verdict(found)
+
+
+@pytest.mark.parametrize(
+    ("change", "expected"), [(TOLERANCE["iou"] / 2, "within tolerance"), (0.2, "different")]
+)
+def test_a_cell_that_moved_is_said_with_its_stage(root: Path, change: float, expected: str) -> None:
+    name = next(iter(VARIANTS))
+    write_json(root / "reports/results.json", cells(0.3 + change))
+    (root / f"artifacts/edits/{name}/choices.json").write_text("{}")
+    lock(root, list(VARIANTS))
+    found = verify(root)
+    assert {one["verdict"] for one in found["cells"].values()} == {expected}
+    assert found["first"] == f"edit@{name}"
+    assert f"first stage whose outputs differ: edit@{name}" in verdict(found)
+
+
+def test_a_row_that_is_new_or_gone_differs(root: Path) -> None:
+    results = read_json(root / "reports/results.json")
+    name, *_ = list(results["variants"])
+    results["variants"]["newcomer"] = results["variants"].pop(name)
+    write_json(root / "reports/results.json", results)
+    found = verify(root)["cells"]
+    assert found[f"variants.{name}.iou"]["verdict"] == "different"
+    assert found["variants.newcomer.iou"]["verdict"] == "different"
+
+
+def test_without_a_commit_there_is_nothing_to_compare(tmp_path: Path) -> None:
+    make_study(tmp_path / "study", VARIANTS)
+    with pytest.raises(UserError, match="no committed study"):
+        verify(tmp_path / "study")
+
+
+def test_every_row_of_the_committed_tables_can_be_traced() -> None:
+    results = read_json(ROOT / "reports/results.json")
+    rows = [*results["variants"], *results["ceilings"]]
+    rows += [f"{group}/{name}" for group, table in results["ablations"].items() for name in table]
+    for row in rows:
+        found = trace(ROOT, CONFIG, row, "success")
+        names = [entry["name"] for entry in found["stages"]]
+        assert names[0] == "prepare" and any(name.startswith("judge@") for name in names)
+        assert ("ablate" in names) == ("/" in row)
+
+
+@pytest.mark.parametrize(("verdict_", "code"), [("equal", None), ("different", 1)])
+def test_the_command_ends_with_the_verdict(
+    verdict_: str, code: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = {"cells": {"a.b.iou": {"committed": 0, "fresh": 1, "verdict": verdict_}}, "first": None}
+    monkeypatch.setattr("lr_edit.tracking.trace.verify", lambda root: found)
+    if code is None:
+        main.main(["--root", str(ROOT), "verify"])
+        return
+    with pytest.raises(SystemExit) as stop:
+        main.main(["--root", str(ROOT), "verify"])
+    assert stop.value.code == code
