@@ -28,18 +28,18 @@ from torch import Tensor  # noqa: E402
 
 from benchmarks.full_size import (  # noqa: E402
     build_models,
-    compile_painter,
+    compile_inpainter,
     count_flops,
     flops_of,
 )
 from benchmarks.page import write_page  # noqa: E402
 from lr_edit import method  # noqa: E402
-from lr_edit.budgeted_editor import race_edit  # noqa: E402
+from lr_edit.budgeted_editor import edit_within_budget  # noqa: E402
 from lr_edit.cli.edit import edit_file  # noqa: E402
 from lr_edit.config import Config, Race, load_config  # noqa: E402
 from lr_edit.frozen.models import Models, load_models  # noqa: E402
 from lr_edit.propose import propose  # noqa: E402
-from lr_edit.saliency import PLACES, Seen  # noqa: E402
+from lr_edit.saliency import PLACES, Saliency  # noqa: E402
 from lr_edit.score import score_candidates  # noqa: E402
 from lr_edit.successive_halving import plan_rounds  # noqa: E402
 from lr_edit.types import EditTask, Sampler  # noqa: E402
@@ -65,7 +65,7 @@ class Row:
     """One strategy on one image."""
 
     strategy: str
-    evaluations: int
+    nfe: int
     seconds: float
     peak_bytes: int
     flops: float
@@ -87,7 +87,7 @@ class Subject:
 
     def race(self, rules: Race, prior: Any = None) -> Any:
         """The race; with a prior, of as many boxes as the rules let in."""
-        return race_edit(
+        return edit_within_budget(
             self.models, self.task, self.source, config=self.config, rules=rules,
             how=self.config.proposal_set("dino"), prior=prior, track=silent,
         )  # fmt: skip
@@ -118,9 +118,9 @@ def silent(
 def strategies(subject: Subject) -> dict[str, Run]:
     """Name -> a run that edits the image once; the release is measured apart."""
     config = subject.config
-    each = config.proposal_set("dino").inpaint.sampler.evaluations
+    each = config.proposal_set("dino").inpaint.sampler.nfe
 
-    def likely(_seen: Seen, boxes: Tensor) -> np.ndarray:
+    def likely(_seen: Saliency, boxes: Tensor) -> np.ndarray:
         return np.ones(boxes.shape[:2])  # a net's answer costs next to nothing, whatever it is
 
     return {
@@ -143,7 +143,7 @@ def measure(subject: Subject, *, draws: int = DRAWS, repeats: int = 3) -> list[R
 
 def measure_compiled(subject: Subject, eager: list[Row], *, repeats: int = 3) -> list[Row]:
     """The same with UNet and decoder compiled; each run is warmed up by itself first."""
-    compile_painter(subject.models.inpainter)
+    compile_inpainter(subject.models.inpainter)
     subject.released(1)
     rows = [_row(subject, "released", lambda: subject.released(DRAWS), eager[0].flops, 1)]
     for (name, run), before in zip(strategies(subject).items(), eager[1:], strict=True):
@@ -154,12 +154,12 @@ def measure_compiled(subject: Subject, eager: list[Row], *, repeats: int = 3) ->
 
 def _row(subject: Subject, name: str, run: Run, flops: float, repeats: int) -> Row:
     inpainter = subject.models.inpainter
-    before, took = inpainter.evaluations, []
+    before, took = inpainter.nfe, []
     _reset_peak()
     for _ in range(repeats):
         took.append(seconds_of(run))
-    spent = (inpainter.evaluations - before) // repeats
-    return Row(name, spent, median(took), _peak(), flops)
+    nfe = (inpainter.nfe - before) // repeats
+    return Row(name, nfe, median(took), _peak(), flops)
 
 
 def seconds_of(run: Run) -> float:
@@ -307,7 +307,7 @@ def counted(root: Path) -> dict[str, Any]:
         "plans": [
             {
                 "strategy": name,
-                "evaluations": sum(n * sampler.evaluations for n, sampler in rounds),
+                "nfe": sum(n * sampler.nfe for n, sampler in rounds),
                 "flops": sum(_flops(flops, n, sampler) for n, sampler in rounds)
                 + 2 * flops["dino"] + WINDOWS * flops["clip"],
             }
@@ -319,7 +319,7 @@ def counted(root: Path) -> dict[str, Any]:
 def _rounds(rules: Race, full: Sampler, *, entrants: int) -> list[tuple[int, Sampler]]:
     """How many boxes a race paints in each round, and how."""
     samplers = [*(one.sampler for one in rules.previews), full]
-    costs = [sampler.evaluations for sampler in samplers]
+    costs = [sampler.nfe for sampler in samplers]
     entered = plan_rounds(rules.budget, costs, candidates=entrants)
     return list(zip(entered, samplers, strict=True))
 
@@ -327,7 +327,7 @@ def _rounds(rules: Race, full: Sampler, *, entrants: int) -> list[tuple[int, Sam
 def _flops(flops: dict[str, float], count: int, sampler: Sampler) -> float:
     """Painting and scoring so many boxes: the words once, everything else each time."""
     tiny = "tiny " * sampler.tiny_vae
-    each = sampler.evaluations * flops["unet"] + flops[tiny + "encode"] + flops[tiny + "decode"]
+    each = sampler.nfe * flops["unet"] + flops[tiny + "encode"] + flops[tiny + "decode"]
     return count * (each + 2 * flops["clip"]) + flops["text"]
 
 

@@ -72,7 +72,7 @@ def count_flops() -> dict[str, float]:
         return {name: flops_of(call) for name, call in calls.items()}
 
 
-def compile_painter(inpainter: Any, **options: Any) -> None:
+def compile_inpainter(inpainter: Any, **options: Any) -> None:
     """Compile UNet and decoders where they are: their first call of a batch size then takes long.
 
     Methods of what lies inside it, not modules: the count of evaluations stays outside.

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from lr_edit.workspace.storage import read_json, whole
+from lr_edit.workspace.storage import atomic_write, read_json
 
 DAY = 86_400
 # Where no GPU was measured: an H200's matmul rate, and the share of it that a UNet may reach.
@@ -60,7 +60,7 @@ def write_page(path: Path) -> Path:
         SWITCHES.format(**_shares(found)),
     ]
     page = path.with_suffix(".md")
-    with whole(page) as part:
+    with atomic_write(page) as part:
         part.write_text("\n".join(lines).rstrip() + "\n")
     return page
 

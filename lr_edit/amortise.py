@@ -17,20 +17,20 @@ from torch import Tensor
 
 from lr_edit.anchor_net import (
     AnchorNet,
+    add_relevance,
     bank_rois,
     fresh_net,
     roi_features,
-    with_relevance,
 )
 from lr_edit.config import Ablation, Config
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, resolve
-from lr_edit.learn_amortised import foresee, learn_across, training_set
-from lr_edit.saliency import Seen
+from lr_edit.learn_amortised import learn_amortised, predict_log_probabilities, training_set
+from lr_edit.saliency import Saliency
 from lr_edit.types import Bank, EditTask, LossWeights, Track
 from lr_edit.workspace.storage import (
     content_key,
-    emptied,
+    empty_folder,
     read_banks,
     read_json,
     read_tensors,
@@ -46,23 +46,23 @@ def amortise(root: Path, config: Config, *, track: Track) -> Path:
 
     Raises UserError if the study has fewer tasks than a net is to be trained on.
     """
-    across, folder, tasks = config.across, root / "artifacts/anchor-net", study_tasks(root)
-    if max(across.tasks) > len(tasks):
+    rules, folder, tasks = config.dataset_net, root / "artifacts/anchor-net", study_tasks(root)
+    if max(rules.tasks) > len(tasks):
         raise UserError(
             f"across.tasks asks for {max(across.tasks)} tasks and the split "
             f"{config.study.split!r} has {len(tasks)}: ask for less, or add tasks"
         )
-    banks = read_banks(root, across.proposals, tasks)
+    banks = read_banks(root, rules.proposals, tasks)
     tables = torch.from_numpy(np.stack([bank.loss(LossWeights()) for bank in banks])).float()
-    how = across.model_dump(include={"steps", "rate", "weight_decay", "batch"})
-    plan = [(count, seed) for count in across.tasks for seed in range(across.seeds)]
-    emptied(folder)
+    how = rules.model_dump(include={"steps", "rate", "weight_decay", "batch"})
+    plan = [(count, seed) for count in rules.tasks for seed in range(rules.seeds)]
+    empty_folder(folder)
     for text in (False, True):
         rois = bank_rois(banks, side=config.models.side, text=text)
         label = "nets across images" + (", with text" if text else "")
         for count, seed in track(plan, label, len(plan)):
             own = training_set(len(tasks), count, seed=config.study.seed)
-            net = learn_across(rois[own], tables[own], seed=seed, **how)
+            net = learn_amortised(rois[own], tables[own], seed=seed, **how)
             state = {name: value.detach().numpy() for name, value in net.state_dict().items()}
             write_tensors(folder / _name(text, count, seed), state)
     write_json(folder / "card.json", _card(config, tasks, banks))
@@ -78,7 +78,7 @@ def _card(config: Config, tasks: Sequence[EditTask], banks: Sequence[Bank]) -> d
         "split": config.study.split,
         "tasks": len(tasks),
         "tables": content_key(*(bank.losses for bank in banks)),
-        "across": config.across.model_dump(mode="json"),
+        "across": config.dataset_net.model_dump(mode="json"),
         "sizes": list(config.propose.sizes),
         "by_size": {"J": loss.tolist(), "S": score.tolist()},
         "best_size": {"J": int(loss.argmin()), "S": int(score.argmax())},
@@ -96,7 +96,7 @@ def read_nets(
     return [_read_net(folder / _name(text, trained_on, seed)) for seed in range(seeds)]
 
 
-def foresee_all(
+def predict_tables(
     root: Path, config: Config, row: Ablation, banks: Sequence[Bank]
 ) -> Iterator[list[Float[np.ndarray, "points sizes"]]]:
     """log q of the row's net of every seed, bank by bank; no losses are read.
@@ -111,22 +111,22 @@ def foresee_all(
         for seed in range(len(nets), row.seeds):
             start = torch.Generator().manual_seed(seed)
             nets.append(fresh_net(rois.shape[2], rois.shape[1], generator=start))
-        yield [foresee([net], rois).numpy() for net in nets]
+        yield [predict_log_probabilities([net], rois).numpy() for net in nets]
 
 
-def likeliest(
+def read_prior(
     root: Path, config: Config
-) -> Callable[[Seen, Tensor], Float[np.ndarray, "points sizes"]]:
+) -> Callable[[Saliency, Tensor], Float[np.ndarray, "points sizes"]]:
     """The prior of a live edit, log q of the nets that learned from most images and see the words.
 
     Raises UserError where the profile has none.
     """
-    across, side = config.across, config.models.side
-    nets = read_nets(root, config, text=True, trained_on=max(across.tasks), seeds=across.seeds)
+    rules, side = config.dataset_net, config.models.side
+    nets = read_nets(root, config, text=True, trained_on=max(rules.tasks), seeds=rules.seeds)
 
-    def prior(seen: Seen, boxes: Tensor) -> np.ndarray:
-        features = with_relevance(seen.features.numpy(), seen.relevance.numpy())
-        return foresee(nets, roi_features(features, boxes, side=side)).numpy()
+    def prior(seen: Saliency, boxes: Tensor) -> np.ndarray:
+        features = add_relevance(seen.features.numpy(), seen.relevance.numpy())
+        return predict_log_probabilities(nets, roi_features(features, boxes, side=side)).numpy()
 
     return prior
 

@@ -56,7 +56,7 @@ def bank_rois(
     return torch.stack(
         [
             roi_features(
-                with_relevance(bank.features, bank.relevance)
+                add_relevance(bank.features, bank.relevance)
                 if text
                 else torch.from_numpy(bank.features),
                 torch.from_numpy(bank.boxes),
@@ -67,7 +67,7 @@ def bank_rois(
     )
 
 
-def with_relevance(
+def add_relevance(
     features: Float[np.ndarray, "channels rows cols"], relevance: Float[np.ndarray, "rows cols"]
 ) -> Float[Tensor, "channels_1 rows cols"]:
     """Features with one channel more: the relevance, standardised over the image and as loud as all

@@ -18,24 +18,24 @@ from lr_edit import method
 from lr_edit.config import Config, ProposalSet, Race
 from lr_edit.frozen.models import Models
 from lr_edit.propose import propose
-from lr_edit.saliency import Seen
-from lr_edit.successive_halving import Raced, plan_rounds, race, starters
+from lr_edit.saliency import Saliency
+from lr_edit.successive_halving import RaceResult, pick_entrants, plan_rounds, run_race
 from lr_edit.types import Box, EditTask, Track
 
 # What is seen, boxes (points, sizes, 4) -> how likely each is the best, (points, sizes).
-Prior = Callable[[Seen, Tensor], np.ndarray]
+Prior = Callable[[Saliency, Tensor], np.ndarray]
 
 
 @dataclass(frozen=True)
-class RaceEdit:
+class BudgetedEdit:
     """The edited image, uint8 (3, side, side), where it was edited, and how the race went."""
 
     image: Tensor
     box: Box
-    raced: Raced
+    raced: RaceResult
 
 
-def race_edit(
+def edit_within_budget(
     models: Models,
     task: EditTask,
     source: UInt8[Tensor, "3 side side"],
@@ -45,7 +45,7 @@ def race_edit(
     rules: Race,
     track: Track,
     prior: Prior | None = None,
-) -> RaceEdit:
+) -> BudgetedEdit:
     """Paint previews of a set's boxes, then the best at the set's own quality, as `rules` say.
 
     `prior` orders the boxes, and the first `rules.entrants` of them enter; without it all do. Where
@@ -61,7 +61,7 @@ def race_edit(
 
     def look(level: int, candidates: np.ndarray) -> tuple[np.ndarray, int]:
         chosen = torch.from_numpy(candidates)
-        looked = seen if level == 0 else replace(seen, spent=0)  # looking is paid once
+        looked = seen if level == 0 else replace(seen, nfe=0)  # looking is paid once
         part = looked, anchors[chosen // boxes.shape[1]], flat[chosen][:, None]
         what = "previews" if level < len(rules.previews) else "full quality"
         ((bank, painted),) = track(
@@ -75,11 +75,11 @@ def race_edit(
             1,
         )
         images.update(zip(candidates.tolist(), painted[:, 0], strict=True))
-        return bank.merit(rules.rank)[:, 0], bank.evaluations
+        return bank.merit(rules.rank)[:, 0], bank.nfe
 
     likely = prior(seen, boxes) if prior else None
-    ready = starters(boxes.numpy(), prior=likely, count=rules.entrants if prior else None)
-    costs = [models.inpainter.cost(one.inpaint.sampler) for one in rounds]
+    ready = pick_entrants(boxes.numpy(), prior=likely, count=rules.entrants if prior else None)
+    costs = [models.inpainter.nfe_per_image(one.inpaint.sampler) for one in rounds]
     plan = plan_rounds(rules.budget, costs, candidates=len(ready))
-    raced = race(look, ready, plan=plan)
-    return RaceEdit(images[raced.winner], Box(*flat[raced.winner].tolist()), raced)
+    raced = run_race(look, ready, plan=plan)
+    return BudgetedEdit(images[raced.winner], Box(*flat[raced.winner].tolist()), raced)

@@ -78,7 +78,7 @@ def best_of_bank(bank: Bank, *, rank: Rank = "S", weights: LossWeights = LossWei
     return _best_of(bank, every, rank=rank, weights=weights)
 
 
-def best_of_likeliest(
+def best_of_top_k(
     bank: Bank,
     count: int,
     *,

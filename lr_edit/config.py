@@ -9,11 +9,11 @@ from typing import Any, Literal, get_args
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from lr_edit.errors import UserError, nearest, said
+from lr_edit.errors import UserError, describe_error, suggest_name
 from lr_edit.types import LossWeights, Merit, Sampler
 
 LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
-Map = Literal["dino", "relevance", "difference"]  # where anchors come from, or a box
+Map = Literal["dino", "relevance", "diffedit"]  # where anchors come from, or a box
 MAPS = get_args(Map)
 
 
@@ -111,7 +111,7 @@ class Inpaint(_Frozen):
 
 
 class Score(_Frozen):
-    """The teacher's view: 0 augmented views is the plain image."""
+    """The scoring CLIP's view: 0 augmented views is the plain image."""
 
     views: int = Field(0, ge=0)
     prompt: str = "{}"
@@ -180,7 +180,7 @@ class Ablation(Variant):
     entrants: int | None = Field(None, ge=1)  # with `scope: dataset`: only the likeliest enter it
 
 
-class Across(_Frozen):
+class DatasetNet(_Frozen):
     """AnchorNet across images, trained by the stage `amortise` of studies/train.
 
     A net for each number of `tasks`, blind and with text, from each of `seeds` starts.
@@ -226,7 +226,7 @@ class Config(_Frozen):
     score: Score
     proposals: dict[str, ProposalSet]
     variants: dict[str, Variant]
-    across: Across
+    dataset_net: DatasetNet
     race: Race
     amortised: Race
     ablations: dict[str, dict[str, Ablation]] = {}  # group -> rows; the first is compared with
@@ -283,7 +283,7 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     try:
         config = Config.model_validate(raw)
     except ValidationError as error:
-        raise UserError(f"{path}: {said(error, Config, also=('base',))}") from None
+        raise UserError(f"{path}: {describe_error(error, Config, also=('base',))}") from None
     _lookup(config.profiles, config.profile, "profile")
     rows = [row for group in config.ablations.values() for row in group.values()]
     named = [row.proposals for row in (*config.variants.values(), *rows)]
@@ -296,5 +296,5 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
 
 def _lookup(table: dict[str, Any], name: str, what: str) -> Any:
     if name not in table:
-        raise UserError(f"unknown {what} {name!r}{nearest(name, table)}")
+        raise UserError(f"unknown {what} {name!r}{suggest_name(name, table)}")
     return table[name]

@@ -19,21 +19,21 @@ class Unfinished(Exception):
     """Some items are left over; what was finished is kept, and running again goes on there."""
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
+def suggest_name(name: str, known: Iterable[str]) -> str:
     """ "; did you mean 'x'?" for the known name closest to `name`, else the known names."""
     known = sorted(known)
     close = difflib.get_close_matches(name, known, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; known: {', '.join(known)}"
 
 
-def said(error: ValidationError, model: Any, *, also: tuple[str, ...] = ()) -> str:
+def describe_error(error: ValidationError, model: Any, *, also: tuple[str, ...] = ()) -> str:
     """The first thing that `model` found wrong in its parameters, in words; a key that it does not
     know with the nearest one that it does (at the top, `also` these)."""
     first = error.errors()[0]
     where = ".".join(str(part) for part in first["loc"])
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _fields(model, first["loc"]) + list(also if len(first["loc"]) == 1 else ())
-        return f"unknown parameter {where!r}{nearest(str(first['loc'][-1]), known)}"
+        return f"unknown parameter {where!r}{suggest_name(str(first['loc'][-1]), known)}"
     return f"parameter {where!r}: {first['msg'].lower()}"
 
 

@@ -63,7 +63,7 @@ def paste_back(
     return torch.where(weight > 0, mixed, source)
 
 
-def paint_candidates(
+def inpaint_candidates(
     inpainter: Inpainter,
     source: UInt8[Tensor, "3 side side"],
     prompt: str,
@@ -82,7 +82,7 @@ def paint_candidates(
     candidate's (point, size), never from its place in a batch.
     """
     distinct, where = boxes.reshape(-1, 4), torch.arange(boxes[..., 0].numel())
-    side, before, seeds = source.shape[-1], inpainter.evaluations, [seed]
+    side, before, seeds = source.shape[-1], inpainter.nfe, [seed]
     if noise == "common":
         distinct, where = distinct.unique(dim=0, return_inverse=True)
     else:
@@ -98,7 +98,7 @@ def paint_candidates(
 
     done = _in_batches(paint, len(distinct), batch=batch, inpainter=inpainter)
     images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])
-    return images, inpainter.evaluations - before
+    return images, inpainter.nfe - before
 
 
 def _in_batches(
@@ -108,15 +108,15 @@ def _in_batches(
     of it halves the parts from then on, and is said once."""
     done, at = [], 0
     while at < count:
-        size = min(batch, inpainter.most or batch)
+        size = min(batch, inpainter.max_batch or batch)
         try:
             done.append(paint(slice(at, at + size)))
             at += size
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
-            if inpainter.most is None:
+            if inpainter.max_batch is None:
                 warnings.warn("out of memory: painting fewer boxes at once", stacklevel=3)
-            inpainter.most = size // 2
+            inpainter.max_batch = size // 2
             torch.cuda.empty_cache()
     return done

@@ -36,7 +36,7 @@ ENTROPY = 1.0  # the bonus at the first step, in z-scored losses a nat
 
 
 @dataclass(frozen=True)
-class Step:
+class LearningStep:
     """The net after `step` updates: J on z-scored and on raw losses, entropy of pi in nats."""
 
     step: int
@@ -56,7 +56,7 @@ class Learned:
     """
 
     state: dict[str, Tensor]
-    curve: tuple[Step, ...]
+    curve: tuple[LearningStep, ...]
     probabilities: Float[Tensor, "points sizes"]
     paid: int
 
@@ -175,12 +175,12 @@ def _weights(
 
 def _curve(
     path: Float[Tensor, "records points sizes"], table: Float[Tensor, "points sizes"]
-) -> tuple[Step, ...]:
+) -> tuple[LearningStep, ...]:
     """Log probabilities after every step -> records, means over the anchor points."""
     pi = path.exp()
     terms = torch.stack([pi * row_z_scores(table), pi * table, -pi * path], dim=-1)
     rows = terms.sum(-2).mean(-2).tolist()  # (records, 3)
-    return tuple(Step(n, *row) for n, row in enumerate(rows))
+    return tuple(LearningStep(n, *row) for n, row in enumerate(rows))
 
 
 def _one_hot(scores: Float[Tensor, "*n points sizes"]) -> Float[Tensor, "*n points sizes"]:

@@ -35,7 +35,7 @@ def training_set(tasks: int, count: int, *, seed: int) -> Int[Tensor, " count"]:
     return torch.randperm(tasks, generator=torch.Generator().manual_seed(seed))[:count]
 
 
-def learn_across(
+def learn_amortised(
     rois: Float[Tensor, "tasks points sizes channels 8 8"],
     tables: Float[Tensor, "tasks points sizes"],
     *,
@@ -86,7 +86,7 @@ def _expected(
 
 
 @torch.no_grad()
-def foresee(
+def predict_log_probabilities(
     nets: Sequence[AnchorNet], rois: Float[Tensor, "points sizes channels 8 8"]
 ) -> Float[Tensor, "points sizes"]:
     """log q(point, size), before any candidate is painted, q the mean over the nets.

@@ -12,29 +12,29 @@ from lr_edit.anchor_net import bank_rois
 from lr_edit.choose import choose, pick_sizes
 from lr_edit.config import Config, ProposalSet, Variant
 from lr_edit.frozen.models import Models
-from lr_edit.inpaint import noise_seed, paint_candidates
+from lr_edit.inpaint import inpaint_candidates, noise_seed
 from lr_edit.learn import Learned, learn_many
-from lr_edit.propose import asked, propose
-from lr_edit.saliency import Seen
+from lr_edit.propose import propose, task_with_prompt
+from lr_edit.saliency import Saliency
 from lr_edit.score import score_candidates
 from lr_edit.types import Bank, Choice, EditTask
 
 
 # fmt: off
 def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config, how: ProposalSet,
-              proposed: tuple[Seen, Tensor, Tensor] | None = None) -> tuple[Bank, Tensor]:
+              proposed: tuple[Saliency, Tensor, Tensor] | None = None) -> tuple[Bank, Tensor]:
     """Propose boxes, inpaint every one, score: all the diffusion a task ever needs."""
     seen, anchors, boxes = proposed or propose(models, task, source, config=config, how=how)
     noise = noise_seed(task.id, config.study.seed + how.noise_seed)
-    task = asked(task, proposals=how)
-    images, spent = paint_candidates(
+    task = task_with_prompt(task, proposals=how)
+    images, nfe = inpaint_candidates(
         models.inpainter, source, task.prompt, boxes, sampler=how.inpaint.sampler,
         noise=how.noise, seed=noise, feather=how.inpaint.feather, batch=how.inpaint.batch)
     losses, cosines = score_candidates(models.clip, task, source, images, score=config.score)
     return Bank(
         boxes.numpy(), losses.cpu().numpy(), cosines.cpu().numpy(), anchors.numpy(),
         seen.attention.numpy(), seen.features.numpy(), seen.relevance.numpy(),
-        seen.spent + spent), images
+        seen.nfe + nfe), images
 
 
 def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], variant: Variant, *,

@@ -22,7 +22,7 @@ from lr_edit.config import MAPS, Config, ProposalSet
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import noise_seed
-from lr_edit.saliency import Seen, look
+from lr_edit.saliency import Saliency, compute_saliency
 from lr_edit.types import Box, EditTask
 
 # A true box is grown by these pixels, so that the feathered seam does not keep the thing's outline.
@@ -36,10 +36,10 @@ def propose(
     *,
     config: Config,
     how: ProposalSet,
-) -> tuple[Seen, Int[Tensor, "points 2"], Int[Tensor, "points sizes 4"]]:
+) -> tuple[Saliency, Int[Tensor, "points 2"], Int[Tensor, "points sizes 4"]]:
     """What the models see in a picture, the anchor points of a set, and the boxes about them."""
-    seed, task = noise_seed(task.id, config.study.seed), asked(task, proposals=how)
-    seen = look(models, task, source, config=config, proposals=how, seed=seed)
+    seed, task = noise_seed(task.id, config.study.seed), task_with_prompt(task, proposals=how)
+    seen = compute_saliency(models, task, source, config=config, proposals=how, seed=seed)
     anchors = place_anchors(seen.scores, proposals=how, seed=seed)
     boxes = draw_boxes(
         task,
@@ -53,7 +53,7 @@ def propose(
     return seen, anchors, boxes
 
 
-def asked(task: EditTask, *, proposals: ProposalSet) -> EditTask:
+def task_with_prompt(task: EditTask, *, proposals: ProposalSet) -> EditTask:
     """The task with the prompt of a set: the whole scene or the thing alone, in its template.
 
     Where a thing is to go, the thing asked for is "nothing". Raises UserError for a thing alone

@@ -19,7 +19,7 @@ from lr_edit.baselines.released import released_attention
 from lr_edit.boxes import all_cells, square_boxes
 from lr_edit.config import Config, ProposalSet
 from lr_edit.frozen import ClipModel
-from lr_edit.frozen.images import seen_at
+from lr_edit.frozen.images import resize_to_side
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import box_masks
 from lr_edit.types import EditTask
@@ -30,7 +30,7 @@ PLACES, WINDOW = 8, 0.25  # places each way; side of a window as a share of the 
 
 
 @dataclass(frozen=True)
-class Seen:
+class Saliency:
     """One source picture, on the anchor model's grid and on the CPU.
 
     attention  (rows, cols): the class token's last-layer attention
@@ -45,10 +45,10 @@ class Seen:
     features: Float[Tensor, "channels rows cols"]
     relevance: Float[Tensor, "rows cols"]
     scores: Float[Tensor, "own_rows own_cols"]
-    spent: int
+    nfe: int
 
 
-def look(
+def compute_saliency(
     models: Models,
     task: EditTask,
     source: UInt8[Tensor, "3 side side"],
@@ -56,17 +56,20 @@ def look(
     config: Config,
     proposals: ProposalSet,
     seed: int,
-) -> Seen:
+) -> Saliency:
     """Look at a picture with the eyes that a proposal set asks for."""
-    small, whole = seen_at(source, side=config.models.attention_side), source[None].float() / 255
-    before = models.inpainter.evaluations
+    small, whole = (
+        resize_to_side(source, side=config.models.attention_side),
+        source[None].float() / 255,
+    )
+    before = models.inpainter.nfe
     attention = models.anchors.attention(small)[0].cpu()
     features = models.anchors.features(small)[0].cpu()
     words = config.score.source.format(task.source)
     relevance = scores = torch.full_like(attention, torch.nan)
     if proposals.relevance or proposals.anchors == "relevance":
         relevance = scores = text_relevance(models.clip, whole, words, grid=attention.shape)
-    if proposals.anchors == "difference":  # DiffEdit knows a caption of the source where there is
+    if proposals.anchors == "diffedit":  # DiffEdit knows a caption of the source where there is
         said = task.caption or task.source
         scores = noise_difference(
             models.inpainter, whole, source=said, prompt=task.prompt, seed=seed
@@ -75,8 +78,8 @@ def look(
         scores = released_attention(attention)
     elif proposals.anchors != "relevance":
         scores = attention
-    spent = models.inpainter.evaluations - before
-    return Seen(attention, features, relevance, scores, spent)
+    nfe = models.inpainter.nfe - before
+    return Saliency(attention, features, relevance, scores, nfe)
 
 
 def text_relevance(

@@ -1,4 +1,4 @@
-"""The teacher CLIP looks at candidates: images and words in, losses and cosines out."""
+"""The scoring CLIP looks at candidates: images and words in, losses and cosines out."""
 
 from __future__ import annotations
 

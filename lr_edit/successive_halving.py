@@ -20,33 +20,35 @@ from lr_edit.errors import UserError
 from lr_edit.types import Bank, LossWeights, Merit
 
 # (round, candidates) -> how good each is, higher better, NaN if unknown; UNet evaluations spent.
-Look = Callable[[int, Int[np.ndarray, " n"]], tuple[Float[np.ndarray, " n"], int]]
+ScoreRound = Callable[[int, Int[np.ndarray, " n"]], tuple[Float[np.ndarray, " n"], int]]
 
 
 @dataclass(frozen=True)
-class Raced:
+class RaceResult:
     """Who won, by its index among the flattened candidates; its merit; how many were painted in
     each round; the UNet evaluations they cost."""
 
     winner: int
     merit: float
     entered: tuple[int, ...]
-    evaluations: int
+    nfe: int
 
 
-def race(look: Look, starters: Int[np.ndarray, " n"], *, plan: Sequence[int]) -> Raced:
-    """Paint the first `plan[0]` starters, then in each round the best `plan[round]` of the last.
+def run_race(
+    score_round: ScoreRound, entrants: Int[np.ndarray, " n"], *, plan: Sequence[int]
+) -> RaceResult:
+    """Paint the first `plan[0]` entrants, then in each round the best `plan[round]` of the last.
 
-    Equal candidates keep the order of `starters`; one whose merit is NaN comes last.
+    Equal candidates keep the order of `entrants`; one whose merit is NaN comes last.
     """
-    alive, entered, spent, best = starters, [], 0, np.nan
+    alive, entered, nfe, best = entrants, [], 0, np.nan
     for level, count in enumerate(plan):
-        merit, cost = look(level, alive[:count])
+        merit, cost = score_round(level, alive[:count])
         order = np.argsort(-np.where(np.isnan(merit), -np.inf, merit), kind="stable")
         alive, best = alive[:count][order], merit[order[0]]
         entered.append(len(alive))
-        spent += cost
-    return Raced(int(alive[0]), float(best), tuple(entered), spent)
+        nfe += cost
+    return RaceResult(int(alive[0]), float(best), tuple(entered), nfe)
 
 
 def plan_rounds(budget: int, costs: Sequence[int], *, candidates: int) -> tuple[int, ...]:
@@ -70,7 +72,7 @@ def plan_rounds(budget: int, costs: Sequence[int], *, candidates: int) -> tuple[
     return tuple(np.minimum.accumulate(plan).tolist())
 
 
-def starters(
+def pick_entrants(
     boxes: Int[np.ndarray, "points sizes 4"],
     *,
     prior: Float[np.ndarray, "points sizes"] | None = None,
@@ -87,18 +89,18 @@ def starters(
     return order[np.argsort(-likely, kind="stable")][:count]
 
 
-def evaluations_each(bank: Bank) -> int:
+def nfe_each(bank: Bank) -> int:
     """UNet evaluations of one candidate; equal boxes were painted once."""
-    return round(bank.evaluations / len(np.unique(bank.boxes.reshape(-1, 4), axis=0)))
+    return round(bank.nfe / len(np.unique(bank.boxes.reshape(-1, 4), axis=0)))
 
 
-def replay(
+def replay_tables(
     banks: Sequence[Bank],
     *,
     costs: Sequence[int],
     rank: Merit = "S",
     weights: LossWeights = LossWeights(),
-) -> Look:
+) -> ScoreRound:
     """Rounds that read the tables of what a live race would paint, one proposal set a round; a
     candidate of a round costs `costs[round]`.
 

@@ -121,7 +121,7 @@ class Sampler:
         return round(self.guided * self.length) if self.guidance > 1 else 0
 
     @property
-    def evaluations(self) -> int:
+    def nfe(self) -> int:
         """UNet evaluations a picture."""
         taken = min(self.stop or self.length, self.length)
         return taken + -(-min(taken, self.guided_steps) // self.refresh)
@@ -150,7 +150,7 @@ class Bank:
 
     boxes        (points, sizes, 4) int: left, top, right, bottom
     losses       (points, sizes, 3) float: clip, directional, structure, unweighted
-    cosines      (points, sizes, 2) float: prompt/edit and source/edit, by the teacher CLIP
+    cosines      (points, sizes, 2) float: prompt/edit and source/edit, by the scoring CLIP
     anchors      (points, 2) int: row and column of the anchor's cell; -1 where a box has none
     attention    (rows, cols) float: where DINO attends
     features     (channels, rows, cols) float: what AnchorNet sees
@@ -165,7 +165,7 @@ class Bank:
     attention: np.ndarray
     features: np.ndarray
     relevance: np.ndarray
-    evaluations: int
+    nfe: int
 
     def part(self, *, points: int | None = None, sizes: Sequence[int] | None = None) -> Bank:
         """The first so many anchors and these sizes alone, with their share of the cost."""
@@ -177,7 +177,7 @@ class Bank:
             losses=self.losses[rows][:, columns],
             cosines=self.cosines[rows][:, columns],
             anchors=self.anchors[rows],
-            evaluations=round(self.evaluations * boxes.size / self.boxes.size),
+            nfe=round(self.nfe * boxes.size / self.boxes.size),
         )
 
     def loss(self, weights: LossWeights) -> np.ndarray:

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from lr_edit.frozen.images import checked
+from lr_edit.frozen.images import check_images
 from lr_edit.types import Sampler
 
 WIDTH = 16  # of every embedding
@@ -31,7 +31,7 @@ class FakeAnchors:
         self.seen: list[Tensor] = []
 
     def attention(self, images: Tensor) -> Tensor:
-        self.seen.append(checked(images))
+        self.seen.append(check_images(images))
         contrast = (images - images.mean((2, 3), keepdim=True)).square().sum(1, keepdim=True)
         cells = F.avg_pool2d(contrast, self.patch).flatten(1)
         return (cells / cells.sum(1, keepdim=True).clamp(min=1e-9)).unflatten(
@@ -39,7 +39,7 @@ class FakeAnchors:
         )
 
     def features(self, images: Tensor) -> Tensor:
-        cells = F.avg_pool2d(checked(images), self.patch)
+        cells = F.avg_pool2d(check_images(images), self.patch)
         return torch.einsum("nchw,cd->ndhw", cells, drawn(1, 3, WIDTH))
 
 
@@ -47,7 +47,7 @@ class FakeClip:
     """Embeds the colours of a 4x4 thumbnail, and words by their spelling."""
 
     def embed_images(self, images: Tensor) -> Tensor:
-        cells = F.adaptive_avg_pool2d(checked(images), 4).flatten(1)
+        cells = F.adaptive_avg_pool2d(check_images(images), 4).flatten(1)
         mixed = torch.cat([row[None] @ drawn(2, 48, WIDTH) for row in cells])
         return F.normalize(mixed, dim=-1)
 
@@ -59,7 +59,7 @@ class FakeClip:
         return F.normalize(torch.stack(rows), dim=-1)
 
     def tokens(self, images: Tensor) -> Tensor:
-        cells = F.adaptive_avg_pool2d(checked(images), 4).flatten(2).mT
+        cells = F.adaptive_avg_pool2d(check_images(images), 4).flatten(2).mT
         return torch.cat([row[None] @ drawn(3, 3, WIDTH) for row in cells])
 
 
@@ -70,28 +70,28 @@ class FakeInpainter:
     """
 
     def __init__(self) -> None:
-        self.evaluations = 0
-        self.most: int | None = None
+        self.nfe = 0
+        self.max_batch: int | None = None
         self.prompts: list[str] = []
         self.noises: list[Tensor] = []
 
     def noise(self, side: int, seed: int) -> Tensor:
         return drawn(seed, 1, 3, side, side)
 
-    def cost(self, sampler: Sampler) -> int:
-        return sampler.evaluations
+    def nfe_per_image(self, sampler: Sampler) -> int:
+        return sampler.nfe
 
     def inpaint(
         self, image: Tensor, prompt: str, *, masks: Tensor, noise: Tensor, sampler: Sampler
     ) -> Tensor:
-        self.evaluations += len(masks) * sampler.evaluations
+        self.nfe += len(masks) * sampler.nfe
         self.prompts.append(prompt)
         self.noises.append(noise)
         colour = drawn(zlib.crc32(prompt.encode()), 3).sigmoid()[:, None, None]
-        painted = (colour + 0.1 / sampler.evaluations * noise).clamp(0, 1)
-        return torch.where(masks, painted, 0.9 * checked(image))
+        painted = (colour + 0.1 / sampler.nfe * noise).clamp(0, 1)
+        return torch.where(masks, painted, 0.9 * check_images(image))
 
     def predict(self, image: Tensor, prompt: str, *, noise: Tensor, strength: float) -> Tensor:
-        self.evaluations += len(noise)
-        seen = (1 - strength) * checked(image) + strength * noise
+        self.nfe += len(noise)
+        seen = (1 - strength) * check_images(image) + strength * noise
         return seen * drawn(zlib.crc32(prompt.encode()), 3)[:, None, None]

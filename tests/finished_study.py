@@ -110,5 +110,5 @@ def _bank(rng: np.random.Generator) -> Bank:
         attention=rng.random((4, 4)),
         features=rng.random((2, 4, 4)),
         relevance=rng.random((4, 4)),
-        evaluations=8,
+        nfe=8,
     )

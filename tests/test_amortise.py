@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from lr_edit.amortise import amortise, best_size, foresee_all, read_nets
+from lr_edit.amortise import amortise, best_size, predict_tables, read_nets
 from lr_edit.anchor_net import fresh_net
 from lr_edit.config import Ablation, Config, load_config
 from lr_edit.errors import UserError
@@ -64,7 +64,7 @@ def bank(rng: np.random.Generator) -> Bank:
         attention=rng.random((4, 4)),
         features=rng.random((CHANNELS, 4, 4)).astype(np.float32),
         relevance=rng.random((4, 4)).astype(np.float32),
-        evaluations=60,
+        nfe=60,
     )
 
 
@@ -129,8 +129,8 @@ def test_no_loss_of_the_unseen_task_is_read_and_no_companion_matters(
     blank = [
         replace(one, losses=one.losses * np.nan, cosines=one.cosines * np.nan) for one in banks
     ]
-    first = list(foresee_all(root, config, row(name, config), banks))
-    other = list(foresee_all(root, config, row(name, config), blank[::-1]))[::-1]
+    first = list(predict_tables(root, config, row(name, config), banks))
+    other = list(predict_tables(root, config, row(name, config), blank[::-1]))[::-1]
     np.testing.assert_array_equal(first, other)
     assert np.allclose(np.exp(first).sum((-2, -1)), 1)
 
@@ -140,8 +140,8 @@ def test_only_a_net_with_text_sees_the_words(root: Path, config: Config) -> None
     banks = read_banks(root, "dino", study_tasks(root))
     turned = [replace(one, relevance=one.relevance[::-1].copy()) for one in banks]
     for name, equal in (("blind", True), ("text", False)):
-        first = list(foresee_all(root, config, row(name, config), banks))
-        other = list(foresee_all(root, config, row(name, config), turned))
+        first = list(predict_tables(root, config, row(name, config), banks))
+        other = list(predict_tables(root, config, row(name, config), turned))
         assert np.array_equal(first, other) == equal
 
 
@@ -179,7 +179,7 @@ def test_of_the_likeliest_pairs_the_one_with_the_highest_s_is_taken(
     ablate.run(root, config, track=track)
     choices = read_json(root / "artifacts/ablations.json")["amortised"]["top-2"]["choices"]
     banks = read_banks(root, "dino", study_tasks(root))
-    foreseen = foresee_all(root, config, row("top-2", config), banks)
+    foreseen = predict_tables(root, config, row("top-2", config), banks)
     for one, tables, seeds in zip(banks, foreseen, choices, strict=True):
         for table, (point, size) in zip(tables, seeds, strict=True):
             likely = np.argsort(-table, axis=None)[:2]
@@ -192,18 +192,18 @@ def test_the_likeliest_pair_of_all_seeds_together_enters_a_race(root: Path, conf
     ablate.run(root, config, track=track)
     raced = read_json(root / "artifacts/ablations.json")["amortised"]["raced"]
     banks = read_banks(root, "dino", study_tasks(root))
-    foreseen = foresee_all(root, config, row("raced", config), banks)
+    foreseen = predict_tables(root, config, row("raced", config), banks)
     for tables, ((point, size),) in zip(foreseen, raced["choices"], strict=True):
         assert point * SIZES + size == np.exp(tables).mean(0).argmax()
-    assert raced["evaluations"] == [10 + 10] * 6
+    assert raced["nfe"] == [10 + 10] * 6
 
 
 def test_what_is_missing_is_said_with_its_cure(root: Path, config: Config) -> None:
     with pytest.raises(UserError, match="make study STUDY=train"):
-        list(foresee_all(root, config, row("blind", config), []))
+        list(predict_tables(root, config, row("blind", config), []))
     sd2 = config.model_copy(update={"profile": "sd2"})
     with pytest.raises(UserError, match="anchor_net"):
         read_nets(root, sd2, text=False, trained_on=2, seeds=1)
-    many = config.across.model_copy(update={"tasks": (2, 7)})
+    many = config.dataset_net.model_copy(update={"tasks": (2, 7)})
     with pytest.raises(UserError, match="7 tasks"):
         amortise(root, config.model_copy(update={"across": many}), track=track)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from lr_edit.anchor_net import AnchorNet, fresh_net, roi_features, with_relevance
+from lr_edit.anchor_net import AnchorNet, add_relevance, fresh_net, roi_features
 from lr_edit.errors import UserError
 
 
@@ -68,4 +68,4 @@ def test_features_that_are_not_square_are_refused() -> None:
 
 def test_a_net_with_text_refuses_pictures_where_nobody_looked_for_the_words() -> None:
     with pytest.raises(UserError, match="`relevance: true`"):
-        with_relevance(np.ones((3, 4, 4), np.float32), np.full((4, 4), np.nan, np.float32))
+        add_relevance(np.ones((3, 4, 4), np.float32), np.full((4, 4), np.nan, np.float32))

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from benchmarks import cost, page
-from benchmarks.full_size import compile_painter, count_flops
+from benchmarks.full_size import compile_inpainter, count_flops
 from lr_edit.config import load_config
 from lr_edit.frozen.models import load_models
 from lr_edit.workspace.storage import read_image, read_tasks, write_json
@@ -35,14 +35,14 @@ def test_rows_follow_the_sampler_and_the_page_says_what_was_not_run(
     subject: cost.Subject, tiny_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     counted = cost.counted(tiny_root)
-    assert counted["plans"][0]["evaluations"] == 10_098
+    assert counted["plans"][0]["nfe"] == 10_098
     monkeypatch.setattr(cost, "STEPS", 2)
     rows = cost.measure(subject, draws=1, repeats=1)
     named = {row.strategy: row for row in rows}
-    each = subject.config.proposal_set("dino").inpaint.sampler.evaluations
-    assert named["released"].evaluations == 9 * 3 * 2
-    assert named["amortised, top 1"].evaluations == each
-    assert named["enumerate"].evaluations > named["amortised, top 3"].evaluations
+    each = subject.config.proposal_set("dino").inpaint.sampler.nfe
+    assert named["released"].nfe == 9 * 3 * 2
+    assert named["amortised, top 1"].nfe == each
+    assert named["enumerate"].nfe > named["amortised, top 3"].nfe
     assert all(row.flops > 0 and row.seconds > 0 and row.peak_bytes > 0 for row in rows)
     found = {
         "took": 1.0, "sd2": None, "counted": counted,
@@ -60,7 +60,7 @@ def test_rows_follow_the_sampler_and_the_page_says_what_was_not_run(
 @pytest.mark.slow
 def test_a_compiled_painter_still_counts_and_paints_the_same(subject: cost.Subject) -> None:
     before = subject.bank()
-    compile_painter(subject.models.inpainter, backend="eager")
+    compile_inpainter(subject.models.inpainter, backend="eager")
     after = subject.bank()
-    assert after[0].evaluations == before[0].evaluations
+    assert after[0].nfe == before[0].nfe
     assert torch.equal(after[1], before[1])

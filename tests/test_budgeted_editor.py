@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from lr_edit.budgeted_editor import RaceEdit, race_edit
+from lr_edit.budgeted_editor import BudgetedEdit, edit_within_budget
 from lr_edit.config import Ablation, Config, Race, load_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models, load_models
@@ -42,7 +42,7 @@ def config(tiny_root: Path) -> Config:
 def raced(
     models: Models, task: EditTask, source: torch.Tensor, config: Config, *, budget: int = BUDGET,
     batch: int = 3, prior: list[list[float]] | None = None, entrants: int | None = None,
-) -> RaceEdit:  # fmt: skip
+) -> BudgetedEdit:  # fmt: skip
     full, preview = (
         config.proposal_set(name).inpaint.model_copy(update={"batch": batch})
         for name in ("dino", "preview")
@@ -51,7 +51,7 @@ def raced(
     tell = None if prior is None else lambda _seen, _boxes: np.array(prior)
     previews = (preview,) if prior is None or entrants else ()
     rules = Race(previews=previews, budget=budget, entrants=entrants)
-    return race_edit(
+    return edit_within_budget(
         models, task, source, config=config, how=how, rules=rules, track=silent, prior=tell
     )
 
@@ -64,13 +64,13 @@ def test_a_live_race_answers_as_the_tables_do(tiny_root: Path, config: Config) -
     models = load_models(tiny_root, config.models)
     for at, task in enumerate(study_tasks(tiny_root)):
         source = torch.from_numpy(study_image(tiny_root, task))
-        before = models.inpainter.evaluations
+        before = models.inpainter.nfe
         done = raced(models, task, source, config)
         point, size = row["choices"][at][0]
         assert done.raced.winner == 2 * point + size
-        assert done.raced.evaluations == row["evaluations"][at]
-        assert done.raced.evaluations == models.inpainter.evaluations - before <= BUDGET
-        assert row["paid"][at] == -(-row["evaluations"][at] // 4)
+        assert done.raced.nfe == row["nfe"][at]
+        assert done.raced.nfe == models.inpainter.nfe - before <= BUDGET
+        assert row["paid"][at] == -(-row["nfe"][at] // 4)
         table = tiny_root / f"artifacts/candidates/dino/images/{task.id}.safetensors"
         kept = read_tensors(table)["images"][point, size].astype(int)
         # In another batch convolutions round otherwise: a pixel may differ by one of 255.
@@ -107,7 +107,7 @@ def test_a_race_by_loss_is_won_by_the_lowest_loss(fakes: Models, config: Config)
     by: dict[Merit, np.ndarray] = {"S": bank.score, "loss": -bank.loss(LossWeights())}
     for rank, best in by.items():
         rules = Race(previews=(), budget=9999, entrants=None, rank=rank)
-        done = race_edit(
+        done = edit_within_budget(
             fakes, TASK, SOURCE, config=config, how=how, rules=rules, track=silent, prior=None
         )
         assert done.raced.merit == best.max() and best.flat[done.raced.winner] == best.max()
@@ -119,14 +119,14 @@ def test_a_prior_alone_paints_the_likeliest_boxes_at_full_quality(
     prior = [[0.1, 0.2], [0.6, 0.1]]
     done = raced(fakes, TASK, SOURCE, config, budget=4, prior=prior)
     assert (done.raced.winner, done.raced.entered) == (2, (1,))
-    assert fakes.inpainter.evaluations == done.raced.evaluations == 4
+    assert fakes.inpainter.nfe == done.raced.nfe == 4
 
 
 def test_with_a_prior_the_likeliest_alone_enter_the_race(fakes: Models, config: Config) -> None:
     prior = [[0.1, 0.2], [0.4, 0.3]]
     done = raced(fakes, TASK, SOURCE, config, budget=3 + 4, prior=prior, entrants=2)
     assert done.raced.entered == (2, 1) and done.raced.winner in (2, 3)
-    assert fakes.inpainter.evaluations == done.raced.evaluations == 2 + 4
+    assert fakes.inpainter.nfe == done.raced.nfe == 2 + 4
 
 
 def test_a_budget_that_does_not_reach_for_all_looks_at_the_first(
@@ -134,7 +134,7 @@ def test_a_budget_that_does_not_reach_for_all_looks_at_the_first(
 ) -> None:
     done = raced(fakes, TASK, SOURCE, config, budget=7)
     assert done.raced.entered == (3, 1) and done.raced.winner < 3
-    assert fakes.inpainter.evaluations == done.raced.evaluations == 7
+    assert fakes.inpainter.nfe == done.raced.nfe == 7
 
 
 def test_too_small_a_budget_is_one_sentence_and_paints_nothing(
@@ -142,7 +142,7 @@ def test_too_small_a_budget_is_one_sentence_and_paints_nothing(
 ) -> None:
     with pytest.raises(UserError, match="too small"):
         raced(fakes, TASK, SOURCE, config, budget=4)
-    assert fakes.inpainter.evaluations == 0
+    assert fakes.inpainter.nfe == 0
 
 
 def test_a_race_over_a_part_of_the_boxes_costs_its_own_evaluations(
@@ -154,7 +154,7 @@ def test_a_race_over_a_part_of_the_boxes_costs_its_own_evaluations(
     part = config.model_copy(update={"ablations": {"race": {"race": Ablation(**row)}}})
     ablate.run(tiny_root, part, track=silent)
     found = read_json(tiny_root / "artifacts/ablations.json")["race"]["race"]
-    assert found["evaluations"] == [2 + 4, 2 + 4]
+    assert found["nfe"] == [2 + 4, 2 + 4]
     assert all(point == 0 for ((point, _),) in found["choices"])
 
 

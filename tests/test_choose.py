@@ -28,7 +28,7 @@ def bank(loss: list[list[float]], score: list[list[float]] | None = None) -> Ban
         attention=np.zeros((4, 4)),
         features=np.zeros((3, 4, 4)),
         relevance=np.zeros((4, 4)),
-        evaluations=0,
+        nfe=0,
     )
 
 

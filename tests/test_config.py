@@ -9,7 +9,7 @@ import yaml
 from pydantic import ValidationError
 
 from lr_edit.config import Config, load_config
-from lr_edit.errors import UserError, nearest
+from lr_edit.errors import UserError, suggest_name
 from lr_edit.types import Sampler
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"
@@ -91,12 +91,12 @@ def test_a_profile_may_race_by_other_rules() -> None:
     assert (small.budget, large.budget) == (200, 300)
     assert small.proposals == large.proposals
     last = large.previews[-1]  # states its difference from the profile's own sampler
-    assert (last.steps, last.guidance, last.sampler.evaluations) == (6, 7.5, 10)
+    assert (last.steps, last.guidance, last.sampler.nfe) == (6, 7.5, 10)
     few = load_config(PARAMS, profile="sd2").amortised
     assert (few.entrants, few.previews, few.budget) == (3, (last,), 3 * 10 + 32)
 
 
-def test_judges_are_not_the_teacher() -> None:
+def test_the_evaluation_clip_is_not_the_scoring_clip() -> None:
     for profile in load_config(PARAMS).profiles.values():
         assert profile.judges.clip.name != profile.clip.name
 
@@ -181,4 +181,4 @@ def test_a_baseline_must_be_a_variant(tmp_path: Path, params: dict) -> None:
 
 
 def test_where_no_known_name_is_near_all_are_listed() -> None:
-    assert nearest("xyz", ["b", "a"]) == "; known: a, b"
+    assert suggest_name("xyz", ["b", "a"]) == "; known: a, b"

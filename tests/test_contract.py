@@ -70,7 +70,7 @@ def test_a_profile_loads_from_the_hubs_layout_and_takes_a_step(
             write = write_tiny if "taesd" in one.name else WRITERS[name]
             write(tmp_path / "painter" / one.name)
             adopt(one, tmp_path / "painter")
-        elif "large" not in one.name:  # the judge's CLIP loads as the teacher's
+        elif "large" not in one.name:  # the judge's CLIP loads as the scoring CLIP's
             adopt(one, tmp_path / "given")
     assert judge != profile.clip.name
     models = load_models(ROOT, profile)
@@ -91,4 +91,4 @@ def test_a_profile_loads_from_the_hubs_layout_and_takes_a_step(
             sampler=Sampler(steps=3, guidance=2.0, guided=1.0, refresh=2, tiny_vae=tiny),
         )  # fmt: skip
         assert painted.shape == (1, 3, 128, 128) and painted.isfinite().all()
-    assert models.inpainter.evaluations == 2 * (3 + 2)
+    assert models.inpainter.nfe == 2 * (3 + 2)

@@ -14,8 +14,8 @@ from torch import Tensor
 from lr_edit.inpaint import (
     box_masks,
     feather_weights,
+    inpaint_candidates,
     noise_seed,
-    paint_candidates,
     paste_back,
 )
 from lr_edit.types import Sampler
@@ -36,11 +36,11 @@ def paint(
 ):
     painter = FakeInpainter()
     table = torch.tensor(given_boxes)
-    images, spent = paint_candidates(
+    images, nfe = inpaint_candidates(
         painter, noisy_bytes(0, 3, SIDE, SIDE), "a blue fish", table,
         sampler=Sampler(1, 1.0, 0.0), seed=seed, feather=feather, batch=batch, noise=noise,
     )  # fmt: skip
-    assert spent == painter.evaluations
+    assert nfe == painter.nfe
     return painter, images
 
 
@@ -106,7 +106,7 @@ def test_edges_on_the_border_of_the_image_do_not_fade() -> None:
 def test_equal_boxes_are_painted_once_and_come_out_equal() -> None:
     first, second = [0, 0, 8, 8], [4, 8, 20, 16]
     painter, images = paint([[first, second], [second, first], [first, first]])
-    assert painter.evaluations == 2
+    assert painter.nfe == 2
     assert torch.equal(images[0, 0], images[1, 1])
     assert torch.equal(images[0, 1], images[1, 0])
     assert torch.equal(images[0, 0], images[2, 0])
@@ -146,12 +146,12 @@ def test_running_out_of_memory_halves_the_batch_once_and_changes_no_candidate() 
     how: dict[str, Any] = {"sampler": Sampler(1, 1.0, 0.0), "seed": 1, "feather": 0, "batch": 8}
     with pytest.warns(UserWarning, match="out of memory: painting fewer boxes at once") as said:
         for _ in range(2):
-            images, _ = paint_candidates(
+            images, _ = inpaint_candidates(
                 painter, source, "a blue fish", torch.tensor([rows]), **how
             )
     assert torch.equal(images, roomy)
     assert len(said) == 1
-    assert painter.most == 2
+    assert painter.max_batch == 2
 
 
 def test_a_batch_of_one_that_does_not_fit_is_an_error() -> None:
@@ -162,7 +162,7 @@ def test_a_batch_of_one_that_does_not_fit_is_an_error() -> None:
     how: dict[str, Any] = {"sampler": Sampler(1, 1.0, 0.0), "seed": 1, "feather": 0, "batch": 1}
     boxes = torch.tensor([[[0, 0, 4, 4]]])
     with pytest.raises(torch.OutOfMemoryError):
-        paint_candidates(Full(), noisy_bytes(0, 3, SIDE, SIDE), "a blue fish", boxes, **how)
+        inpaint_candidates(Full(), noisy_bytes(0, 3, SIDE, SIDE), "a blue fish", boxes, **how)
 
 
 def test_a_candidate_does_not_depend_on_its_companions() -> None:
@@ -191,7 +191,7 @@ def test_a_task_s_seed_depends_on_its_id_and_the_study_s_seed_only() -> None:
 def test_independent_noise_follows_from_the_candidate_alone(batch: int) -> None:
     table = [[[0, 0, 8, 8], [0, 0, 8, 8]], [[4, 4, 8, 8], [0, 0, 8, 8]]]
     painter, images = paint(table, batch=batch, noise="independent")
-    assert painter.evaluations == 4  # equal boxes are other candidates
+    assert painter.nfe == 4  # equal boxes are other candidates
     starts = torch.cat(painter.noises)
     assert len(starts.unique(dim=0)) == 4
     assert not torch.equal(images[0, 0], images[0, 1])

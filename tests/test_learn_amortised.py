@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from lr_edit.anchor_net import AnchorNet, fresh_net
-from lr_edit.learn_amortised import foresee, learn_across, training_set
+from lr_edit.learn_amortised import learn_amortised, predict_log_probabilities, training_set
 
 POINTS, SIZES, CHANNELS, TEXT = 4, 3, 6, 3
 
@@ -15,7 +15,7 @@ POINTS, SIZES, CHANNELS, TEXT = 4, 3, 6, 3
 def learned(
     rois: torch.Tensor, tables: torch.Tensor, *, seed: int = 0, steps: int = 200, batch: int = 16
 ) -> AnchorNet:
-    return learn_across(
+    return learn_amortised(
         rois, tables, seed=seed, steps=steps, rate=5e-3, weight_decay=0.01, batch=batch
     )
 
@@ -37,7 +37,7 @@ def world(tasks: int, *, seed: int, told_by: int) -> tuple[torch.Tensor, torch.T
 
 def chosen(net: AnchorNet, rois: torch.Tensor) -> torch.Tensor:
     """The likeliest size at every point of every task."""
-    return torch.stack([foresee([net], task).argmax(-1) for task in rois])
+    return torch.stack([predict_log_probabilities([net], task).argmax(-1) for task in rois])
 
 
 def agreement(net: AnchorNet, rois: torch.Tensor, tables: torch.Tensor) -> float:
@@ -53,7 +53,9 @@ def test_a_net_across_images_uses_a_planted_rule_on_images_it_has_never_seen() -
 def test_it_knows_which_point_to_paint_before_any_candidate_is_paid_for() -> None:
     net = learned(*world(48, seed=0, told_by=0))
     rois, tables = world(24, seed=50, told_by=0)
-    likely = torch.stack([foresee([net], task).flatten().argmax() for task in rois])
+    likely = torch.stack(
+        [predict_log_probabilities([net], task).flatten().argmax() for task in rois]
+    )
     losses = tables.flatten(1)
     taken = losses.gather(1, likely[:, None]).mean()
     start, floor = losses.mean(), losses.amin(-1).mean()
@@ -101,7 +103,7 @@ def test_no_task_leaves_the_start() -> None:
 def test_likelihoods_sum_to_one_over_a_task_and_their_rows_are_the_net_s() -> None:
     rois, _ = world(1, seed=0, told_by=0)
     net = fresh_net(CHANNELS, SIZES, generator=torch.Generator().manual_seed(0))
-    log_q = foresee([net], rois[0])
+    log_q = predict_log_probabilities([net], rois[0])
     assert float(log_q.exp().sum()) == pytest.approx(1)
     torch.testing.assert_close(log_q.log_softmax(-1), net(rois[0]).detach())
 
@@ -112,5 +114,7 @@ def test_nets_are_averaged_by_what_they_hold_likely() -> None:
         fresh_net(CHANNELS, SIZES, generator=torch.Generator().manual_seed(seed))
         for seed in range(3)
     ]
-    alone = [foresee([net], rois[0]).exp() for net in nets]
-    torch.testing.assert_close(foresee(nets, rois[0]).exp(), torch.stack(alone).mean(0))
+    alone = [predict_log_probabilities([net], rois[0]).exp() for net in nets]
+    torch.testing.assert_close(
+        predict_log_probabilities(nets, rois[0]).exp(), torch.stack(alone).mean(0)
+    )

@@ -12,7 +12,7 @@ import torch
 
 from lr_edit import method
 from lr_edit.config import Config, ProposalSet, load_config
-from lr_edit.execution.local import Execute, one_by_one
+from lr_edit.execution.local import Execute, run_in_loop
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.stages import candidates, edit, prepare, train
 from lr_edit.workspace.storage import (
@@ -45,7 +45,7 @@ def killed_after(count: int) -> Execute:
         for index, item in enumerate(items):
             if index == count:
                 raise Killed
-            yield from one_by_one([item], make)
+            yield from run_in_loop([item], make)
 
     return execute
 
@@ -73,7 +73,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Models]:
 
 def painted(sets: list[Models]) -> int:
     """UNet evaluations so far."""
-    return sum(models.inpainter.evaluations for models in sets)
+    return sum(models.inpainter.nfe for models in sets)
 
 
 def outputs(root: Path, name: str = "dino") -> dict[str, bytes]:
@@ -126,7 +126,7 @@ def test_candidates_fit_the_contract(tiny_root: Path, config: Config) -> None:
         assert bank.boxes.shape == (2, 2, 4) and bank.losses.shape == (2, 2, 3)
         assert bank.cosines.shape == (2, 2, 2) and bank.anchors.shape == (2, 2)
         distinct = len(np.unique(bank.boxes.reshape(-1, 4), axis=0))
-        assert bank.evaluations == distinct * EACH
+        assert bank.nfe == distinct * EACH
         assert np.isfinite(bank.losses).all() and np.isfinite(bank.cosines).all()
         source = study_image(tiny_root, task)
         for box, image in zip(
@@ -144,8 +144,8 @@ SETS: dict[str, tuple[dict[str, Any], tuple[int, int], int]] = {  # -> shape, ev
     "grid": ({"anchors": "grid", "boxes": "squares"}, (2, 2), 4 * EACH),
     "random": ({"anchors": "random", "boxes": "squares"}, (2, 2), 4 * EACH),
     "relevance-box": ({"anchors": "relevance", "boxes": "threshold"}, (1, 1), EACH),
-    "difference-box": ({"anchors": "difference", "boxes": "threshold"}, (1, 1), 20 + EACH),
-    "difference": ({"anchors": "difference", "boxes": "squares"}, (2, 2), 20 + 4 * EACH),
+    "diffedit-box": ({"anchors": "diffedit", "boxes": "threshold"}, (1, 1), 20 + EACH),
+    "diffedit": ({"anchors": "diffedit", "boxes": "squares"}, (2, 2), 20 + 4 * EACH),
     "independent": (
         {"anchors": "centre", "boxes": "squares", "noise": "independent", "noise_seed": 1},
         (1, 2), 2 * EACH,
@@ -164,14 +164,14 @@ SETS: dict[str, tuple[dict[str, Any], tuple[int, int], int]] = {  # -> shape, ev
 
 @pytest.mark.parametrize("name", SETS)
 def test_every_kind_of_set_paints_in_its_boxes(tiny_root: Path, config: Config, name: str) -> None:
-    how, shape, spent = SETS[name]
+    how, shape, nfe = SETS[name]
     parts = {part: getattr(config, part).model_dump() for part in ("propose", "inpaint")}
     chosen = ProposalSet.model_validate(how | {k: v | how.get(k, {}) for k, v in parts.items()})
     models, task = load_models(tiny_root, config.models), study_tasks(tiny_root)[0]
     source = torch.from_numpy(study_image(tiny_root, task))
     bank, images = method.make_bank(models, task, source, config=config, how=chosen)
     assert bank.losses.shape == (*shape, 3) and np.isfinite(bank.losses).all()
-    assert bank.evaluations == spent
+    assert bank.nfe == nfe
     for box, image in zip(bank.boxes.reshape(-1, 4), images.flatten(0, 1), strict=True):
         left, top, right, bottom = box
         changed = (image != source).any(0).nonzero()
@@ -182,10 +182,10 @@ def test_every_kind_of_set_paints_in_its_boxes(tiny_root: Path, config: Config, 
 
 def test_a_second_run_paints_nothing(tiny_root: Path, config: Config, loaded: list[Models]) -> None:
     candidates.run(tiny_root, config, name="dino", track=silent)
-    first, spent = outputs(tiny_root), painted(loaded)
-    assert spent > 0
+    first, nfe = outputs(tiny_root), painted(loaded)
+    assert nfe > 0
     candidates.run(tiny_root, config, name="dino", track=silent)
-    assert painted(loaded) == spent and len(loaded) == 1
+    assert painted(loaded) == nfe and len(loaded) == 1
     assert outputs(tiny_root) == first
 
 
@@ -196,9 +196,9 @@ def test_half_a_cache_costs_half_a_run(
     first = outputs(tiny_root)
     gone = sorted((tmp_path / "cache/candidates").glob("*.images.safetensors"))[0]
     gone.unlink()
-    missing = read_bank(gone.with_name(gone.name.replace(".images.", ".tables."))).evaluations
+    missing = read_bank(gone.with_name(gone.name.replace(".images.", ".tables."))).nfe
     candidates.run(tiny_root, config, name="dino", track=silent)
-    assert loaded[1].inpainter.evaluations == missing
+    assert loaded[1].inpainter.nfe == missing
     assert outputs(tiny_root) == first
 
 
@@ -207,14 +207,13 @@ def test_a_killed_run_goes_on_where_it_was(
 ) -> None:
     with pytest.raises(Killed):
         candidates.run(tiny_root, config, name="dino", track=silent, execute=killed_after(1))
-    done = loaded[0].inpainter.evaluations
+    done = loaded[0].inpainter.nfe
     assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 2 and not outputs(tiny_root)
     assert not list((tmp_path / "cache").rglob("*.part"))
     candidates.run(tiny_root, config, name="dino", track=silent)
     resumed = outputs(tiny_root)
     total = sum(
-        read_bank(path).evaluations
-        for path in (tiny_root / "artifacts/candidates/dino/tables").iterdir()
+        read_bank(path).nfe for path in (tiny_root / "artifacts/candidates/dino/tables").iterdir()
     )
     assert 0 < done < total and painted(loaded) == total
     for path in (tmp_path / "cache/candidates").iterdir():
@@ -253,7 +252,7 @@ def test_a_preview_has_the_same_boxes_for_fewer_evaluations(
             for name in sets
         ]
         assert np.array_equal(tables[0].boxes, tables[1].boxes)
-        assert tables[0].evaluations == EACH * tables[1].evaluations
+        assert tables[0].nfe == EACH * tables[1].nfe
 
 
 def test_training_leaves_curves_probabilities_and_a_summary(

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from lr_edit.config import ProposalSet
 from lr_edit.errors import UserError
-from lr_edit.propose import asked, draw_boxes, place_anchors
+from lr_edit.propose import draw_boxes, place_anchors, task_with_prompt
 from lr_edit.types import Box, EditTask, Label, Truth
 
 TASK = EditTask("t", Path("t.png"), "a boat", "a fish")
@@ -57,7 +57,7 @@ def test_a_set_states_its_own_points_sizes_and_distance() -> None:
     assert draw(own, scores).shape == (3, 1, 4)
 
 
-@pytest.mark.parametrize("kind", ["dino", "relevance", "difference"])
+@pytest.mark.parametrize("kind", ["dino", "relevance", "diffedit"])
 def test_anchors_of_a_map_are_its_highest_cells(kind: str) -> None:
     scores = torch.zeros(8, 16)
     scores[1, 12], scores[6, 3] = 2, 1
@@ -97,12 +97,12 @@ def test_the_thing_asked_for_stands_alone_and_in_its_template() -> None:
         "t", Path("t.png"), "a boat", "a fish and a cup on snow",
         truth=Truth(Box(0, 0, 8, 8), Label("fish", "orange")),
     )  # fmt: skip
-    assert asked(known, proposals=how).prompt == "an image of an orange fish."
+    assert task_with_prompt(known, proposals=how).prompt == "an image of an orange fish."
     gone = EditTask("t", Path("t.png"), "a boat", "snow", truth=Truth(Box(0, 0, 8, 8), None))
-    assert asked(gone, proposals=how).prompt == "an image of nothing."
-    assert asked(known, proposals=proposals("dino")) == known
+    assert task_with_prompt(gone, proposals=how).prompt == "an image of nothing."
+    assert task_with_prompt(known, proposals=proposals("dino")) == known
     with pytest.raises(UserError, match="'t' does not say which thing it asks for"):
-        asked(TASK, proposals=how)
+        task_with_prompt(TASK, proposals=how)
 
 
 @pytest.mark.parametrize(

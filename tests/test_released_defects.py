@@ -19,7 +19,7 @@ from lr_edit.choose import choose, pick_sizes
 from lr_edit.config import load_config
 from lr_edit.frozen.dino import Dino
 from lr_edit.frozen.inpainter import Inpainter
-from lr_edit.inpaint import paint_candidates
+from lr_edit.inpaint import inpaint_candidates
 from lr_edit.learn import learn, learn_many, row_z_scores
 from lr_edit.score import score_candidates
 from lr_edit.stages import edit
@@ -49,7 +49,7 @@ def small_boxes() -> torch.Tensor:
 
 
 def painted(inpainter: FakeInpainter, boxes: torch.Tensor, *, batch: int = 2) -> torch.Tensor:
-    images, _ = paint_candidates(
+    images, _ = inpaint_candidates(
         inpainter, picture(), TASK.prompt, boxes,
         sampler=Sampler(1, 1.0, 0.0), seed=1, feather=0, batch=batch,
     )  # fmt: skip
@@ -67,7 +67,7 @@ def bank(score: list[list[float]]) -> Bank:
         attention=np.zeros((8, 8), dtype=np.float32),
         features=np.zeros((3, 8, 8), dtype=np.float32),
         relevance=np.zeros((8, 8), dtype=np.float32),
-        evaluations=6,
+        nfe=6,
     )
 
 

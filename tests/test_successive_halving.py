@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from lr_edit.errors import UserError
-from lr_edit.successive_halving import evaluations_each, plan_rounds, race, replay, starters
+from lr_edit.successive_halving import nfe_each, pick_entrants, plan_rounds, replay_tables, run_race
 from lr_edit.types import Bank, Merit
 
 POINTS, SIZES = 3, 4
@@ -33,7 +33,7 @@ def bank(score: np.ndarray, *, each: int = 1, boxes: np.ndarray | None = None) -
 
 def run(*scores: np.ndarray, plan: tuple[int, ...], costs: tuple[int, ...] = (1, 2, 10)):
     banks = [bank(score) for score in scores]
-    return race(replay(banks, costs=costs), starters(banks[-1].boxes), plan=plan)
+    return run_race(replay_tables(banks, costs=costs), pick_entrants(banks[-1].boxes), plan=plan)
 
 
 @given(tables, tables, st.integers(1, POINTS * SIZES))
@@ -46,7 +46,7 @@ def test_the_winner_is_the_best_finalist_at_full_quality(
     assert done.winner in last
     best = np.nanmax([full.flat[i] for i in last] + [-np.inf])
     assert done.merit == best or (np.isinf(best) and np.isnan(done.merit))
-    assert done.evaluations == POINTS * SIZES * 1 + finalists * 2
+    assert done.nfe == POINTS * SIZES * 1 + finalists * 2
 
 
 @given(tables)
@@ -60,18 +60,18 @@ def test_each_round_keeps_the_best_of_the_last(
     first: np.ndarray, second: np.ndarray, full: np.ndarray
 ) -> None:
     asked: list[np.ndarray] = []
-    tell = replay([bank(one) for one in (first, second, full)], costs=(1, 2, 10))
+    tell = replay_tables([bank(one) for one in (first, second, full)], costs=(1, 2, 10))
 
     def look(level: int, candidates: np.ndarray):
         asked.append(candidates)
         return tell(level, candidates)
 
-    done = race(look, np.arange(POINTS * SIZES), plan=(12, 6, 2))
+    done = run_race(look, np.arange(POINTS * SIZES), plan=(12, 6, 2))
     for table, kept, entered in zip((first, second), asked[1:], asked, strict=False):
         filled = np.where(np.isnan(table), -np.inf, table).reshape(-1)
         dropped = sorted(set(entered.tolist()) - set(kept.tolist()))
         assert min(filled[kept]) >= max(filled[dropped])
-    assert done.entered == (12, 6, 2) and done.evaluations == 12 + 2 * 6 + 10 * 2
+    assert done.entered == (12, 6, 2) and done.nfe == 12 + 2 * 6 + 10 * 2
 
 
 def test_a_missing_score_never_wins_where_another_has_one() -> None:
@@ -90,34 +90,36 @@ def test_a_race_by_loss_is_won_by_the_lowest() -> None:
     full = replace(bank(np.array([[3.0, 1.0, 2.0]])), losses=losses)
     ranks: tuple[tuple[Merit, int], ...] = (("S", 0), ("loss", 1))
     for rank, winner in ranks:
-        look = replay([full, full], costs=(1, 10), rank=rank)
-        done = race(look, starters(full.boxes), plan=(3, 2))
+        look = replay_tables([full, full], costs=(1, 10), rank=rank)
+        done = run_race(look, pick_entrants(full.boxes), plan=(3, 2))
         assert done.winner == winner
     assert done.merit == -0.1
 
 
 def test_equal_boxes_start_once_and_cost_once() -> None:
     boxes = np.array([[[0, 0, 8, 8], [0, 0, 16, 16]], [[0, 0, 8, 8], [8, 8, 16, 16]]])
-    assert starters(boxes).tolist() == [0, 1, 3]
-    assert evaluations_each(bank(np.zeros((2, 2)), each=7, boxes=boxes)) == 7
+    assert pick_entrants(boxes).tolist() == [0, 1, 3]
+    assert nfe_each(bank(np.zeros((2, 2)), each=7, boxes=boxes)) == 7
 
 
 def test_a_prior_lets_the_likeliest_start_first_and_keeps_the_order_of_ties() -> None:
     boxes = bank(np.zeros((2, 2))).boxes
     prior = np.array([[0.2, 0.3], [0.3, np.nan]])
-    assert starters(boxes, prior=prior).tolist() == [1, 2, 0, 3]
-    assert starters(boxes, prior=prior, count=2).tolist() == [1, 2]
-    assert starters(boxes, count=2).tolist() == [0, 1]
+    assert pick_entrants(boxes, prior=prior).tolist() == [1, 2, 0, 3]
+    assert pick_entrants(boxes, prior=prior, count=2).tolist() == [1, 2]
+    assert pick_entrants(boxes, count=2).tolist() == [0, 1]
     full = np.array([[9.0, 1.0], [2.0, 9.0]])
-    done = race(replay([bank(full)], costs=(10,)), starters(boxes, prior=prior), plan=(2,))
-    assert (done.winner, done.entered, done.evaluations) == (2, (2,), 20)
+    done = run_race(
+        replay_tables([bank(full)], costs=(10,)), pick_entrants(boxes, prior=prior), plan=(2,)
+    )
+    assert (done.winner, done.entered, done.nfe) == (2, (2,), 20)
 
 
 def test_sets_with_other_boxes_cannot_race() -> None:
     full = bank(np.zeros((2, 2)))
     other = bank(np.zeros((2, 2)), boxes=full.boxes + 1)
     with pytest.raises(UserError, match="the same boxes"):
-        replay([other, full], costs=(1, 10))
+        replay_tables([other, full], costs=(1, 10))
 
 
 costs = st.lists(st.integers(1, 40), min_size=1, max_size=4)
@@ -172,6 +174,6 @@ def test_a_plan_leaves_less_than_one_more_of_its_cheapest_later_box(
         plan = plan_rounds(budget, costs, candidates=candidates)
     except UserError:
         return
-    spent = sum(n * cost for n, cost in zip(plan, costs, strict=True))
+    nfe = sum(n * cost for n, cost in zip(plan, costs, strict=True))
     cheapest = costs[1] if len(costs) > 1 else costs[0]
-    assert plan[len(plan) > 1] == plan[0] or budget - spent < cheapest
+    assert plan[len(plan) > 1] == plan[0] or budget - nfe < cheapest

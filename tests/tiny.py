@@ -42,7 +42,7 @@ def write_models(folder: Path) -> None:
     anchors.export(anchors.build(), folder / "anchors")
     judge.export(judge.build(), folder / "judge")
     perceptual.export(perceptual.build(), folder / "perceptual")
-    for name in ("teacher", "judge-clip"):
+    for name in ("scoring-clip", "evaluation-clip"):
         clip.export(clip.build(name), folder / name, name=name)
     inpainter.export(inpainter.build(), vae.build(), folder / "inpainter")
     write_json(folder / "anchor-net/card.json", {"best_size": {"J": 0, "S": 1}})  # no nets

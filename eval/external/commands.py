@@ -57,7 +57,7 @@ def score(
     from eval.external.folder import check_sizes
     from eval.external.mask_files import read_mask, size_text
     from eval.metrics import pie_bench
-    from eval.metrics.suite import Pair, about, measure
+    from eval.metrics.suite import Pair, describe_metric, measure
     from eval.study.scores import value_cell
     from lr_edit.workspace.storage import read_image
 
@@ -70,7 +70,7 @@ def score(
             f"{size_text(before.shape)}: nothing is resized here, make them one size"
         )
     if inside is not None and options["protocol"] == "pie-bench":
-        inside = pie_bench.ringed(inside)
+        inside = pie_bench.add_ring(inside)
     if options["jpeg_75"]:
         after = pie_bench.jpeg_75(after)
     pair = Pair(before, after, inside, prompt, source_prompt)
@@ -81,7 +81,11 @@ def score(
         protocol=options["protocol"],
     )  # fmt: skip
     found = {
-        name: {"value": value if text and status == "ok" else None, "status": status, **about(name)}
+        name: {
+            "value": value if text and status == "ok" else None,
+            "status": status,
+            **describe_metric(name),
+        }
         for name, value in values.items()
         for text, status in [value_cell(value)]
     }
@@ -115,14 +119,14 @@ def evaluate(
     from eval.external.datasets import open_dataset
     from eval.external.folder import Journal, Request, evaluate_folder
     from eval.external.summary import HEAD, caption, markdown, side_by_side, summarise, table
-    from eval.metrics.suite import DEFAULT, chosen
+    from eval.metrics.suite import DEFAULT, select_metrics
     from eval.report.latex import document
-    from lr_edit.workspace.storage import whole, write_json
+    from lr_edit.workspace.storage import atomic_write, write_json
 
     dataset = open_dataset(spec)
     if not edits.is_dir():
         raise UserError(f"{edits} is not a folder of edits")
-    names = chosen(options["metrics"].split(",")) if options["metrics"] else DEFAULT
+    names = select_metrics(options["metrics"].split(",")) if options["metrics"] else DEFAULT
     sizes = [_size(dataset.folder / task.image) for task in dataset.tasks]
     names, networks = _networks(context, names, sizes=sizes, options=options)
     request = Request(
@@ -135,9 +139,9 @@ def evaluate(
         _say(f"{len(lacking)} of {len(dataset.tasks)} tasks have no edit, first {lacking[0]!r}")
     summary = summarise(request, journal, against=against)
     write_json(out / "evaluation.json", summary)
-    with whole(out / "table.md") as part:
+    with atomic_write(out / "table.md") as part:
         part.write_text(markdown(summary))
-    with whole(out / "table.tex") as part:
+    with atomic_write(out / "table.tex") as part:
         part.write_text(document([side_by_side(summary)]))
     if options["as_json"]:
         click.echo(json.dumps(summary))
@@ -148,12 +152,12 @@ def evaluate(
 
 def _given(metrics: str | None, pair: Any) -> tuple[str, ...]:
     """The metrics that were asked for, or all that the pair allows; UserError for lacks."""
-    from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, chosen
+    from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, select_metrics
 
     lacks = {name: need for name in SUITE if (need := pair.lacks(SUITE[name]))}
     if metrics:
         asked = [name.strip() for name in metrics.split(",")]
-        found = chosen(asked)
+        found = select_metrics(asked)
         for name in asked:
             members = FAMILIES.get(name, (name,))  # of a family, what the pair allows
             if all(member in lacks for member in members):
@@ -176,12 +180,12 @@ def _networks(
 
     if not any(SUITE[name].role for name in names):
         return names, {}
-    from eval.metrics.networks import cure, load_network, wanted
+    from eval.metrics.networks import choose_weights, load_network, say_cure
 
     logging.getLogger().addHandler(logging.NullHandler())  # what libraries log, a sentence says
     root, profile = _study(context)
     own = {role: options[role] for role in ROLES}
-    weights = wanted(profile, protocol=options["protocol"], options=own)
+    weights = choose_weights(profile, protocol=options["protocol"], options=own)
     loaded: dict[str, Network] = {}
     for role in ROLES:
         here = [name for name in names if SUITE[name].role == role]
@@ -197,7 +201,7 @@ def _networks(
             loaded[role] = load_network(role, weights[role], root)
         except UserError as error:
             why, _, mended = str(error).partition("; get them with")  # the loaders' own cure
-            mend = f"; {cure(role, weights[role])}" if mended else ""
+            mend = f"; {say_cure(role, weights[role])}" if mended else ""
             if options["metrics"]:
                 raise UserError(f"{here[0]}: {why}{mend}") from None
             _say(f"left out {', '.join(here)}: {why}{mend}")

@@ -24,10 +24,10 @@ from typing import Any
 import numpy as np
 from jaxtyping import Bool
 
-from eval.external.mask_files import Cutout, MaskSource, painted, size_text
+from eval.external.mask_files import Cutout, MaskSource, read_mask_of, size_text
 from eval.metrics import pie_bench
 from eval.metrics.regions import Protocol
-from lr_edit.errors import UserError, nearest
+from lr_edit.errors import UserError, suggest_name
 from lr_edit.types import EditTask
 from lr_edit.workspace.storage import read_json, read_tasks
 
@@ -58,7 +58,7 @@ class Dataset:
         if source is None:
             return None
         try:
-            mask = painted(source, size)
+            mask = read_mask_of(source, size)
         except ValueError as error:
             raise UserError(f"the mask of task {task.id!r}: {error}") from None
         if mask.shape != size:
@@ -66,7 +66,7 @@ class Dataset:
                 f"the mask of task {task.id!r} is {size_text(mask.shape)} but its image is "
                 f"{size_text(size)}: nothing is resized here, make both one size"
             )
-        return pie_bench.ringed(mask) if protocol == "pie-bench" else mask
+        return pie_bench.add_ring(mask) if protocol == "pie-bench" else mask
 
 
 def open_dataset(spec: str) -> Dataset:
@@ -74,7 +74,7 @@ def open_dataset(spec: str) -> Dataset:
     kind, _, place = spec.partition(":")
     if kind not in ADAPTERS or not place:
         known = ", ".join(f"{name}:PATH" for name in ADAPTERS)
-        hint = nearest(kind, ADAPTERS) if place else f"; known: {known}"
+        hint = suggest_name(kind, ADAPTERS) if place else f"; known: {known}"
         raise UserError(f"unknown dataset {spec!r}{hint}: write KIND:PATH")
     path = Path(place)
     if not path.exists():
@@ -96,7 +96,7 @@ def read_pie_bench(path: Path) -> Dataset:
     tasks, masks = [], dict[str, MaskSource]()
     for name, row in _mapping(path).items():
         at = f"{path}: {name!r}"
-        caption = pie_bench.without_brackets(_text(row, "original_prompt", at))
+        caption = pie_bench.strip_brackets(_text(row, "original_prompt", at))
         words = str(row.get("blended_word") or "").split()
         kind = str(row.get("editing_type_id", ""))
         tasks.append(
@@ -104,7 +104,7 @@ def read_pie_bench(path: Path) -> Dataset:
                 id=name,
                 image=_inside(images, _text(row, "image_path", at), at),
                 source=words[0] if words else caption,
-                prompt=pie_bench.without_brackets(_text(row, "editing_prompt", at)),
+                prompt=pie_bench.strip_brackets(_text(row, "editing_prompt", at)),
                 category=PIE_TYPES[int(kind)] if kind in map(str, range(10)) else kind or "edit",
                 caption=caption,
             )
@@ -137,7 +137,7 @@ def read_table(path: Path) -> Dataset:
         raise UserError(f"{path} cannot be read as CSV ({error})") from None
     for name in columns:
         if name not in COLUMNS:
-            raise UserError(f"{path}: unknown column {name!r}{nearest(name or '', COLUMNS)}")
+            raise UserError(f"{path}: unknown column {name!r}{suggest_name(name or '', COLUMNS)}")
     tasks, masks = [], dict[str, MaskSource]()
     for number, row in enumerate(rows, start=2):
         at = f"{path}, line {number}"

@@ -30,7 +30,7 @@ from eval.metrics.suite import SUITE, Pair, measure
 from eval.study.scores import COLUMNS, value_cell, write_rows
 from lr_edit.errors import UserError
 from lr_edit.types import EditTask, Track
-from lr_edit.workspace.storage import content_key, folder_digest, read_image, whole
+from lr_edit.workspace.storage import atomic_write, content_key, folder_digest, read_image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
 Key = tuple[str, str, str, str, str]  # variant, task, seed, metric, protocol
@@ -83,7 +83,7 @@ class Journal:
         self.rows = {key: self.rows[key] for key in order if key in self._on}
         write_rows(self._rows, self.rows.values())
         lines = (json.dumps([*key, self._on[key]]) + "\n" for key in self.rows)
-        with whole(self._digests) as part:
+        with atomic_write(self._digests) as part:
             part.write_text("".join(lines))
 
     def _read(self) -> None:

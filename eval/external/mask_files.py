@@ -29,7 +29,7 @@ class Cutout:
 MaskSource = Path | Cutout | Box | tuple[int, ...]  # a tuple holds PIE-Bench's runs
 
 
-def painted(source: MaskSource, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
+def read_mask_of(source: MaskSource, size: tuple[int, int]) -> Bool[np.ndarray, "h w"]:
     """True where edited; `size` is the image's (height, width). ValueError for impossible runs.
 
     A file keeps its own size, runs have 512x512 pixels: whether they fit is the caller's to check.

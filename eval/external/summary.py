@@ -10,12 +10,12 @@ import numpy as np
 
 from eval.external.folder import Journal, Key, Request
 from eval.metrics import pie_bench
-from eval.metrics.suite import SUITE, about
+from eval.metrics.suite import SUITE, describe_metric
 from eval.report import tables
 from eval.report.tables import Cell, Column, Line, Table
 from eval.report.versions import versions
 from eval.statistics import RESAMPLES, estimate, holm, over_seeds, paired_difference
-from lr_edit.errors import UserError, nearest
+from lr_edit.errors import UserError, suggest_name
 
 HEAD = ("metric", "mean", "95% interval", "n", "NaN", "inf")
 
@@ -33,7 +33,7 @@ def summarise(
     found = {name: _per_task(request, rows, name) for name in variants}
     if against is not None and against not in found:
         raise UserError(
-            f"--against {against!r}: the folder holds no such variant{nearest(against, found)}"
+            f"--against {against!r}: the folder holds no such variant{suggest_name(against, found)}"
         )
     categories = dict.fromkeys(task.category for task in request.dataset.tasks)
     return {
@@ -47,7 +47,7 @@ def summarise(
         "resamples": resamples,
         "variants": {
             name: {
-                key: {**asdict(estimate(column, resamples=resamples)), **about(key)}
+                key: {**asdict(estimate(column, resamples=resamples)), **describe_metric(key)}
                 for key, column in values.items()
             }
             for name, values in found.items()
@@ -156,7 +156,7 @@ def _paired(
     found: Mapping[str, Mapping[str, np.ndarray]], against: str, *, resamples: int
 ) -> dict[str, dict[str, dict[str, Any]]]:
     """Variant -> metric -> its paired difference to `against`, Holm over them all."""
-    compared = {
+    check_pair = {
         (name, key): paired_difference(
             column, found[against][key], resamples=resamples,
             higher_is_better=bool(SUITE[key].measure.higher_is_better),
@@ -165,10 +165,10 @@ def _paired(
         for key, column in values.items()
         if name != against and SUITE[key].measure.paired == "test"
     }  # fmt: skip
-    tested = {place: one.p for place, one in compared.items() if one.p is not None}
+    tested = {place: one.p for place, one in check_pair.items() if one.p is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
     table: dict[str, dict[str, dict[str, Any]]] = {}
-    for (name, key), one in compared.items():
+    for (name, key), one in check_pair.items():
         table.setdefault(name, {})[key] = {**asdict(one), "holm_p": adjusted.get((name, key))}
     return table
 

@@ -25,7 +25,7 @@ from eval.metrics import clip, lpips, pixels, ssim, structure
 from eval.metrics.box import box_iou
 from eval.metrics.clip import Embedder, Tokenizer
 from eval.metrics.regions import Protocol, Region, check_protocol
-from eval.metrics.structure import Keys
+from eval.metrics.structure import KeyExtractor
 
 Images = Float[Tensor, "n 3 h w"]
 Mask = Shaped[Tensor, "#n 1 rows cols"] | None
@@ -154,7 +154,7 @@ class StructureDistance(PerImage):
 
     higher_is_better, units = False, "mean squared difference of cosines"
 
-    def __init__(self, backbone: Keys | nn.Module, **kwargs: Any) -> None:
+    def __init__(self, backbone: KeyExtractor | nn.Module, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.backbone = backbone
 

@@ -16,7 +16,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor, nn
 
 from eval.metrics import pie_bench
-from eval.metrics.regions import Protocol, Region, compared, missing_where_empty
+from eval.metrics.regions import Protocol, Region, check_pair, missing_where_empty
 
 
 @torch.no_grad()
@@ -33,9 +33,9 @@ def lpips_distance(
 
     `strict` stands for alex, `pie-bench` for squeeze: which network it is, is the caller's.
     """
-    sources, inside = compared(source, edited, mask, region=region, protocol=protocol)
+    sources, inside = check_pair(source, edited, mask, region=region, protocol=protocol)
     if protocol == "pie-bench":
-        first, second = pie_bench.zero_filled(sources, edited, inside)
+        first, second = pie_bench.fill_with_zeros(sources, edited, inside)
     else:
         first, second = source, torch.where(inside, edited, sources)
     weights = net.parameters() if isinstance(net, nn.Module) else iter(())

@@ -20,7 +20,7 @@ from torchvision.models import get_model_weights
 
 from eval.metrics import pie_bench
 from lr_edit.config import Profile, Weights
-from lr_edit.errors import UserError, nearest
+from lr_edit.errors import UserError, suggest_name
 from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.perceptual import load_perceptual
@@ -48,7 +48,7 @@ def parse_weights(text: str) -> Weights:
     return Weights(name=name, pretrained=tag or None)
 
 
-def wanted(
+def choose_weights(
     profile: Profile | None, *, protocol: str, options: Mapping[str, str | None]
 ) -> dict[str, Weights]:
     """Role -> weights: the user's own, else the profile's judges, else the protocol's.
@@ -89,10 +89,12 @@ def load_lpips(root: Path, weights: Weights, *, device: str = "cpu") -> nn.Modul
     if folder_of(name):
         return load_perceptual(resolve(root, name), device=device).module
     if name not in TRUNKS:
-        raise UserError(f"unknown LPIPS network {name!r}{nearest(name, TRUNKS)}")
+        raise UserError(f"unknown LPIPS network {name!r}{suggest_name(name, TRUNKS)}")
     place = _trunk_file(name, weights.revision)
     if not place.is_file():
-        raise UserError(f"weights {name!r}: the trunk is not here; {cure('perceptual', weights)}")
+        raise UserError(
+            f"weights {name!r}: the trunk is not here; {say_cure('perceptual', weights)}"
+        )
     with loading(name), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torchvision's, of argument names
         net = lpips.LPIPS(net=name, verbose=False, pnet_rand=name == "vgg")
@@ -116,7 +118,7 @@ def _fill(slices: nn.Module, weights: Mapping[str, Tensor]) -> None:
     slices.load_state_dict({key: weights[f"features.{key.split('.', 1)[1]}"] for key in own})
 
 
-def cure(role: str, weights: Weights) -> str:
+def say_cure(role: str, weights: Weights) -> str:
     """How to get weights that are not here, in words."""
     name, tag = weights.name, weights.pretrained
     if folder_of(name):

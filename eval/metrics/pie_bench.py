@@ -71,10 +71,10 @@ def decode_mask(
             raise ValueError(f"the run [{start}, {length}] does not lie on {side}x{side} pixels")
         flat[start : start + length] = True
     mask = flat.reshape(side, side)
-    return ringed(mask) if ring else mask
+    return add_ring(mask) if ring else mask
 
 
-def ringed(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
+def add_ring(mask: Bool[np.ndarray, "h w"]) -> Bool[np.ndarray, "h w"]:
     """The mask with its outermost pixels counted as edited."""
     mask = mask.copy()
     mask[[0, -1], :] = True
@@ -91,7 +91,7 @@ def strip_square(
     return image[high - side :, wide - side :] if is_strip else image
 
 
-def zero_filled(
+def fill_with_zeros(
     source: Float[Tensor, "n 3 h w"],
     edited: Float[Tensor, "n 3 h w"],
     inside: Bool[Tensor, "n 1 h w"],
@@ -106,11 +106,11 @@ def mean_squared_error(
     inside: Bool[Tensor, "n 1 h w"],
 ) -> Float[Tensor, " n"]:
     """Over the whole frame of the zero-filled pair, float64."""
-    first, second = zero_filled(source.double(), edited.double(), inside)
+    first, second = fill_with_zeros(source.double(), edited.double(), inside)
     return missing_where_empty((first - second).square().mean((1, 2, 3)), inside)
 
 
-def reflected(
+def reflect_background(
     source: Float[Tensor, "n 3 h w"],
     edited: Float[Tensor, "n 3 h w"],
     inside: Bool[Tensor, "n 1 h w"],
@@ -118,7 +118,7 @@ def reflected(
     margin: int,
 ) -> tuple[Float[Tensor, "n 3 h2 w2"], Float[Tensor, "n 3 h2 w2"]]:
     """The zero-filled pair in float64, `margin` pixels of it mirrored on each side."""
-    first, second = zero_filled(source.double(), edited.double(), inside)
+    first, second = fill_with_zeros(source.double(), edited.double(), inside)
     around = (margin,) * 4
     return F.pad(first, around, mode="reflect"), F.pad(second, around, mode="reflect")
 
@@ -160,7 +160,7 @@ def clip_score(similarity: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
     return similarity.clamp(min=0)
 
 
-def without_brackets(prompt: str) -> str:
+def strip_brackets(prompt: str) -> str:
     """The prompt as a model is given it."""
     return prompt.replace("[", "").replace("]", "")
 

@@ -12,7 +12,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 
 from eval.metrics import pie_bench
-from eval.metrics.regions import Protocol, Region, compared
+from eval.metrics.regions import Protocol, Region, check_pair
 
 
 def mean_squared_error(
@@ -24,7 +24,7 @@ def mean_squared_error(
     protocol: Protocol = "strict",
 ) -> Float[Tensor, " n"]:
     """Mean over the region's pixels (pie-bench: the frame's) and the three channels."""
-    source, inside = compared(source, edited, mask, region=region, protocol=protocol)
+    source, inside = check_pair(source, edited, mask, region=region, protocol=protocol)
     if protocol == "pie-bench":
         return pie_bench.mean_squared_error(source, edited, inside)
     error = (source.double() - edited.double()).square().mean(1, keepdim=True)  # (N, 1, H, W)

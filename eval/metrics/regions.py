@@ -73,7 +73,7 @@ def missing_where_empty(
     return values.double().masked_fill(empty.to(values.device), torch.nan)
 
 
-def compared(
+def check_pair(
     source: Float[Tensor, "#n 3 rows cols"],
     edited: Float[Tensor, "n 3 h w"],
     mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None,

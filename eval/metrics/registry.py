@@ -62,7 +62,7 @@ MEASURES = (
         "candidates", "Candidates", "Cost", False, "whole", decimals=1, paired="difference"
     ),
     Measure(
-        "unet_evaluations", "UNet calls", "Cost", False, "whole", decimals=0, paired="difference"
+        "nfe", "UNet calls", "Cost", False, "whole", decimals=0, paired="difference"
     ),
 )  # fmt: skip
 
@@ -78,16 +78,16 @@ def is_headline(category: str) -> bool:
     return category not in APART
 
 
-def setting(*, world: str, profile: str) -> str:
+def describe_world(*, world: str, profile: str) -> str:
     """Which world the numbers are about, in a sentence: under every figure."""
     if world == "picturebook":
         return "Picture-book world: small stand-in models on drawn 64-pixel scenes."
     return f"Profile {profile}: full-size models on photos."
 
 
-def caption(*, world: str, profile: str) -> str:
+def write_caption(*, world: str, profile: str) -> str:
     """What must be said under every table."""
-    words = setting(world=world, profile=profile)
+    words = describe_world(world=world, profile=profile)
     if world != "picturebook":
         return words
     return (

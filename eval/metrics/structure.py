@@ -19,7 +19,7 @@ from eval.metrics.regions import check_images, check_protocol
 
 
 @runtime_checkable
-class Keys(Protocol):
+class KeyExtractor(Protocol):
     """A frozen ViT that normalises for itself."""
 
     def keys(self, images: Tensor, /) -> Tensor:
@@ -32,7 +32,7 @@ def structure_distance(
     source: Float[Tensor, "#n 3 rows cols"],
     edited: Float[Tensor, "n 3 h w"],
     *,
-    backbone: Keys | nn.Module,
+    backbone: KeyExtractor | nn.Module,
     side: int | None = None,
     protocol: Rules = "strict",
 ) -> Float[Tensor, " n"]:
@@ -54,7 +54,7 @@ def structure_distance(
         if model is None:
             raise ValueError("pie-bench feeds 0..255: pass a timm ViT, which does not normalise")
         return _distance(*(pie_bench.dino_keys(images, model) for images in (source, edited)))
-    if not isinstance(backbone, Keys):
+    if not isinstance(backbone, KeyExtractor):
         from lr_edit.frozen.dino import Dino  # imports timm: only where a bare model is passed
 
         side = side or int(cast(Any, backbone).patch_embed.img_size[0])

@@ -19,14 +19,14 @@ from torch import Tensor
 from lr_edit.types import Box, Truth
 
 NOTHING = "none"
-Seen = tuple[str, str]
+Sighting = tuple[str, str]
 
 
 @runtime_checkable
 class LabelJudge(Protocol):
     """A frozen classifier of what stands in a box; the kind of empty ground is `none`."""
 
-    def kinds_and_colours(self, images: Tensor, boxes: Sequence[Box], /) -> list[Seen]:
+    def kinds_and_colours(self, images: Tensor, boxes: Sequence[Box], /) -> list[Sighting]:
         """One box an image -> (kind, colour) of each."""
         ...
 
@@ -48,7 +48,7 @@ def is_judged(truth: Truth | None) -> bool:
     return truth is not None and not (truth.box is None and truth.wanted is None)
 
 
-def verdict(truth: Truth, place: Seen, bystanders: Sequence[Seen]) -> Verdict:
+def verdict(truth: Truth, place: Sighting, bystanders: Sequence[Sighting]) -> Verdict:
     """From what the judge sees at the edited place and, in order, at every bystander's box."""
     kept = all(
         seen == (label.kind, label.colour)

@@ -22,7 +22,7 @@ from eval.metrics.regions import Protocol, Region
 from eval.metrics.registry import BY_KEY, Measure
 from eval.metrics.ssim import structural_similarity
 from eval.metrics.structure import structure_distance
-from lr_edit.errors import UserError, nearest
+from lr_edit.errors import UserError, suggest_name
 
 Role = Literal["clip", "structure", "perceptual"]
 Networks = Mapping[str, Any]  # role -> an Embedder, a timm ViT, an lpips.LPIPS
@@ -49,7 +49,7 @@ class Pair:
 
 
 @dataclass(frozen=True)
-class Seen:
+class PairTensors:
     """A pair as tensors of one image, and how to measure it."""
 
     source: Float[Tensor, "1 3 h w"]
@@ -65,51 +65,51 @@ class Metric:
     """One row of the suite; `needs` are the options of `lr-edit score` that bring it."""
 
     measure: Measure
-    value: Callable[[Seen], Tensor]
+    value: Callable[[PairTensors], Tensor]
     role: Role | None = None
     needs: tuple[str, ...] = ()
 
 
-def _pixel(function: Callable, region: Region) -> Callable[[Seen], Tensor]:
+def _pixel(function: Callable, region: Region) -> Callable[[PairTensors], Tensor]:
     return lambda seen: function(
         seen.source, seen.edited, seen.mask, region=region, protocol=seen.protocol
     )
 
 
-def _lpips(region: Region) -> Callable[[Seen], Tensor]:
+def _lpips(region: Region) -> Callable[[PairTensors], Tensor]:
     return lambda seen: lpips_distance(
         seen.source, seen.edited, seen.mask, region=region, protocol=seen.protocol,
         net=seen.networks["perceptual"],
     )  # fmt: skip
 
 
-def _clip(region: Region | Literal["crop"]) -> Callable[[Seen], Tensor]:
+def _clip(region: Region | Literal["crop"]) -> Callable[[PairTensors], Tensor]:
     return lambda seen: clip_similarity(
         seen.edited, [str(seen.pair.prompt)], model=seen.networks["clip"], mask=seen.mask,
         region=region, protocol=seen.protocol,
     )  # fmt: skip
 
 
-def _structure(seen: Seen) -> Tensor:
+def _structure(seen: PairTensors) -> Tensor:
     return structure_distance(
         seen.source, seen.edited, backbone=seen.networks["structure"], protocol=seen.protocol
     )
 
 
-def _direction(seen: Seen) -> Tensor:
+def _direction(seen: PairTensors) -> Tensor:
     return directional_similarity(
         seen.source, seen.edited, source_texts=[str(seen.pair.source_text)],
         prompts=[str(seen.pair.prompt)], model=seen.networks["clip"], protocol=seen.protocol,
     )  # fmt: skip
 
 
-def _same_image(seen: Seen) -> Tensor:
+def _same_image(seen: PairTensors) -> Tensor:
     return image_similarity(seen.source, seen.edited, model=seen.networks["clip"])
 
 
 def _regional(region: Region) -> list[Metric]:
     """The four comparisons of a region; the background's have the names of published tables."""
-    kinds: tuple[tuple[str, str, bool, int, Role | None, Callable[[Seen], Tensor]], ...] = (
+    kinds: tuple[tuple[str, str, bool, int, Role | None, Callable[[PairTensors], Tensor]], ...] = (
         ("psnr", "PSNR", True, 0, None, _pixel(peak_signal_noise_ratio, region)),
         ("lpips", "LPIPS", False, 3, "perceptual", _lpips(region)),
         ("mse", "MSE", False, 4, None, _pixel(mean_squared_error, region)),
@@ -149,17 +149,17 @@ FAMILIES = {
 DEFAULT = tuple(name for name in SUITE if not name.startswith("edited_"))
 
 
-def chosen(names: Iterable[str]) -> tuple[str, ...]:
+def select_metrics(names: Iterable[str]) -> tuple[str, ...]:
     """Metrics by name or family (`mse`, `clip`), once each; UserError for other names."""
     found: list[str] = []
     for name in (name.strip() for name in names):
         if name not in SUITE and name not in FAMILIES:
-            raise UserError(f"unknown metric {name!r}{nearest(name, (*SUITE, *FAMILIES))}")
+            raise UserError(f"unknown metric {name!r}{suggest_name(name, (*SUITE, *FAMILIES))}")
         found += FAMILIES.get(name, (name,))
     return tuple(dict.fromkeys(found))
 
 
-def about(name: str) -> dict[str, Any]:
+def describe_metric(name: str) -> dict[str, Any]:
     """Where a metric is measured and which way is better."""
     known = SUITE[name].measure
     return {"region": known.region, "higher_is_better": known.higher_is_better}
@@ -172,7 +172,7 @@ def measure(
     if "clip" in networks:
         networks = {**networks, "clip": _Once(networks["clip"])}
     mask = None if pair.mask is None else torch.from_numpy(pair.mask)[None, None]
-    seen = Seen(_tensor(pair.source), _tensor(pair.edited), mask, pair, networks, protocol)
+    seen = PairTensors(_tensor(pair.source), _tensor(pair.edited), mask, pair, networks, protocol)
     return {
         name: float("nan") if pair.lacks(SUITE[name]) else float(SUITE[name].value(seen).item())
         for name in names

@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 
 from eval.metrics.registry import ABLATED, Measure
 from lr_edit.config import Ablation
-from lr_edit.workspace.storage import whole
+from lr_edit.workspace.storage import atomic_write
 
 GROUP = "amortised"
 SHOWN = ("expected_loss", "score_s", "iou", "success")
@@ -40,7 +40,7 @@ def amortised_figure(
         _gap_closed(panels[SHOWN.index("expected_loss")], results)
     note = " Bars: 95% intervals of the paired difference to the first line." if results else ""
     figure.supxlabel(caption + note, fontsize=7, color=INK, wrap=True)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
 
 

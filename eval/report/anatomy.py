@@ -17,7 +17,7 @@ from matplotlib.patheffects import withStroke
 
 from eval.report.contact_sheet import CHOSEN, TRUTH, Row
 from lr_edit.types import Bank, Box, Choice, LossWeights
-from lr_edit.workspace.storage import whole
+from lr_edit.workspace.storage import atomic_write
 
 INK = "#333333"
 COLUMNS = ("source, true box", "attention, anchors", "loss (yellow: low)",
@@ -47,7 +47,7 @@ def anatomy(path: Path, examples: Sequence[Example], *, caption: str) -> None:
     for panels, one in zip(grid, examples, strict=False):
         _row(list(panels), one)
     figure.supxlabel(caption, fontsize=7, color=INK, wrap=True)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
 
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from eval.metrics.registry import BY_KEY
-from eval.report.tables import shown
+from eval.report.tables import format_value
 
 
 @dataclass(frozen=True)
@@ -121,7 +121,7 @@ def _paired(results: dict[str, Any], question: Question) -> dict[str, dict[str, 
 def _part(key: str, one: dict[str, Any]) -> str:
     measure = BY_KEY[key]
     points = " points" if measure.power == 2 else f" ×10^−{measure.power}" if measure.power else ""
-    mean, low, high = (shown(one[part], measure, sign=True) for part in
+    mean, low, high = (format_value(one[part], measure, sign=True) for part in
                        ("difference", "low", "high"))  # fmt: skip
     group = f"{measure.group} " if measure.group in ("CLIP", "Background", "Structure") else ""
     interval = f" [{low}, {high}]" if low != high else ""

@@ -25,7 +25,7 @@ INK, GREY, GOOD, BAD = "#1a1a1a", "#6b6b6b", "#157a2e", "#b3261e"
 
 
 @dataclass(frozen=True)
-class Shown:
+class ShownEdit:
     """One variant's edit of a task. `iou` and `success` are NaN where nothing is known."""
 
     box: Box
@@ -40,7 +40,7 @@ class Row:
 
     task: EditTask
     source: np.ndarray
-    edits: tuple[Shown, ...]
+    edits: tuple[ShownEdit, ...]
     note: str = ""
 
 
@@ -109,9 +109,9 @@ def _panel(image: np.ndarray, box: Box | None, colour: str) -> Image.Image:
     how = Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST
     panel = picture.resize((PANEL, PANEL), how)
     if box:
-        across, down = PANEL / picture.width, PANEL / picture.height
-        left, top = round(box.left * across), round(box.top * down)
-        right, bottom = round(box.right * across) - 1, round(box.bottom * down) - 1
+        dataset_net, down = PANEL / picture.width, PANEL / picture.height
+        left, top = round(box.left * dataset_net), round(box.top * down)
+        right, bottom = round(box.right * dataset_net) - 1, round(box.bottom * down) - 1
         corners = [left, top, max(right, left), max(bottom, top)]
         draw = ImageDraw.Draw(panel)
         draw.rectangle(corners, outline=colour, width=3)

@@ -14,7 +14,7 @@ from matplotlib.figure import Figure
 from scipy import optimize
 
 from eval.metrics.registry import BY_KEY, Measure
-from lr_edit.workspace.storage import whole
+from lr_edit.workspace.storage import atomic_write
 
 TICKS = (1, 3, 9, 18, 27, 54)  # candidates
 INK, LUCK = "#333333", "#1f6fb2"
@@ -66,7 +66,7 @@ def cost_figure(path: Path, results: dict[str, Any], *, caption: str) -> None:
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False, fontsize=8, loc="best")
     figure.supxlabel(caption, fontsize=7, color=INK, wrap=True)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
 
 

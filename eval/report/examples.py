@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.report.contact_sheet import Row, Shown
+from eval.report.contact_sheet import Row, ShownEdit
 from eval.study.evaluate import read_judgements
 from lr_edit.config import Config
 from lr_edit.types import Box, EditTask
@@ -29,7 +29,7 @@ def sheet_rows(
     ]
 
 
-def _shown(root: Path, config: Config, tasks: list[EditTask], name: str) -> list[Shown]:
+def _shown(root: Path, config: Config, tasks: list[EditTask], name: str) -> list[ShownEdit]:
     proposals = config.variant(name).proposals
     choices = read_choices(root / "artifacts/edits" / name / "choices.json")
     banks = read_banks(root, proposals, tasks)
@@ -39,7 +39,7 @@ def _shown(root: Path, config: Config, tasks: list[EditTask], name: str) -> list
     ):
         at = (choices[task.id][0].point, choices[task.id][0].size)
         found.append(
-            Shown(
+            ShownEdit(
                 box=Box(*map(int, bank.boxes[at])),
                 edited=read_image(root / "artifacts/edits" / name / f"{task.id}.png"),
                 iou=float(judged["iou"][at]),

@@ -18,11 +18,11 @@ from PIL import Image
 from eval.report.claims import claims
 from eval.report.contact_sheet import Row
 from eval.report.examples import sheet_rows
-from eval.report.tables import Table, printed
+from eval.report.tables import Table, format_table
 from lr_edit.config import Config
 from lr_edit.types import Box, EditTask
 from lr_edit.workspace.paths import reports_folder
-from lr_edit.workspace.storage import emptied, whole
+from lr_edit.workspace.storage import atomic_write, empty_folder
 
 FIGURES = {
     "cost.png": "S and success against the candidates that had to be painted",
@@ -46,7 +46,7 @@ def write_gallery(
     """Write index.html and gallery/ID.webp below reports/."""
     variants, out = list(config.variants), reports_folder(root)
     rows = sheet_rows(root, config, tasks, variants=variants)
-    folder = emptied(out / "gallery")
+    folder = empty_folder(out / "gallery")
     for row in rows:
         _write_strip(folder / f"{row.task.id}.webp", row)
     page = (
@@ -57,7 +57,7 @@ def write_gallery(
             variants=variants,
             categories=sorted({task.category for task in tasks}),
             cards=[card for row in rows for card in _cards(row, variants)],
-            tables=[(table, printed(table)) for table in tables],
+            tables=[(table, format_table(table)) for table in tables],
             figures=[
                 (file, words)
                 for file, words in FIGURES.items()
@@ -66,7 +66,7 @@ def write_gallery(
             claims=[line.removeprefix("- ") for line in claims(results)],
         )
     )
-    with whole(out / "index.html") as part:
+    with atomic_write(out / "index.html") as part:
         part.write_text(page, encoding="utf-8")
 
 
@@ -84,7 +84,7 @@ def _write_strip(path: Path, row: Row) -> None:
     """The source and the edits, side by side."""
     strip = np.concatenate([row.source, *(edit.edited for edit in row.edits)], axis=1)
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         Image.fromarray(strip).save(part, format="WEBP", quality=QUALITY, method=4)
 
 

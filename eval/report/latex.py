@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import groupby
 
-from eval.report.tables import Column, Printed, Table, printed
+from eval.report.tables import Column, Printed, Table, format_table
 
 ROOMY = 8
 HEAD = r"""% Written by `lr-edit stage report`. Needs: \usepackage{booktabs,graphicx}
@@ -35,7 +35,7 @@ def latex(table: Table) -> str:
     """One `table*`."""
     width = len(table.columns)
     body = []
-    for title, rows in printed(table).items():
+    for title, rows in format_table(table).items():
         body.append(r"\midrule")
         if title:
             body.append(rf"\multicolumn{{{width + 1}}}{{l}}{{\emph{{{tex(title)}}}}} \\")

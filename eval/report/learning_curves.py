@@ -11,15 +11,15 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from eval.study.learning import Training
-from lr_edit.workspace.storage import whole
+from eval.study.learning import TrainingRecord
+from lr_edit.workspace.storage import atomic_write
 
 DPI = 120
 INK, ACCENT, FLOOR = "#333333", "#1f6fb2", "#b23a1f"
 
 
 def training_curves(
-    path: Path, trainings: Sequence[Training], *, learning: dict[str, Any], caption: str
+    path: Path, trainings: Sequence[TrainingRecord], *, learning: dict[str, Any], caption: str
 ) -> None:
     """A row a variant: expected loss against step, and every task's start against its end."""
     rows = max(len(trainings), 1)
@@ -37,7 +37,7 @@ def training_curves(
     _save(figure, path)
 
 
-def _curve(axes: Axes, training: Training) -> None:
+def _curve(axes: Axes, training: TrainingRecord) -> None:
     steps, curve = training.steps, training.curve
     low, high = np.nanpercentile(curve, [10, 90], axis=0)
     axes.fill_between(steps, low, high, color=ACCENT, alpha=0.15, lw=0, label="10% to 90% of tasks")
@@ -54,7 +54,7 @@ def _curve(axes: Axes, training: Training) -> None:
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _start_and_end(axes: Axes, training: Training, learning: dict[str, Any]) -> None:
+def _start_and_end(axes: Axes, training: TrainingRecord, learning: dict[str, Any]) -> None:
     closed = learning["gap_closed"]
     ends = [training.start, training.end]
     span = [float(np.min(ends)), float(np.max(ends))]
@@ -71,5 +71,5 @@ def _start_and_end(axes: Axes, training: Training, learning: dict[str, Any]) -> 
 
 def _save(figure: Figure, path: Path) -> None:
     """No date and no version in the file: equal figures are equal bytes."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})

@@ -9,7 +9,7 @@ from typing import Any
 from eval.metrics.registry import BY_KEY
 from eval.report.claims import claims
 from eval.report.study_tables import table_caption
-from eval.report.tables import Table, markdown, shown
+from eval.report.tables import Table, format_value, markdown
 from eval.study.diagnosis import diagnosis_page
 from eval.study.results import WORTH
 
@@ -164,7 +164,7 @@ def _psnr(results: dict[str, Any]) -> str:
     """Perfect backgrounds have no finite PSNR: how many, and the number that keeps them."""
     total, measure = results["meta"]["tasks"]["headline"], BY_KEY["background_psnr"]
     rows = [
-        f"| {name} | {one['infinite']} of {total} | {shown(_of_mean_mse(one), measure)} |"
+        f"| {name} | {one['infinite']} of {total} | {format_value(_of_mean_mse(one), measure)} |"
         for name, one in results["psnr"].items()
     ]
     return "\n".join(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from eval.metrics.registry import is_headline, setting
+from eval.metrics.registry import describe_world, is_headline
 from eval.report.anatomy import Example, anatomy
 from eval.report.contact_sheet import contact_sheet, example_tasks
 from eval.report.examples import sheet_rows
@@ -47,7 +47,7 @@ def describe_method(
         choices=choices,
         picked=[table.argmax(-1) for table in probabilities],
     )
-    note = setting(world=config.models.world, profile=config.profile)
+    note = describe_world(world=config.models.world, profile=config.profile)
     sizes = reports_folder(root) / "sizes.png"
     sizes_figure(sizes, headline, banks, choices, method=name, caption=note)
     shown = [headline.index(task) for task in example_tasks(headline, count=EXAMPLES)]

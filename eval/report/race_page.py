@@ -10,11 +10,11 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, ScalarFormatter
 
-from eval.metrics.registry import setting
+from eval.metrics.registry import describe_world
 from eval.study.race import FULL, OTHERS, Interval, Measured, measure_race
 from lr_edit.config import Config
 from lr_edit.workspace.paths import reports_folder
-from lr_edit.workspace.storage import whole
+from lr_edit.workspace.storage import atomic_write
 
 INK = "#333333"
 
@@ -25,9 +25,9 @@ def write_race(root: Path, config: Config) -> Path:
     Raises UserError for a study that has no race.
     """
     measured, out = measure_race(root, config), reports_folder(root)
-    world = setting(world=config.models.world, profile=config.profile)
+    world = describe_world(world=config.models.world, profile=config.profile)
     note = f"{world} Split {config.study.split}, {measured.tasks} tasks, 95% bootstrap intervals."
-    with whole(out / "race.md") as part:
+    with atomic_write(out / "race.md") as part:
         part.write_text(race_page(measured, note=note), encoding="utf-8")
     _write_csv(out / "race.csv", measured)
     race_figure(out / "race.png", measured, caption=note)
@@ -52,7 +52,7 @@ def race_page(measured: Measured, *, note: str) -> str:
         for one in measured.against
     }
     lines += [
-        f"| {one.name} | {one.evaluations:.0f} | {_percent(one)} | {gains.get(one.name, '')} |"
+        f"| {one.name} | {one.nfe:.0f} | {_percent(one)} | {gains.get(one.name, '')} |"
         for one in measured.kept
     ]
     lines += ["", "In brackets: the lower end of the one-sided 95% interval, and Wilcoxon's "
@@ -61,7 +61,7 @@ def race_page(measured: Measured, *, note: str) -> str:
               "| preview | UNet evaluations a candidate | correlation |",
               "| --- | ---: | ---: |"]  # fmt: skip
     lines += [
-        f"| {one.name} | {one.evaluations:.0f} | {one.value:.2f} [{one.low:.2f}, {one.high:.2f}] |"
+        f"| {one.name} | {one.nfe:.0f} | {one.value:.2f} [{one.low:.2f}, {one.high:.2f}] |"
         for one in measured.previews
     ]
     return "\n".join(lines) + "\n"
@@ -71,7 +71,7 @@ def claims(measured: Measured) -> list[str]:
     """What the numbers say, in sentences; of the races, the kind that comes first."""
     said = []
     gains = {one.name: one for one in measured.against}
-    most = next((one.evaluations for one in measured.kept if one.name == FULL), np.nan)
+    most = next((one.nfe for one in measured.kept if one.name == FULL), np.nan)
     raced = [one for one in measured.kept if one.name in measured.races]
     for one in (one for one in raced if one.kind == raced[0].kind):
         gain = gains.get(one.name)
@@ -80,8 +80,8 @@ def claims(measured: Measured) -> list[str]:
             f"{gain.low:+.3f}: {'above it' if gain.low > 0 else 'not shown to be above it'}"
         )  # fmt: skip
         said.append(
-            f"`{one.name}` spends {one.evaluations:.0f} UNet evaluations a task, "
-            f"{most / one.evaluations:.1f} times fewer than painting every box, and keeps "
+            f"`{one.name}` spends {one.nfe:.0f} UNet evaluations a task, "
+            f"{most / one.nfe:.1f} times fewer than painting every box, and keeps "
             f"{_percent(one)}% of what the best box has over a random one{than}."
         )
     if measured.previews:
@@ -99,11 +99,11 @@ def _percent(one: Interval) -> str:
 
 
 def _write_csv(path: Path, measured: Measured) -> None:
-    with whole(path) as part, part.open("w", newline="") as file:
+    with atomic_write(path) as part, part.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("measure", "name", "evaluations", "value", "low", "high"))
+        writer.writerow(("measure", "name", "nfe", "value", "low", "high"))
         for measure, rows in (("correlation", measured.previews), ("retention", measured.kept)):
-            writer.writerows((measure, r.name, r.evaluations, r.value, r.low, r.high) for r in rows)
+            writer.writerows((measure, r.name, r.nfe, r.value, r.low, r.high) for r in rows)
         writer.writerows(
             ("s_above_released", r.name, "", r.difference, r.low, "") for r in measured.against
         )
@@ -120,14 +120,14 @@ def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
             alone = sum(other.kind == one.kind for other in points) == 1
             series.setdefault(OTHERS if alone else one.kind, []).append(one)
         for at, (kind, own) in enumerate(series.items()):
-            own.sort(key=lambda one: one.evaluations)
+            own.sort(key=lambda one: one.nfe)
             value = scale * np.array([one.value for one in own])
             reach = [
                 [scale * (o.value - o.low) for o in own],
                 [scale * (o.high - o.value) for o in own],
             ]
             line = "none" if kind == OTHERS else "-"
-            axes.errorbar([one.evaluations for one in own], value, yerr=np.abs(reach), marker="o",
+            axes.errorbar([one.nfe for one in own], value, yerr=np.abs(reach), marker="o",
                           ls=line, ms=4, lw=1.2, elinewidth=0.8, capsize=2, color=f"C{at}",
                           label=kind)  # fmt: skip
         axes.set_xscale("log")
@@ -140,5 +140,5 @@ def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
     left.set(xlabel="UNet evaluations a task", ylabel="retention, % ↑")
     right.set(xlabel="UNet evaluations a candidate", ylabel="rank correlation with finals ↑")
     figure.supxlabel(caption, fontsize=7, color=INK, wrap=True)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})

@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.report.claims import claims
 from lr_edit.config import load_config
-from lr_edit.workspace.storage import read_json, whole
+from lr_edit.workspace.storage import atomic_write, read_json
 
 START, END = "<!-- results -->", "<!-- /results -->"
 # Metric, heading, what values are multiplied by, decimals.
@@ -64,7 +64,7 @@ def main() -> None:
     page = Path("README.md")
     order = list(load_config(Path("params.yaml")).variants)
     text = insert(page.read_text(), read_json(Path("reports/results.json")), order=order)
-    with whole(page) as part:
+    with atomic_write(page) as part:
         part.write_text(text)
     sys.stdout.write("README.md holds the results of reports/results.json\n")
 

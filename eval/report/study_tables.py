@@ -26,8 +26,8 @@ MAIN = (
 )  # fmt: skip
 REGIONS = ("success", "success_kind", "success_colour", "iou", "hit", "area_ratio", "score_s",
            "candidates")  # fmt: skip
-LEARNED = ("expected_loss", "success", "iou", "score_s", "loss", "candidates", "unet_evaluations")
-PLAIN = ("success", "iou", "score_s", "loss", "candidates", "unet_evaluations")
+LEARNED = ("expected_loss", "success", "iou", "score_s", "loss", "candidates", "nfe")
+PLAIN = ("success", "iou", "score_s", "loss", "candidates", "nfe")
 TESTED = ("success", "iou", "score_s")
 CATEGORY = ("success", "iou", "score_s")
 NUMBER = Measure("", "", "", None, "whole")

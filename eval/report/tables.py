@@ -89,7 +89,7 @@ class Printed:
     key: str
 
 
-def printed(table: Table) -> dict[str, list[tuple[str, list[Printed]]]]:
+def format_table(table: Table) -> dict[str, list[tuple[str, list[Printed]]]]:
     """Block -> (row, its printed cells)."""
     return {title: _block(table, lines) for title, lines in table.blocks.items()}
 
@@ -120,11 +120,14 @@ def _block(table: Table, lines: Sequence[Line]) -> list[tuple[str, list[Printed]
 def markdown(table: Table) -> str:
     """The table alone: mean, interval and difference stand in one cell."""
     width = len(table.columns)
-    lines = [pipes(["Method", *(c.head for c in table.columns)]), pipes(["---", *["---:"] * width])]
-    for title, rows in printed(table).items():
+    lines = [
+        join_cells(["Method", *(c.head for c in table.columns)]),
+        join_cells(["---", *["---:"] * width]),
+    ]
+    for title, rows in format_table(table).items():
         if title:
-            lines.append(pipes([f"*{title}*", *[""] * width]))
-        lines += [pipes([row, *map(_markdown_cell, cells)]) for row, cells in rows]
+            lines.append(join_cells([f"*{title}*", *[""] * width]))
+        lines += [join_cells([row, *map(_markdown_cell, cells)]) for row, cells in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -166,7 +169,7 @@ def long_csv(tables: Sequence[Table]) -> str:
     return text.getvalue()
 
 
-def shown(value: float | None, measure: Measure, *, sign: bool = False) -> str:
+def format_value(value: float | None, measure: Measure, *, sign: bool = False) -> str:
     """A value in the table's unit, a dash where there is none, ∞ for a perfect PSNR."""
     if value is None:
         return "–"
@@ -181,16 +184,16 @@ def interval(one: Mapping[str, Any], measure: Measure, *, sign: bool = False) ->
     low, high = one.get("low"), one.get("high")
     if low is None or high is None or low == high:
         return ""
-    return f"[{shown(low, measure, sign=sign)}, {shown(high, measure, sign=sign)}]"
+    return f"[{format_value(low, measure, sign=sign)}, {format_value(high, measure, sign=sign)}]"
 
 
-def starred(paired: Mapping[str, Any]) -> bool:
+def add_stars(paired: Mapping[str, Any]) -> bool:
     """Whether Holm's p is below 0.05."""
     holm_p = paired.get("holm_p")
     return holm_p is not None and holm_p < SIGNIFICANT
 
 
-def pipes(cells: Sequence[str]) -> str:
+def join_cells(cells: Sequence[str]) -> str:
     """A row of a Markdown table."""
     return "| " + " | ".join(cells) + " |"
 
@@ -199,14 +202,16 @@ def _mean(value: float | None, column: Column) -> str:
     least = 10.0**-column.measure.decimals
     if column.probability and value is not None and value < least:
         return f"<{least:.{column.measure.decimals}f}"
-    return shown(value, column.measure)
+    return format_value(value, column.measure)
 
 
 def _difference(paired: Mapping[str, Any], measure: Measure) -> str:
     """With its interval; a star where Holm's p is below 0.05."""
     if paired.get("difference") is None:
         return ""
-    text = shown(paired["difference"], measure, sign=True) + ("*" if starred(paired) else "")
+    text = format_value(paired["difference"], measure, sign=True) + (
+        "*" if add_stars(paired) else ""
+    )
     return f"{text} {interval(paired, measure, sign=True)}".rstrip()
 
 

@@ -11,7 +11,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any
 
-from eval.metrics.registry import setting
+from eval.metrics.registry import describe_world
 from eval.report import latex, markdown
 from eval.report.amortised import GROUP, amortised_figure
 from eval.report.contact_sheet import contact_sheet, example_tasks
@@ -29,17 +29,17 @@ from eval.study.ablations import (
 )
 from eval.study.ceilings import ceiling_scores
 from eval.study.evaluate import read_judgements, summarise
-from eval.study.learning import Training, learning_results, read_training
+from eval.study.learning import TrainingRecord, learning_results, read_training
 from eval.study.results import build_results
 from eval.study.scores import Scores, read_scores, rows, write_rows
 from lr_edit.config import Config
 from lr_edit.types import EditTask
 from lr_edit.workspace.paths import reports_folder
 from lr_edit.workspace.storage import (
+    atomic_write,
     read_banks,
     read_json,
     study_tasks,
-    whole,
     write_json,
 )
 
@@ -53,7 +53,7 @@ def write_report(root: Path, config: Config) -> None:
     full = [read_scores(root / "artifacts/scores" / f"{name}.csv") for name in config.variants]
     bounds = _ceilings(root, config, tasks)
     trained = (read_training(root, name) for name in config.variants)
-    trainings: list[Training] = [one for one in trained if one]
+    trainings: list[TrainingRecord] = [one for one in trained if one]
     ablated = ablation_scores(root, config, tasks)
     results = build_results(
         config,
@@ -66,9 +66,7 @@ def write_report(root: Path, config: Config) -> None:
         learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
         ablations=ablation_results(ablated, resamples=study.resamples, seed=study.seed),
         method=describe_method(root, config, tasks, others=list(chain(*ablated.values()))),
-        spent=sum(
-            bank.evaluations for name in config.proposals for bank in read_banks(root, name, tasks)
-        ),
+        nfe=sum(bank.nfe for name in config.proposals for bank in read_banks(root, name, tasks)),
     )
     write_json(out / "results.json", results)
     results = in_order(read_json(out / "results.json"), config)
@@ -77,9 +75,9 @@ def write_report(root: Path, config: Config) -> None:
     lines = (line for one in averaged for line in rows(one, seeds=["mean"], digits=DIGITS))
     write_rows(out / "per_image.csv", lines)
     for name, text in pages(config, results).items():
-        with whole(out / name) as part:
+        with atomic_write(out / name) as part:
             part.write_text(text, encoding="utf-8")
-    note = setting(world=config.models.world, profile=config.profile)
+    note = describe_world(world=config.models.world, profile=config.profile)
     cost_figure(out / "cost.png", results["ablations"], caption=note)
     (out / "amortised.png").unlink(missing_ok=True)  # not in dvc.yaml: not every study has it
     if rows_across := config.ablations.get(GROUP):

@@ -24,14 +24,14 @@ from lr_edit.frozen.weights import digest, resolve
 from lr_edit.types import EditTask, Track
 from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.storage import (
+    atomic_write,
     code_digest,
     content_key,
-    emptied,
+    empty_folder,
     read_bank,
     read_tensors,
     study_image,
     study_tasks,
-    whole,
     write_tensors,
 )
 
@@ -44,7 +44,7 @@ DINO_SIDE = 224  # pixels: what structure distances are published at
 
 def run(root: Path, config: Config, *, name: str, track: Track) -> None:
     """Fill artifacts/judge/NAME; tasks that were judged before are copied."""
-    out = emptied(root / "artifacts/judge" / name)
+    out = empty_folder(root / "artifacts/judge" / name)
     kept, common = cache_folder(root) / "judge", _common_key(root, config.models)
     candidates = root / "artifacts/candidates" / name
     nets: JudgeNets | None = None
@@ -57,7 +57,7 @@ def run(root: Path, config: Config, *, name: str, track: Track) -> None:
             nets = nets or load_judges(root, config.models)
             values = judge_candidates(source, images, boxes=boxes, task=task, judges=nets)
             write_tensors(table, values)
-        with whole(out / f"{task.id}.safetensors") as part:
+        with atomic_write(out / f"{task.id}.safetensors") as part:
             shutil.copyfile(table, part)
 
 

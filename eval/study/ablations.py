@@ -14,14 +14,14 @@ import numpy as np
 
 from eval.metrics.registry import ABLATED
 from eval.statistics import estimate, holm, paired_difference
-from eval.study.evaluate import Table, candidates_paid, cell, read_judgements, score_choices
+from eval.study.evaluate import Judgements, candidates_paid, cell, read_judgements, score_choices
 from eval.study.scores import Scores
 from lr_edit.config import Ablation, Config
 from lr_edit.types import Choice, EditTask
 from lr_edit.workspace.storage import read_banks, read_json
 
 KEYS = ("success", "success_kind", "success_colour", "iou", "hit", "area_ratio", "score_s", "loss",
-        "expected_loss", "candidates", "unet_evaluations")  # fmt: skip
+        "expected_loss", "candidates", "nfe")  # fmt: skip
 TESTED = ("success", "iou", "score_s", "loss", "expected_loss")
 # What the tables of the groups are called; a group without a title is called by its name.
 TITLES = {
@@ -65,13 +65,13 @@ def _score(
     choices = [[Choice(*pair) for pair in seeds] for seeds in chosen["choices"]]
     scores = score_choices(
         name, tasks, choices=choices, banks=banks, judged=judged, paid=paid,
-        evaluations=chosen.get("evaluations"),
+        nfe=chosen.get("nfe"),
     )  # fmt: skip
     scores.values["expected_loss"] = np.array(chosen["expected"], dtype=np.float64)
     return scores
 
 
-def _part(table: Table, row: Ablation) -> Table:
+def _part(table: Judgements, row: Ablation) -> Judgements:
     """The judged candidates that a row sees."""
     columns = slice(None) if row.sizes is None else list(row.sizes)
     return {key: values[: row.points][:, columns] for key, values in table.items()}

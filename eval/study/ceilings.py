@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from eval.study.evaluate import Table, score_choices
+from eval.study.evaluate import Judgements, score_choices
 from eval.study.scores import Scores
 from lr_edit.types import Bank, Choice, EditTask, LossWeights
 
@@ -29,7 +29,7 @@ def ceiling_choices(bank: Bank) -> dict[str, Choice]:
 
 
 def ceiling_scores(
-    tasks: Sequence[EditTask], *, banks: Sequence[Bank], judged: Sequence[Table]
+    tasks: Sequence[EditTask], *, banks: Sequence[Bank], judged: Sequence[Judgements]
 ) -> list[Scores]:
     """The ceilings scored like variants; each pays for every candidate."""
     chosen = [ceiling_choices(bank) for bank in banks]

@@ -18,9 +18,9 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from eval.study.evaluate import Table
+from eval.study.evaluate import Judgements
 from lr_edit.types import Bank, Choice, EditTask
-from lr_edit.workspace.storage import whole
+from lr_edit.workspace.storage import atomic_write
 
 CAUSES = ("anchors", "inpainter", "size", "ranking")
 HIT = 0.5  # IoU
@@ -39,7 +39,7 @@ class Diagnosis:
 
 def diagnose(
     tasks: Sequence[EditTask],
-    judged: Sequence[Table],
+    judged: Sequence[Judgements],
     *,
     choices: Sequence[Choice],
     picked: Sequence[np.ndarray],
@@ -55,7 +55,7 @@ def diagnose(
     return found
 
 
-def _cause(table: Table, sizes: np.ndarray) -> str:
+def _cause(table: Judgements, sizes: np.ndarray) -> str:
     success, points = table["success"] == 1, np.arange(len(sizes))
     if success[points, sizes].any():
         return "ranking"
@@ -129,7 +129,7 @@ def sizes_figure(
     axes.set(xlabel="side of the object's box, pixels", ylabel="side of the chosen box, pixels")
     axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(caption, fontsize=6, color=INK, wrap=True)
-    with whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
 
 

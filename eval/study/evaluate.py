@@ -29,7 +29,7 @@ from lr_edit.workspace.storage import (
     write_json,
 )
 
-Table = dict[str, np.ndarray]  # metric -> (points, sizes)
+Judgements = dict[str, np.ndarray]  # metric -> (points, sizes)
 
 
 def evaluate(root: Path, config: Config, *, name: str) -> None:
@@ -58,9 +58,9 @@ def score_choices(
     *,
     choices: Sequence[Sequence[Choice]],
     banks: Sequence[Bank],
-    judged: Sequence[Table],
+    judged: Sequence[Judgements],
     paid: Sequence[int],
-    evaluations: Sequence[int] | None = None,
+    nfe: Sequence[int] | None = None,
 ) -> Scores:
     """The metrics of what was chosen; everything is in the order of the tasks, one choice a seed.
 
@@ -69,15 +69,13 @@ def score_choices(
     """
     values = {m.key: np.full((len(tasks), len(choices[0])), np.nan) for m in MEASURES}
     for at, (row, bank, table) in enumerate(zip(choices, banks, judged, strict=True)):
-        spent = bank.evaluations * paid[at] / bank.losses[..., 0].size
+        share = bank.nfe * paid[at] / bank.losses[..., 0].size
         whole_bank = {
             **{key: table[key] for key in values if key in table},
             "score_s": bank.score,
             "loss": bank.loss(LossWeights()),
             "candidates": np.full(bank.losses.shape[:2], float(paid[at])),
-            "unet_evaluations": np.full(
-                bank.losses.shape[:2], evaluations[at] if evaluations else spent
-            ),
+            "nfe": np.full(bank.losses.shape[:2], nfe[at] if nfe else share),
             "area_ratio": _area_ratios(bank, tasks[at]),
         }
         for key, column in whole_bank.items():
@@ -141,7 +139,7 @@ def cell(value: Estimate) -> dict[str, float | int | None]:
     return {key: part for key, part in asdict(value).items() if key != "infinite"}
 
 
-def read_judgements(root: Path, proposals: str, tasks: Sequence[EditTask]) -> list[Table]:
+def read_judgements(root: Path, proposals: str, tasks: Sequence[EditTask]) -> list[Judgements]:
     """The judge tables of a proposal set, in the order of the tasks."""
     folder = root / "artifacts/judge" / proposals
     return [read_tensors(folder / f"{task.id}.safetensors") for task in tasks]

@@ -1,6 +1,6 @@
 """All candidates of one task and one proposal set -> every metric that needs a network or a mask.
 
-The judges take no part in choosing: other checkpoints than the teacher's. The source is embedded
+The judges take no part in choosing: none of them is the scoring CLIP. The source is embedded
 once. Regions are the task's true box, the same for every candidate; where there is none, region
 metrics are NaN (`add` has no region, photos have no truth).
 """
@@ -20,7 +20,7 @@ from eval.metrics.clip import Embedder, cosine, direction_cosine
 from eval.metrics.lpips import lpips_distance
 from eval.metrics.pixels import mean_squared_error, peak_signal_noise_ratio
 from eval.metrics.ssim import structural_similarity
-from eval.metrics.structure import Keys, structure_distance
+from eval.metrics.structure import KeyExtractor, structure_distance
 from eval.metrics.success import LabelJudge, edit_success
 from lr_edit.types import Box, EditTask
 
@@ -41,7 +41,7 @@ class JudgeNets:
     """
 
     clip: Embedder
-    structure: Keys
+    structure: KeyExtractor
     perceptual: Callable[[Tensor, Tensor], Tensor] | None = None
     labels: LabelJudge | None = None
     structure_side: int | None = None

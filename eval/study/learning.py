@@ -21,7 +21,7 @@ from lr_edit.workspace.storage import read_json
 
 
 @dataclass(frozen=True)
-class Training:
+class TrainingRecord:
     """One variant's training: the expected loss under pi, task by task.
 
     start, end, floor   (tasks,) of the raw table; `floor` is the mean of the rows' minima
@@ -47,7 +47,7 @@ class Training:
         return float((self.end < self.start).mean())
 
 
-def read_training(root: Path, variant: str) -> Training | None:
+def read_training(root: Path, variant: str) -> TrainingRecord | None:
     """None for a variant that trains no net."""
     folder = root / "artifacts/nets" / variant
     summary = read_json(folder / "summary.json")
@@ -59,7 +59,7 @@ def read_training(root: Path, variant: str) -> Training | None:
         for key in ("start", "end", "floor", "start_z", "end_z", "floor_z")
     )
     steps, curve = _read_curve(folder / "curves.jsonl", tasks)
-    return Training(
+    return TrainingRecord(
         variant=variant,
         learner=summary["learner"],
         start=start,
@@ -73,7 +73,7 @@ def read_training(root: Path, variant: str) -> Training | None:
 
 
 def learning_results(
-    trainings: Sequence[Training], *, resamples: int, seed: int
+    trainings: Sequence[TrainingRecord], *, resamples: int, seed: int
 ) -> dict[str, dict[str, Any]]:
     """The section `learning` of results.json: variant -> its numbers, over all tasks."""
     return {

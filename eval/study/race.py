@@ -1,7 +1,7 @@
 """The race measured: how well previews foretell finals, and what every strategy keeps for its cost.
 
 Enter a study's tables of the full set and of previews of the same boxes, and what the rows of its
-ablation group `race` chose. S alone is asked, by the teacher: no judge takes part.
+ablation group `race` chose. S alone is asked, by the scoring CLIP: no judge takes part.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Interval:
 
     kind: str
     name: str
-    evaluations: float
+    nfe: float
     value: float
     low: float
     high: float
@@ -176,7 +176,7 @@ def _foretold(
     each = [rank_correlation(*pair) for pair in zip(banks, full, strict=True)]
     mean = estimate(np.array(each), resamples=resamples, seed=seed)
     distinct = sum(len(np.unique(bank.boxes.reshape(-1, 4), axis=0)) for bank in banks)
-    cost = sum(bank.evaluations for bank in banks) / distinct
+    cost = sum(bank.nfe for bank in banks) / distinct
     return Interval(
         kind, name, cost, *(np.nan if x is None else x for x in (mean.mean, mean.low, mean.high))
     )
@@ -186,14 +186,14 @@ def _chosen(
     row: Ablation, banks: Sequence[Bank], chosen: dict[str, Any], places: Sequence[int]
 ) -> tuple[Float[np.ndarray, " tasks"], float]:
     """S of what a row chose, a task, averaged over its seeds; the evaluations of a task."""
-    scores, spent = [], []
+    scores, nfe = [], []
     for place, bank in zip(places, banks, strict=True):
         pairs = chosen["choices"][place]
         scores.append(np.mean([bank.score[point, size] for point, size in pairs]))
-        if chosen.get("evaluations"):
-            spent.append(float(chosen["evaluations"][place]))
+        if chosen.get("nfe"):
+            nfe.append(float(chosen["nfe"][place]))
         else:
             known = chosen.get("paid")  # what nets read or chose
             paid = known[place] if known else candidates_paid(row, bank, trained=None)
-            spent.append(bank.evaluations * paid / bank.score.size)
-    return np.array(scores), float(np.mean(spent))
+            nfe.append(bank.nfe * paid / bank.score.size)
+    return np.array(scores), float(np.mean(nfe))

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from eval.metrics.registry import APART, BY_KEY, PROTOCOL, caption, is_headline
+from eval.metrics.registry import APART, BY_KEY, PROTOCOL, is_headline, write_caption
 from eval.statistics import (
     LEVEL,
     NO_COMPARISON,
@@ -46,7 +46,7 @@ def build_results(
     learning: dict[str, dict[str, Any]],
     ablations: dict[str, dict[str, Any]],
     method: dict[str, Any],
-    spent: int,
+    nfe: int,
 ) -> dict[str, Any]:
     """`summaries` and `ceilings` are what `evaluate.summarise` says of each row."""
     comparisons = compare(scores, config)
@@ -81,7 +81,7 @@ def build_results(
         "learning": learning,
         "ablations": ablations,
         "method": method,
-        "meta": {**_meta(config, scores[0], summaries), "unet_evaluations": spent},
+        "meta": {**_meta(config, scores[0], summaries), "nfe": nfe},
     }
 
 
@@ -174,7 +174,7 @@ def _meta(config: Config, scores: Scores, summaries: dict[str, dict[str, Any]]) 
         "seeds": {name: row["seeds"] for name, row in summaries.items()},
         "judges": _judges(config.models.judges),
         "shared_with_method": _shared(config.models),
-        "caption": caption(world=world, profile=config.profile),
+        "caption": write_caption(world=world, profile=config.profile),
         "holm": "over every variant and tested metric of the table; costs and PSNR are not tested",
     }
 

@@ -17,7 +17,7 @@ import numpy as np
 from eval.metrics.registry import BY_KEY, PROTOCOL, is_headline
 from eval.statistics import over_seeds
 from lr_edit.errors import UserError
-from lr_edit.workspace.storage import whole
+from lr_edit.workspace.storage import atomic_write
 
 COLUMNS = (
     "variant", "task", "category", "seed", "metric", "region", "protocol", "value", "status",
@@ -77,7 +77,7 @@ def value_cell(value: float, digits: int | None = None) -> tuple[str, str]:
 
 def write_rows(path: Path, lines: Iterable[list[str]]) -> None:
     """The long CSV, header first."""
-    with whole(path) as part, part.open("w", newline="") as file:
+    with atomic_write(path) as part, part.open("w", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(lines)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from lr_edit import method
-from lr_edit.amortise import likeliest
-from lr_edit.budgeted_editor import Prior, race_edit
+from lr_edit.amortise import read_prior
+from lr_edit.budgeted_editor import Prior, edit_within_budget
 from lr_edit.config import Config, Race, Variant
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models, load_models
@@ -60,7 +60,7 @@ def edit_file(
     if config.models.world == "picturebook" and pixels.shape[:2] != (side, side):
         warn(f"{image} is no {side}x{side} drawing: picture-book weights know nothing else")
     known = config.race.entrants and config.models.anchor_net
-    prior = likeliest(root, config) if mode == "amortised" or (mode == "race" and known) else None
+    prior = read_prior(root, config) if mode == "amortised" or (mode == "race" and known) else None
     working = working_image(pixels, side=side)
     task = EditTask(id=image.stem, image=image, source=source, prompt=prompt)
     models = load_models(root, config.models)
@@ -101,7 +101,7 @@ def _enumerate(
         "box": bank.boxes[choice.point, choice.size].tolist(),
         "score": float(bank.score[choice.point, choice.size]),
         "candidates": bank.losses[..., 0].size,
-        "unet_evaluations": bank.evaluations,
+        "nfe": bank.nfe,
     }
 
 
@@ -116,7 +116,7 @@ def _race(
 ) -> tuple[Tensor, dict[str, Any]]:
     how = config.proposal_set(rules.proposals)
     how = how.model_copy(update={"relevance": prior is not None})  # which alone reads it
-    done = race_edit(
+    done = edit_within_budget(
         models, task, source, config=config, how=how, rules=rules, track=track, prior=prior
     )
     won = done.raced.merit
@@ -125,5 +125,5 @@ def _race(
         "box": list(done.box.as_tuple()),
         **({"score": won} if rules.rank == "S" else {"loss": -won}),
         "candidates": done.raced.entered[-1],
-        "unet_evaluations": done.raced.evaluations,
+        "nfe": done.raced.nfe,
     }

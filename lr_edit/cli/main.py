@@ -19,7 +19,7 @@ import click
 from lr_edit.cli.console import load_study, track
 from lr_edit.cli.picturebook import COMMANDS
 from lr_edit.config import load_config
-from lr_edit.errors import Unfinished, UserError, nearest
+from lr_edit.errors import Unfinished, UserError, suggest_name
 from lr_edit.execution.environment import pin_environment
 from lr_edit.stages import TABLE
 from lr_edit.workspace.paths import checkout, find_root, reports_folder
@@ -50,7 +50,7 @@ def stage(
 ) -> None:  # fmt: skip
     """Run one stage of the pipeline, as `dvc repro` does."""
     if name not in TABLE:
-        raise UserError(f"unknown stage {name!r}{nearest(name, TABLE)}")
+        raise UserError(f"unknown stage {name!r}{suggest_name(name, TABLE)}")
     root, config = load_study(context)
     if config.profile != (own := load_config(root / "params.yaml").profile):
         raise UserError(  # dvc.lock would name the wrong one
@@ -71,9 +71,9 @@ def stage(
         if not given["name"]:
             raise UserError(f"stage {name!r} needs {option}")
     if executor == "ray" and "execute" in wanted:
-        from lr_edit.execution.ray import over_ray
+        from lr_edit.execution.ray import run_over_ray
 
-        given["execute"] = partial(over_ray, address=address)
+        given["execute"] = partial(run_over_ray, address=address)
     run(root, config, **given)
 
 

@@ -52,12 +52,12 @@ def attempt(make: Callable[[Any], Any], item: Any) -> Any:
         return Failed(cause, traceback.format_exc())
 
 
-def one_by_one(items: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
+def run_in_loop(items: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tuple[Any, Any]]:
     """The executor of one process: a loop."""
     return ((item, attempt(make, item)) for item in items)
 
 
-def locally(count: int, *, small: bool) -> Execute:
+def choose_executor(count: int, *, small: bool) -> Execute:
     """The executor of this machine for `count` items: a process a core where models are small and
     items many, as far as the memory goes; else this process, whose models have the GPU or all
     threads."""
@@ -66,8 +66,8 @@ def locally(count: int, *, small: bool) -> Execute:
 
     workers = min(cores(), count // WORTH, psutil.virtual_memory().available // NEEDS)
     if workers < 2 or not small or torch.cuda.is_available():
-        return one_by_one
-    return partial(over_cores, workers=workers)
+        return run_in_loop
+    return partial(run_over_cores, workers=workers)
 
 
 def cores() -> int:
@@ -76,7 +76,7 @@ def cores() -> int:
     return len(known(0)) if known else os.cpu_count() or 1
 
 
-def over_cores(
+def run_over_cores(
     items: Iterable[Any], make: Callable[[Any], Any], *, workers: int
 ) -> Iterator[tuple[Any, Any]]:
     """The executor of many processes, each with its own copy of `make`, one item at a time.

@@ -40,7 +40,7 @@ class _Worker:
         return attempt(self._make, item)
 
 
-def over_ray(
+def run_over_ray(
     items: Iterable[Any],
     make: Callable[[Any], Any],
     *,

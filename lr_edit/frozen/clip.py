@@ -16,7 +16,7 @@ from torchvision.transforms import InterpolationMode
 from torchvision.transforms.functional import center_crop, resize
 
 from lr_edit.errors import UserError
-from lr_edit.frozen.images import checked
+from lr_edit.frozen.images import check_images
 from lr_edit.frozen.weights import folder_of, loading
 
 
@@ -41,7 +41,7 @@ class Clip:
 
     def prepare(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 side side"]:
         """Short side to the model's, middle square, the model's mean and deviation."""
-        x = checked(images).to(self.device)
+        x = check_images(images).to(self.device)
         if x.shape[2:] != (self._side, self._side):
             x = resize(x, [self._side], interpolation=self._how, antialias=True).clamp(0, 1)
             x = center_crop(x, [self._side, self._side])

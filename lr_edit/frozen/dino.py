@@ -11,7 +11,7 @@ from jaxtyping import Float
 from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import Tensor
 
-from lr_edit.frozen.images import checked
+from lr_edit.frozen.images import check_images
 from lr_edit.frozen.weights import loading
 
 
@@ -59,7 +59,7 @@ class Dino:
             raise ValueError(
                 f"sides {tuple(images.shape[2:])} are no multiples of the patch {self.patch}"
             )
-        x = (checked(images).to(self.device) - self._mean) / self._std
+        x = (check_images(images).to(self.device) - self._mean) / self._std
         caught: list[Tensor] = []
         hook = self.model.blocks[-1].attn.register_forward_pre_hook(
             lambda _, inputs: caught.append(inputs[0])

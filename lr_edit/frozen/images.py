@@ -7,7 +7,7 @@ from jaxtyping import Float, UInt8
 from torch import Tensor
 
 
-def checked(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
+def check_images(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
     """The same images; raises ValueError unless they are float RGB (N, 3, H, W) in [0, 1]."""
     if images.ndim != 4 or images.shape[1] != 3 or not images.is_floating_point():
         raise ValueError(
@@ -19,7 +19,7 @@ def checked(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
     return images
 
 
-def seen_at(image: UInt8[Tensor, "3 h w"], *, side: int) -> Float[Tensor, "1 3 side side"]:
+def resize_to_side(image: UInt8[Tensor, "3 h w"], *, side: int) -> Float[Tensor, "1 3 side side"]:
     """One picture as models take it, at `side` pixels (bicubic where that is another)."""
     picture = image[None].float() / 255
     if image.shape[-2:] == (side, side):

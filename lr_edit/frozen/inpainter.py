@@ -39,8 +39,8 @@ class Inpainter:
     def __init__(self, pipeline: Any, *, tiny_vae: Any = None) -> None:
         self._pipeline = pipeline
         self._vaes = {False: pipeline.vae, True: tiny_vae or pipeline.vae}
-        self.evaluations = 0
-        self.most: int | None = None
+        self.nfe = 0
+        self.max_batch: int | None = None
         self._schedulers = {
             "dpm": DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config),
             "pndm": PNDMScheduler.from_config(pipeline.scheduler.config, skip_prk_steps=True),
@@ -59,9 +59,9 @@ class Inpainter:
         """Starting noise for a square image of `side` pixels, from a seed alone."""
         return starting_noise(self._pipeline, side, seed)
 
-    def cost(self, sampler: Sampler) -> int:
+    def nfe_per_image(self, sampler: Sampler) -> int:
         """UNet evaluations of one picture."""
-        return sampler.evaluations
+        return sampler.nfe
 
     @torch.no_grad()
     def inpaint(
@@ -127,7 +127,7 @@ class Inpainter:
         """
         pipe, n = self._pipeline, len(noise)
         if pipe.unet.config.addition_embed_type == "text_time":
-            raise UserError("this inpainter shows no noise predictions: leave `difference` out")
+            raise UserError("this inpainter shows no noise predictions: leave `diffedit` out")
         pipe.vae, noise = self._vaes[False], noise.to(pipe.device, pipe.unet.dtype)
         kept = self._schedulers["dpm"].alphas_cumprod
         time = min(int(strength * len(kept)), len(kept) - 1)
@@ -144,7 +144,7 @@ class Inpainter:
         return pipe.vae.config.scaling_factor * pipe.vae.encode(seen).latents
 
     def _count(self, _module: torch.nn.Module, args: tuple) -> None:
-        self.evaluations += len(args[0])
+        self.nfe += len(args[0])
 
 
 class _Steps:

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from lr_edit.frozen.images import checked
+from lr_edit.frozen.images import check_images
 from lr_edit.frozen.weights import folder_of, loading
 from lr_edit.types import Box
 
@@ -58,7 +58,7 @@ class Judge:
         """How sure the judge is of each kind and of each colour, `none` among both."""
         if len(images) != len(boxes):
             raise ValueError(f"one box an image: {len(images)} images, {len(boxes)} boxes")
-        logits = self.model(crops(checked(images).to(self.device), squares(boxes)) * 2 - 1)
+        logits = self.model(crops(check_images(images).to(self.device), squares(boxes)) * 2 - 1)
         kinds, colours = logits.split([len(self.kinds), len(self.colours)], dim=1)
         return kinds.softmax(1).cpu(), colours.softmax(1).cpu()
 

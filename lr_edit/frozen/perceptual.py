@@ -16,7 +16,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from lr_edit.frozen.images import checked
+from lr_edit.frozen.images import check_images
 from lr_edit.frozen.weights import folder_of, loading
 
 
@@ -65,7 +65,7 @@ class Perceptual:
         self, images: Float[Tensor, "n 3 h w"], others: Float[Tensor, "n 3 h w"]
     ) -> Float[Tensor, " n"]:
         """The distance of each pair; inputs are scaled to [-1, 1] here."""
-        first, second = checked(images).to(self.device), checked(others).to(self.device)
+        first, second = check_images(images).to(self.device), check_images(others).to(self.device)
         return self.module(first, second, normalize=True).flatten()
 
 

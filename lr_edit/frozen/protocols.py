@@ -46,14 +46,14 @@ class ClipModel(Protocol):
 class Inpainter(Protocol):
     """Who paints (the paper: Stable Diffusion)."""
 
-    evaluations: int  # UNet sample-evaluations so far
-    most: int | None  # boxes that fit into memory at once, once it ran out
+    nfe: int  # UNet sample-evaluations so far
+    max_batch: int | None  # boxes that fit into memory at once, once it ran out
 
     def noise(self, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
         """Starting noise for images of `side` pixels, from a seed alone."""
         ...
 
-    def cost(self, sampler: Sampler) -> int:
+    def nfe_per_image(self, sampler: Sampler) -> int:
         """UNet evaluations of one picture."""
         ...
 

@@ -23,8 +23,8 @@ class WholePipeline:
 
     def __init__(self, pipeline: Any) -> None:
         self._pipeline = pipeline
-        self.evaluations = 0
-        self.most: int | None = None
+        self.nfe = 0
+        self.max_batch: int | None = None
         pipeline.set_progress_bar_config(disable=True)
         pipeline.transformer.register_forward_pre_hook(self._count, with_kwargs=True)
         for part in pipeline.components.values():
@@ -36,10 +36,10 @@ class WholePipeline:
         pipeline draws its own, in whatever shape its latents have."""
         return starting_noise(self._pipeline, side, seed)
 
-    def cost(self, sampler: Sampler) -> int:
+    def nfe_per_image(self, sampler: Sampler) -> int:
         """Evaluations of one picture: Flux is told the guidance, others are evaluated twice."""
         told = hasattr(self._pipeline.transformer.config, "guidance_embeds")
-        return sampler.length if told else sampler.evaluations
+        return sampler.length if told else sampler.nfe
 
     @torch.no_grad()
     def inpaint(
@@ -77,10 +77,10 @@ class WholePipeline:
 
     def predict(self, *_args: Any, **_options: Any) -> Tensor:
         """Raises UserError: a transformer's answer is no noise."""
-        raise UserError("this inpainter shows no noise predictions: leave `difference` out")
+        raise UserError("this inpainter shows no noise predictions: leave `diffedit` out")
 
     def _count(self, _module: torch.nn.Module, args: tuple, options: dict[str, Any]) -> None:
-        self.evaluations += len(args[0] if args else options["hidden_states"])
+        self.nfe += len(args[0] if args else options["hidden_states"])
 
 
 def starting_noise(pipeline: Any, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:

@@ -16,14 +16,14 @@ from matplotlib.figure import Figure
 
 from lr_edit.picturebook.measures import Exhibit
 from lr_edit.picturebook.train import NAMES, measured_path
-from lr_edit.workspace.storage import read_json, whole
+from lr_edit.workspace.storage import atomic_write, read_json
 
 # Model, measurement -> the bar, on held-out scenes of `val`.
 BARS: dict[str, dict[str, float]] = {
     "vae": {"psnr": 28.0, "psnr_things": 24.0, "kind": 0.95, "colour": 0.95},
     "judge": {"kind": 0.97, "colour": 0.97, "none": 0.97},
-    "teacher": {"right_caption": 0.85},
-    "judge-clip": {"right_caption": 0.85},
+    "scoring-clip": {"right_caption": 0.85},
+    "evaluation-clip": {"right_caption": 0.85},
     "anchors": {"top_on_thing": 0.90, "nine_on_thing": 0.70, "named_among_nine": 0.90},
     "inpainter": {"kind": 0.80, "colour": 0.85, "both": 0.70, "none": 0.80},
     "perceptual": {"ordered": 0.95},
@@ -41,8 +41,8 @@ MEANING = {
     ("judge", "kind"): "kind right on clean scenes",
     ("judge", "colour"): "colour right",
     ("judge", "none"): "empty ground is `none`",
-    ("teacher", "right_caption"): "the right caption among 256",
-    ("judge-clip", "right_caption"): "the right caption among 256",
+    ("scoring-clip", "right_caption"): "the right caption among 256",
+    ("evaluation-clip", "right_caption"): "the right caption among 256",
     ("anchors", "top_on_thing"): "top anchor on an object",
     ("anchors", "nine_on_thing"): "mean of nine anchors on an object",
     ("anchors", "named_among_nine"): "the named object among nine",
@@ -104,7 +104,7 @@ def write_card(models: Path, page: Path) -> None:
     ]
     for name, words in SHEETS.items():
         lines += [f"{words}:", "", f"![{words}]({name})", ""]
-    with whole(page) as part:
+    with atomic_write(page) as part:
         part.write_text("\n".join(lines))
 
 
@@ -175,5 +175,5 @@ def write_sheet(path: Path, exhibits: Sequence[Exhibit], *, columns: int) -> Non
         axes.spines[:].set_visible(False)
     for axes in figure.axes[len(exhibits) :]:
         axes.axis("off")
-    with whole(path) as part:
+    with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})

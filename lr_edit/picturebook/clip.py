@@ -1,4 +1,4 @@
-"""The small CLIPs: `teacher`, which the losses use, and `judge-clip`, which only evaluation sees.
+"""The small CLIPs: `scoring-clip` for losses and S, `evaluation-clip`, which only evaluation sees.
 
 Both are open_clip's own class with own configs; they share no weight, no seed and no width. They
 are exported as open_clip folders, which `local-dir:` loads. Loss: Radford et al. 2021, fig. 3.
@@ -25,11 +25,11 @@ from lr_edit.picturebook.trainer import Recipe, home
 from lr_edit.picturebook.world import SIDE, Scene
 
 RECIPES: dict[str, Recipe] = {
-    "teacher": Recipe(
+    "scoring-clip": Recipe(
         steps=800, batch=144, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=21,
         cooldown=0.6, average=0.98,
     ),
-    "judge-clip": Recipe(
+    "evaluation-clip": Recipe(
         steps=900, batch=96, rate=1.5e-3, weight_decay=0.05, betas=(0.9, 0.98), seed=22,
         cooldown=0.6, average=0.98,
     ),
@@ -53,7 +53,10 @@ def _config(width: int, layers: int, text_width: int) -> dict:
     }  # fmt: skip
 
 
-CONFIGS: dict[str, dict] = {"teacher": _config(128, 4, 128), "judge-clip": _config(96, 5, 96)}
+CONFIGS: dict[str, dict] = {
+    "scoring-clip": _config(128, 4, 128),
+    "evaluation-clip": _config(96, 5, 96),
+}
 
 
 def build(name: str) -> CLIP:

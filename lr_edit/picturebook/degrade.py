@@ -1,8 +1,8 @@
 """Pictures a little worse than drawn: what small models must not be thrown by.
 
-Edited pictures have been through an autoencoder; judges and teachers learn on drawn ones. Half of
-every training batch is therefore blurred, shifted in colour and noised, each picture by its own
-amount.
+Edited pictures have been through an autoencoder; networks that score and judge learn on drawn ones.
+Half of every training batch is therefore blurred, shifted in colour and noised, each picture by its
+own amount.
 """
 
 from __future__ import annotations

@@ -58,7 +58,7 @@ _MISSING = 1.0  # weight of telling from the middle of the net what is missing
 _IGNORE = -100  # a mask whose thing cannot be told
 
 
-class Painter(nn.Module):
+class SmallInpainter(nn.Module):
     """UNet and text encoder, and a head that only training needs: it reads from the middle of the
     net, under the mask, the kind and the colour of what is missing there."""
 
@@ -127,10 +127,10 @@ class Latents:
     tokens: Tensor
 
 
-def build() -> Painter:
+def build() -> SmallInpainter:
     """A fresh painter."""
     torch.manual_seed(RECIPE.seed)
-    return Painter()
+    return SmallInpainter()
 
 
 Cells = tuple[int, int, int, int]  # left, top, right, bottom on the latent grid
@@ -217,7 +217,9 @@ def _masks(scene: Scene, row: int) -> tuple[Tensor, Tensor]:
     return masks, torch.tensor(missing)
 
 
-def loss(painter: Painter, data: Latents, indices: Tensor, generator: torch.Generator) -> Tensor:
+def loss(
+    painter: SmallInpainter, data: Latents, indices: Tensor, generator: torch.Generator
+) -> Tensor:
     """Squared error of the velocity under the mask, and what is missing there; 10% without words.
 
     The second term teaches in hundreds of steps which of the named things is the missing one.
@@ -255,7 +257,7 @@ def _levels(scheduler: DPMSolverMultistepScheduler, t: Tensor) -> tuple[Tensor, 
     return power.sqrt(), (1 - power).sqrt()
 
 
-def pipeline(painter: Painter, vae: AutoencoderKL) -> StableDiffusionInpaintPipeline:
+def pipeline(painter: SmallInpainter, vae: AutoencoderKL) -> StableDiffusionInpaintPipeline:
     """The parts as diffusers knows them."""
     return StableDiffusionInpaintPipeline(
         vae=vae,
@@ -269,7 +271,7 @@ def pipeline(painter: Painter, vae: AutoencoderKL) -> StableDiffusionInpaintPipe
     )
 
 
-def export(painter: Painter, vae: AutoencoderKL, folder: Path) -> None:
+def export(painter: SmallInpainter, vae: AutoencoderKL, folder: Path) -> None:
     """The pipeline in half precision, as `from_pretrained` reads it."""
     halves = pipeline(painter, vae)
     halves.vae.register_to_config(_name_or_path="")  # else the folder it was loaded from is kept

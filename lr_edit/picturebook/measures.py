@@ -23,7 +23,7 @@ from lr_edit.frozen import Inpainter
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.judge import NONE, load_judge
-from lr_edit.inpaint import noise_seed, paint_candidates
+from lr_edit.inpaint import inpaint_candidates, noise_seed
 from lr_edit.picturebook.pool import Pool
 from lr_edit.picturebook.tasks import make_task
 from lr_edit.picturebook.vae import GRID, reconstruct
@@ -120,7 +120,7 @@ def _edit(painter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) 
         seed=0,
     )
     seed = noise_seed(task.id, 0)
-    images, _ = paint_candidates(
+    images, _ = inpaint_candidates(
         painter, source, task.prompt, boxes,
         sampler=inpaint.sampler, seed=seed, feather=inpaint.feather, batch=1,
     )  # fmt: skip

@@ -16,7 +16,7 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from lr_edit.config import Inpaint
-from lr_edit.errors import UserError, nearest
+from lr_edit.errors import UserError, suggest_name
 from lr_edit.picturebook import anchors, clip, inpainter, judge, perceptual, vae
 from lr_edit.picturebook.pool import Pool, load_pool
 from lr_edit.picturebook.trainer import Recipe, fit, load_average
@@ -24,7 +24,7 @@ from lr_edit.types import Track
 from lr_edit.workspace.storage import read_json, write_json
 
 # In the order they are trained: the inpainter needs the autoencoder, the trunk is measured with it.
-NAMES = ("vae", "inpainter", "teacher", "anchors", "judge", "judge-clip", "perceptual")
+NAMES = ("vae", "inpainter", "scoring-clip", "anchors", "judge", "evaluation-clip", "perceptual")
 SCENES = {"inpainter": 12_000}  # others: 20,000
 HELD_OUT = 512  # scenes of `val`
 
@@ -44,14 +44,16 @@ class Trainee:
 def enrol(name: str, *, cache: Path) -> Trainee:
     """A fresh model by name, and what it learns from."""
     if name not in NAMES:
-        raise UserError(f"unknown model {name!r}{nearest(name, NAMES)}")
+        raise UserError(f"unknown model {name!r}{suggest_name(name, NAMES)}")
     pool = load_pool("pretrain", SCENES.get(name, 20_000), cache)
     if name == "inpainter":
         return _inpainter(pool, cache)
     if name == "perceptual":
         return _perceptual(pool, cache)
-    package: Any = {"teacher": clip, "judge-clip": clip, "anchors": anchors, "judge": judge,
-                    "vae": vae}[name]  # fmt: skip
+    package: Any = {
+        "scoring-clip": clip, "evaluation-clip": clip, "anchors": anchors, "judge": judge,
+        "vae": vae,
+    }[name]  # fmt: skip
     named = {"name": name} if package is clip else {}
     also: dict[str, Any] = {"pool": pool} if package is vae else named
     module = package.build(**named)

@@ -47,7 +47,7 @@ class Recipe:
 
 
 @dataclass(frozen=True)
-class Step:
+class TrainingStep:
     """A record of one step: its loss, and seconds since this call began."""
 
     step: int
@@ -64,7 +64,7 @@ def fit(
     recipe: Recipe,
     checkpoint: Path | None = None,
     device: str = "cpu",
-) -> Iterator[Step]:
+) -> Iterator[TrainingStep]:
     """Train `module` in place; `loss(indices, generator)` gets `recipe.batch` indices below `size`.
 
     After the last record the module holds the averaged weights (if the recipe averages). One thread
@@ -96,7 +96,7 @@ def fit(
             if recipe.keep and done % recipe.keep == 0:
                 stem = checkpoint.name.split(".")[0]
                 shutil.copyfile(checkpoint, checkpoint.with_name(f"{stem}.at{done}.safetensors"))
-        yield Step(done, recipe.steps, value.item(), time.monotonic() - start)
+        yield TrainingStep(done, recipe.steps, value.item(), time.monotonic() - start)
     for name, w in weights.items():
         w.data.copy_(average[name])
     module.to("cpu")

@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from lr_edit.choose import best_of_likeliest, pick_sizes
+from lr_edit.choose import best_of_top_k, pick_sizes
 from lr_edit.config import Ablation, Config
 from lr_edit.errors import UserError
 from lr_edit.stages.edit import choose_one
-from lr_edit.successive_halving import evaluations_each, plan_rounds, race, replay, starters
+from lr_edit.successive_halving import nfe_each, pick_entrants, plan_rounds, replay_tables, run_race
 from lr_edit.types import Bank, Choice, EditTask, LossWeights, Track
 from lr_edit.workspace.storage import read_banks, study_tasks, write_json
 
@@ -78,7 +78,7 @@ def _row(
 
 def _choose(row: Ablation, bank: Bank, task: str, seed: int, table: np.ndarray | None) -> Choice:
     if row.top and table is not None:
-        return best_of_likeliest(bank, row.top, likely=table, rank=row.rank, weights=row.losses)
+        return best_of_top_k(bank, row.top, likely=table, rank=row.rank, weights=row.losses)
     return choose_one(row, bank, task=task, seed=seed, probabilities=table)
 
 
@@ -103,12 +103,12 @@ def _from_dataset(
     root: Path, config: Config, row: Ablation, banks: list[Bank]
 ) -> tuple[Ablation, _Known]:
     """A choice learned on other images: it costs what it paints."""
-    from lr_edit.amortise import best_size, foresee_all  # torch is for rows that have a net
+    from lr_edit.amortise import best_size, predict_tables  # torch is for rows that have a net
 
     if row.choose == "fixed":
         fixed = row.model_copy(update={"size": best_size(root, config, by=row.by)})
         return fixed, _Known([[None] * row.seeds for _ in banks])
-    seen = list(foresee_all(root, config, row, banks))
+    seen = list(predict_tables(root, config, row, banks))
     return row, _Known(seen, paid=[row.top or len(bank.losses) for bank in banks])
 
 
@@ -118,9 +118,9 @@ def _priors(
     """What nets across images, all seeds together, say of the boxes: log q, (points, sizes)."""
     if row.scope == "image":
         return [None] * len(banks)
-    from lr_edit.amortise import foresee_all  # torch is for rows that have a net
+    from lr_edit.amortise import predict_tables  # torch is for rows that have a net
 
-    return (np.logaddexp.reduce(seeds) for seeds in foresee_all(root, config, row, banks))
+    return (np.logaddexp.reduce(seeds) for seeds in predict_tables(root, config, row, banks))
 
 
 def _race(
@@ -132,19 +132,19 @@ def _race(
     """
     if row.rank == "released":
         raise UserError("a race has `rank: S` or `rank: loss`: `released` ranks finalists alone")
-    choices, evaluations, paid = [], [], []
+    choices, nfe, paid = [], [], []
     expected = [[None] for _ in banks]
     for rounds, prior in zip(banks, priors, strict=True):
-        costs = [evaluations_each(bank) for bank in rounds]
+        costs = [nfe_each(bank) for bank in rounds]
         seen = [bank.part(points=row.points, sizes=row.sizes) for bank in rounds]
-        entrants = starters(seen[-1].boxes, prior=prior, count=row.entrants)
+        entrants = pick_entrants(seen[-1].boxes, prior=prior, count=row.entrants)
         plan = plan_rounds(row.budget, costs, candidates=len(entrants))
-        look = replay(seen, costs=costs, rank=row.rank, weights=row.losses)
-        raced = race(look, entrants, plan=plan)
+        look = replay_tables(seen, costs=costs, rank=row.rank, weights=row.losses)
+        raced = run_race(look, entrants, plan=plan)
         choices.append([list(divmod(raced.winner, seen[-1].boxes.shape[1]))])
-        evaluations.append(raced.evaluations)
-        paid.append(-(-raced.evaluations // costs[-1]))
-    return {"choices": choices, "paid": paid, "evaluations": evaluations, "expected": expected}
+        nfe.append(raced.nfe)
+        paid.append(-(-raced.nfe // costs[-1]))
+    return {"choices": choices, "paid": paid, "nfe": nfe, "expected": expected}
 
 
 def _learn(config: Config, row: Ablation, tasks: list[EditTask], banks: list[Bank]) -> _Known:

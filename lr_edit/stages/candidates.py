@@ -18,18 +18,18 @@ from lr_edit import boxes, inpaint, losses, method, propose, saliency, score
 from lr_edit.baselines import diffedit, released
 from lr_edit.config import Config
 from lr_edit.errors import Unfinished, UserError
-from lr_edit.execution.local import Execute, Failed, locally
+from lr_edit.execution.local import Execute, Failed, choose_executor
 from lr_edit.frozen import clip, dino, inpainter, weights, whole_pipeline
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.types import Bank, EditTask, Track
 from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.storage import (
+    atomic_write,
     code_digest,
     content_key,
-    emptied,
+    empty_folder,
     study_image,
     study_tasks,
-    whole,
     write_bank,
     write_tensors,
 )
@@ -43,7 +43,7 @@ _CODE = (
 
 
 @dataclass(frozen=True)
-class Item:
+class CandidateTask:
     """A task to be painted: its key in the cache, and its source, uint8 (3, side, side)."""
 
     key: str
@@ -58,15 +58,15 @@ def run(
 
     Raises Unfinished with the tasks that failed, after all others are made and kept.
     """
-    out = emptied(root / "artifacts/candidates" / name)
+    out = empty_folder(root / "artifacts/candidates" / name)
     kept = cache_folder(root) / "candidates"
-    painter = Painter(root, config, name)
+    painter = CandidateMaker(root, config, name)
     tasks = study_tasks(root)
     keys = {task.id: painter.key(task, study_image(root, task)) for task in tasks}
     missing = [task for task in tasks if not all(p.exists() for p in _files(kept, keys[task.id]))]
-    items = (Item(keys[task.id], task, study_image(root, task)) for task in missing)
+    items = (CandidateTask(keys[task.id], task, study_image(root, task)) for task in missing)
     small = config.models.world == "picturebook"
-    execute = execute or locally(len(missing), small=small)
+    execute = execute or choose_executor(len(missing), small=small)
     failed = {}
     for item, made in track(execute(items, painter), f"candidates {name}", len(missing)):
         if isinstance(made, Failed):
@@ -80,11 +80,11 @@ def run(
         raise _unfinished(failed, name, of=len(tasks))
     for task in tasks:
         for part, path in zip(_PARTS, _files(kept, keys[task.id]), strict=True):
-            with whole(out / part / f"{task.id}.safetensors") as target:
+            with atomic_write(out / part / f"{task.id}.safetensors") as target:
                 shutil.copyfile(path, target)
 
 
-class Painter:
+class CandidateMaker:
     """Makes a task's candidates; models are loaded at the first one, wherever that is."""
 
     def __init__(self, root: Path, config: Config, name: str) -> None:
@@ -96,7 +96,7 @@ class Painter:
         """A task's key in the cache: everything that its candidates depend on."""
         return content_key(self._common, asdict(task) | {"image": None}, source)
 
-    def __call__(self, item: Item) -> tuple[Bank, np.ndarray]:
+    def __call__(self, item: CandidateTask) -> tuple[Bank, np.ndarray]:
         """The bank, and its candidates as uint8 (points, sizes, 3, side, side)."""
         config = self._config
         if self._models is None:

@@ -11,7 +11,7 @@ from lr_edit.choose import best_of_bank, best_of_sample, choose, pick_sizes
 from lr_edit.config import Config, Variant
 from lr_edit.types import Bank, Choice
 from lr_edit.workspace.storage import (
-    emptied,
+    empty_folder,
     read_banks,
     read_tensors,
     study_tasks,
@@ -23,7 +23,7 @@ from lr_edit.workspace.storage import (
 def run(root: Path, config: Config, *, name: str) -> None:
     """Choose for every task and seed; keep the first seed's edit as an image."""
     variant, tasks = config.variant(name), study_tasks(root)
-    out = emptied(root / "artifacts/edits" / name)
+    out = empty_folder(root / "artifacts/edits" / name)
     nets = root / "artifacts/nets" / name / "probabilities.safetensors"
     probabilities = read_tensors(nets) if variant.choose == "net" else {}
     choices = {}

@@ -11,12 +11,12 @@ from lr_edit.errors import UserError
 from lr_edit.photo import photo_to_square, working_image
 from lr_edit.types import EditTask
 from lr_edit.workspace.paths import locate
-from lr_edit.workspace.storage import emptied, find_tasks, read_image, write_image, write_tasks
+from lr_edit.workspace.storage import empty_folder, find_tasks, read_image, write_image, write_tasks
 
 
 def run(root: Path, config: Config) -> None:
     """Check every task of the split and write it where the other stages look."""
-    data, out = locate(root, config.models.data), emptied(root / "artifacts/tasks")
+    data, out = locate(root, config.models.data), empty_folder(root / "artifacts/tasks")
     tasks = [task for task in find_tasks(data) if task.split == config.study.split]
     if not tasks:
         raise UserError(f"{data} has no task of the split {config.study.split!r}")

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING
 from lr_edit.config import Config, Variant
 from lr_edit.types import Bank, Track
 from lr_edit.workspace.storage import (
-    emptied,
+    atomic_write,
+    empty_folder,
     read_banks,
     study_tasks,
-    whole,
     write_json,
     write_tensors,
 )
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 def run(root: Path, config: Config, *, name: str, track: Track) -> None:
     """Train, or draw untrained starts, for every task and seed."""
-    variant, out = config.variant(name), emptied(root / "artifacts/nets" / name)
+    variant, out = config.variant(name), empty_folder(root / "artifacts/nets" / name)
     if variant.choose != "net":
         write_json(out / "summary.json", {"learner": None})
         return
@@ -44,7 +44,7 @@ def _train(root: Path, config: Config, variant: Variant, out: Path, track: Track
     banks = read_banks(root, variant.proposals, tasks)
     probabilities: dict[str, list[np.ndarray]] = {name: [] for name in names}
     summary: dict[str, dict] = {}
-    with whole(out / "curves.jsonl") as part, part.open("w") as curves:
+    with atomic_write(out / "curves.jsonl") as part, part.open("w") as curves:
         for seed in range(variant.seeds):
             learned = learn_sizes(
                 names, banks, variant, side=config.models.side, seed=config.study.seed + seed

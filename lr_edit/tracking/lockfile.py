@@ -11,34 +11,21 @@ from __future__ import annotations
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from lr_edit.errors import UserError
 from lr_edit.workspace.storage import content_key
+from lr_edit.workspace.yaml import parse_yaml, read_text, read_yaml
 
 STAGES = ("train", "edit", "evaluate")  # the stages of one variant
 
 
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML 1.2 numbers, as DVC reads and writes them: `5e-3` is a number, not a word."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
 @dataclass(frozen=True)
-class Item:
+class LockedFile:
     """A dependency or an output: a path below the root, its content's md5, its size in bytes."""
 
     path: str
@@ -52,13 +39,13 @@ class Entry:
 
     name: str
     cmd: str
-    deps: tuple[Item, ...]
-    outs: tuple[Item, ...]
+    deps: tuple[LockedFile, ...]
+    outs: tuple[LockedFile, ...]
     params: dict[str, dict[str, Any]]
 
 
 @dataclass(frozen=True)
-class Keys:
+class ResultKeys:
     """A result's identity: what it was made from, and what came out."""
 
     input: str
@@ -73,7 +60,7 @@ class Chain:
     entries: tuple[Entry, ...]
 
     @cached_property
-    def keys(self) -> Keys:
+    def keys(self) -> ResultKeys:
         """sha256 over what came from outside, and sha256 over everything the chain wrote."""
         made = _writers(self.entries)
         leaves = [
@@ -81,7 +68,7 @@ class Chain:
             for e in self.entries
         ]
         outs = [[e.name, [_pair(out) for out in e.outs]] for e in self.entries]
-        return Keys(content_key(leaves), content_key(outs))
+        return ResultKeys(content_key(leaves), content_key(outs))
 
     @cached_property
     def params(self) -> dict[str, Any]:
@@ -100,38 +87,14 @@ class Chain:
         return {**(self.params.get("base") or {}), **(own or {})}
 
 
-def read_yaml(path: Path) -> dict[str, Any]:
-    """UserError if missing or not a YAML mapping."""
-    return _mapping(_text(path), path)
-
-
-def _text(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run `dvc repro` in a checkout first") from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"{path} is not valid YAML: {error}") from None
-
-
-def _mapping(text: str, path: Path) -> dict[str, Any]:
-    try:
-        value = yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(value, dict):
-        raise UserError(f"{path} must hold a mapping")
-    return value
-
-
 def read_lock(path: Path) -> dict[str, Entry]:
     """Every stage of a dvc.lock, by name."""
-    return parse_lock(_text(path), path)
+    return parse_lock(read_text(path), path)
 
 
 def parse_lock(text: str, path: Path) -> dict[str, Entry]:
     """The same from a lock's text; `path` is what errors name."""
-    stages = _mapping(text, path).get("stages") or {}
+    stages = parse_yaml(text, path).get("stages") or {}
     try:
         return {name: _entry(name, row) for name, row in stages.items()}
     except (KeyError, TypeError, AttributeError) as error:
@@ -182,7 +145,7 @@ def difference(root: Path, chains: list[Chain], *, limit: int = 2**26) -> str | 
     A file that is absent differs in nothing: a fresh clone holds only what it has pulled.
     """
     files: dict[str, dict[str, Any]] = {}
-    seen: set[Item] = set()
+    seen: set[LockedFile] = set()
     for entry in {e.name: e for chain in chains for e in chain.entries}.values():
         for name, rows in entry.params.items():
             files.setdefault(name, read_yaml(root / name))
@@ -216,8 +179,8 @@ def _entry(name: str, row: dict[str, Any]) -> Entry:
     return Entry(name, cmd, deps, outs, row.get("params") or {})
 
 
-def _items(rows: list[dict[str, Any]]) -> list[Item]:
-    return [Item(row["path"], row.get("md5", ""), row.get("size", 0)) for row in rows]
+def _items(rows: list[dict[str, Any]]) -> list[LockedFile]:
+    return [LockedFile(row["path"], row.get("md5", ""), row.get("size", 0)) for row in rows]
 
 
 def _writers(entries: Iterable[Entry]) -> dict[str, Entry]:
@@ -233,7 +196,7 @@ def _writer(writers: dict[str, Entry], path: str) -> Entry | None:
     return next(near, None) or next(below, None)
 
 
-def _pair(item: Item) -> list[str]:
+def _pair(item: LockedFile) -> list[str]:
     return [item.path, item.md5]
 
 

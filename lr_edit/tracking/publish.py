@@ -22,7 +22,7 @@ from typing import Any
 from filelock import FileLock
 
 from lr_edit.errors import UserError
-from lr_edit.tracking.lockfile import Chain, Keys, difference, lock_digest, read_study
+from lr_edit.tracking.lockfile import Chain, ResultKeys, difference, lock_digest, read_study
 from lr_edit.tracking.outcome import chosen_boxes, picture, read_outcome
 from lr_edit.tracking.palette import free_colour
 from lr_edit.tracking.provenance import describe
@@ -57,7 +57,7 @@ class Receipt:
     `warning` is set, and nothing else is certain, where MLflow could not be reached.
     """
 
-    keys: dict[str, Keys]
+    keys: dict[str, ResultKeys]
     added: tuple[str, ...] = ()
     link: str | None = None
     warning: str | None = None
@@ -266,8 +266,8 @@ def _lock_path(root: Path) -> Path:
     return path
 
 
-def _keys(run: Run) -> Keys:
-    return Keys(run.data.tags.get("input_key", ""), run.data.tags.get("output_key", ""))
+def _keys(run: Run) -> ResultKeys:
+    return ResultKeys(run.data.tags.get("input_key", ""), run.data.tags.get("output_key", ""))
 
 
 def _variant(run: Run) -> str | None:

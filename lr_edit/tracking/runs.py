@@ -6,11 +6,11 @@ from pathlib import Path
 
 from mlflow import MlflowClient
 
-from lr_edit.tracking.lockfile import Keys
+from lr_edit.tracking.lockfile import ResultKeys
 from lr_edit.tracking.publish import default_uri
 
 
-def run_of(root: Path, keys: Keys) -> str | None:
+def run_of(root: Path, keys: ResultKeys) -> str | None:
     """The id of the finished run in the checkout's own store that wrote these outputs, or None.
 
     One that was made from the very same inputs comes first: an edit of code that changes no output

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from lr_edit.config import Config
-from lr_edit.errors import UserError, nearest
+from lr_edit.errors import UserError, suggest_name
 from lr_edit.tracking.lockfile import Chain, Entry, chain_from, chain_of, parse_lock, read_lock
 from lr_edit.workspace.paths import checkout, reports_folder
 from lr_edit.workspace.storage import read_json
@@ -28,7 +28,7 @@ TOLERANCE: dict[str, float] = {
     "success": 0.02, "iou": 0.01, "hit": 0.02, "score_s": 0.01, "loss": 0.01,
     "clip_whole": 0.2, "clip_edited": 0.2, "clip_directional": 0.01, "clip_i": 0.005,
     "lpips": 0.002, "structure_distance": 0.002, "background_mse": 0.0005,
-    "background_psnr": 0.3, "background_ssim": 0.005, "candidates": 0.0, "unet_evaluations": 0.0,
+    "background_psnr": 0.3, "background_ssim": 0.005, "candidates": 0.0, "nfe": 0.0,
 }  # fmt: skip
 # The order of the pipeline; `first_difference` names the earliest.
 ORDER = ("prepare", "candidates", "judge", "train", "edit", "evaluate", "ablate", "report")
@@ -43,7 +43,7 @@ def trace(root: Path, config: Config, row: str, metric: str) -> dict[str, Any]:
 
     key, cells = _find(read_json(reports_folder(root) / RESULTS), row)
     if metric not in cells:
-        raise UserError(f"no metric {metric!r} in {RESULTS}{nearest(metric, cells)}")
+        raise UserError(f"no metric {metric!r} in {RESULTS}{suggest_name(metric, cells)}")
     lock = read_lock(root / "dvc.lock")
     chain, params = _chain(lock, config, key, row)
     return {
@@ -66,7 +66,7 @@ def _find(results: dict[str, Any], row: str) -> tuple[str, dict[str, Any]]:
     for group, rows in results.get("ablations", {}).items():
         known |= {f"{group}/{name}": f"ablations.{group}.{name}" for name in rows}
     if row not in known:
-        raise UserError(f"no row {row!r} in {RESULTS}{nearest(row, known)}")
+        raise UserError(f"no row {row!r} in {RESULTS}{suggest_name(row, known)}")
     block, *names = known[row].split(".", 2 if known[row].startswith("ablations.") else 1)
     cells = results[block]
     for name in names:

@@ -17,10 +17,10 @@ from typing import Any
 import yaml
 
 from lr_edit.config import Config, Profile, as_config
-from lr_edit.errors import UserError, nearest
-from lr_edit.tracking.lockfile import read_yaml
+from lr_edit.errors import UserError, suggest_name
 from lr_edit.workspace.paths import locate
-from lr_edit.workspace.storage import find_tasks, whole
+from lr_edit.workspace.storage import atomic_write, find_tasks
+from lr_edit.workspace.yaml import read_yaml
 
 EXTRA = "lr_edit/stages/extra.yaml"  # stages that not every study has
 HEADER = "# Written by `lr-edit study {name}` from params.yaml, dvc.yaml and what it was given.\n"
@@ -32,7 +32,7 @@ def write_study(
     """Write the study's params.yaml and dvc.yaml below a checkout; returns the folder."""
     folder = top / "studies" / name
     for file, text in study_files(top, name, profile=profile, data=data).items():
-        with whole(folder / file) as part:
+        with atomic_write(folder / file) as part:
             part.write_text(text, encoding="utf-8")
     return folder
 
@@ -47,11 +47,13 @@ def study_files(
     if not (overlay.is_file() or profile or data):
         known = [path.stem for path in overlay.parent.glob("*.yaml")]
         raise UserError(
-            f"there is no studies/{name}.yaml{nearest(name, known) if known else ''}: "
+            f"there is no studies/{name}.yaml{suggest_name(name, known) if known else ''}: "
             "write one, or pass --profile or --data"
         )
     own = read_yaml(top / "params.yaml")
-    params = overlaid(own, read_yaml(overlay), where=str(overlay)) if overlay.is_file() else own
+    params = (
+        apply_overlay(own, read_yaml(overlay), where=str(overlay)) if overlay.is_file() else own
+    )
     params |= {"profile": profile} if profile else {}
     config = as_config(params, path=overlay)
     if config.models.anchor_net is None:
@@ -68,19 +70,19 @@ def study_files(
     }
 
 
-def overlaid(table: dict[str, Any], overlay: dict[str, Any], *, where: str) -> dict[str, Any]:
+def apply_overlay(table: dict[str, Any], overlay: dict[str, Any], *, where: str) -> dict[str, Any]:
     """The table with an overlay's differences; `where` names the overlay in errors."""
     kept = overlay.get("only", list(table))
     for name in (*kept, *(name for name, value in overlay.items() if value is None)):
         if name not in table:
             raise UserError(
-                f"{where}: there is no {name!r} to keep or remove{nearest(name, table)}"
+                f"{where}: there is no {name!r} to keep or remove{suggest_name(name, table)}"
             )
     rows = {name: value for name, value in table.items() if name in kept}
     for name, value in overlay.items():
         if isinstance(value, dict):
             old = rows.get(name)
-            rows[name] = overlaid(old if isinstance(old, dict) else {}, value, where=where)
+            rows[name] = apply_overlay(old if isinstance(old, dict) else {}, value, where=where)
         elif value is None:
             rows.pop(name, None)
         elif name != "only":
@@ -103,7 +105,7 @@ def _with_data(params: dict[str, Any], profile: str, top: Path, data: Path) -> d
         raise UserError(f"{data} is no folder: --data names one with images and their tasks")
     seen = place.relative_to(top) if place.is_relative_to(top) else place
     where = {"profiles": {profile: {"data": seen.as_posix()}}}
-    return overlaid(params, where, where="--data")
+    return apply_overlay(params, where, where="--data")
 
 
 def _without_truth(params: dict[str, Any], top: Path) -> dict[str, Any]:

@@ -38,7 +38,7 @@ from lr_edit.types import Bank, Box, Choice, EditTask, Label, Truth
 
 
 @contextmanager
-def whole(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """A temporary name beside `path`, renamed to it if the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
@@ -51,7 +51,7 @@ def whole(path: Path) -> Iterator[Path]:
 
 def write_json(path: Path, value: Any) -> None:
     """Sorted keys, one newline at the end: equal values are equal files."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         part.write_text(json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
 
 
@@ -67,7 +67,7 @@ def read_json(path: Path) -> Any:
 
 def write_tensors(path: Path, tensors: dict[str, np.ndarray]) -> None:
     """Arrays to safetensors."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         save_file({k: np.ascontiguousarray(v) for k, v in tensors.items()}, part)
 
 
@@ -89,13 +89,13 @@ def write_bank(path: Path, bank: Bank) -> None:
 def read_bank(path: Path) -> Bank:
     """A Bank from safetensors."""
     tensors = read_tensors(path)
-    evaluations = tensors.pop("evaluations").item()
-    return Bank(evaluations=evaluations, **tensors)
+    nfe = tensors.pop("nfe").item()
+    return Bank(nfe=nfe, **tensors)
 
 
 def write_image(path: Path, image: np.ndarray) -> None:
     """uint8 (H, W, 3) to PNG."""
-    with whole(path) as part:
+    with atomic_write(path) as part:
         Image.fromarray(image).save(part, format="PNG")
 
 
@@ -247,7 +247,7 @@ def code_digest(file: Path) -> str:
     return content_key(ast.dump(tree))
 
 
-def emptied(folder: Path) -> Path:
+def empty_folder(folder: Path) -> Path:
     """The folder, with nothing of an earlier run in it."""
     if folder.exists():
         shutil.rmtree(folder)

@@ -16,7 +16,7 @@ class Attentive(FakeInpainter):
     """Predicts the noise it is given, and something else at one place for some words."""
 
     def predict(self, image: Tensor, prompt: str, *, noise: Tensor, strength: float) -> Tensor:
-        self.evaluations += len(noise)
+        self.nfe += len(noise)
         self.noises.append(noise)
         found = noise.clone()
         found[:, :, 3, 9] += len(prompt) * torch.arange(len(noise))[:, None]
@@ -30,7 +30,7 @@ def test_the_place_where_the_texts_disagree_stands_out_and_is_paid_for() -> None
     expected = np.zeros((SIDE, SIDE))
     expected[3, 9] = np.mean(4 * np.arange(10))  # four letters more, the mean over ten noises
     np.testing.assert_allclose(found.numpy(), expected, atol=1e-5)
-    assert inpainter.evaluations == 20
+    assert inpainter.nfe == 20
     first, second = inpainter.noises
     assert torch.equal(first, second) and len(first.unique(dim=0)) == 10
 

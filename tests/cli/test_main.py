@@ -84,7 +84,7 @@ def test_one_image_is_edited_from_its_words(
     changed[top:bottom, left:right] = False
     assert not changed.any()
     assert result["candidates"] == plan[-1]
-    assert result["unet_evaluations"] == (4 * each if each else 16)
+    assert result["nfe"] == (4 * each if each else 16)
     assert 0 < result["score"] < 3
 
 
@@ -119,12 +119,12 @@ def test_an_amortised_edit_paints_the_likeliest_boxes_alone(
         assert run(tiny_root, *words) == 0
     assert run(tiny_root, "stage", "amortise") == 0
     capsys.readouterr()
-    for budget, plan, spent in ((30, [3], 12), (9, [2], 8)):
+    for budget, plan, nfe in ((30, [3], 12), (9, [2], 8)):
         words = ["--mode", "amortised", "--budget", str(budget), "--json"]
         assert run(tiny_root, *edit(image), *words) == 0
         result = json.loads(capsys.readouterr().out)
         assert (result["mode"], result["plan"]) == ("amortised", plan)
-        assert result["unet_evaluations"] == spent
+        assert result["nfe"] == nfe
 
 
 def test_a_photo_is_warned_about(tiny_root: Path, capsys: Captured, tmp_path: Path) -> None:

@@ -101,7 +101,7 @@ def write_candidates(
         attention=rng.random((4, 4)),
         features=rng.random((2, 4, 4)),
         relevance=rng.random((4, 4)),
-        evaluations=12 * shape[0] * shape[1],
+        nfe=12 * shape[0] * shape[1],
     )
     write_bank(root / f"artifacts/candidates/{name}/tables/{task.id}.safetensors", bank)
     table = {key: rng.random(shape) for key in JUDGED}

@@ -13,7 +13,15 @@ from lr_edit import method
 from lr_edit.cli.main import main
 from lr_edit.config import load_config
 from lr_edit.errors import Unfinished, UserError
-from lr_edit.execution.local import NEEDS, WORTH, Failed, cores, locally, one_by_one, over_cores
+from lr_edit.execution.local import (
+    NEEDS,
+    WORTH,
+    Failed,
+    choose_executor,
+    cores,
+    run_in_loop,
+    run_over_cores,
+)
 from lr_edit.frozen.models import Models
 from lr_edit.stages import candidates, prepare
 from lr_edit.types import EditTask
@@ -65,7 +73,7 @@ def test_an_executor_whose_package_is_missing_names_the_cure(
 
 def test_a_bad_item_costs_no_other_process_its_item(tmp_path: Path) -> None:
     make = Squares(tmp_path, bad=2)
-    made = dict(over_cores(range(6), make, workers=2))
+    made = dict(run_over_cores(range(6), make, workers=2))
     bad = made.pop(2)
     assert isinstance(bad, Failed) and bad.cause == "ValueError: 2 will not do"
     assert "trouble.py" in bad.trace
@@ -75,7 +83,7 @@ def test_a_bad_item_costs_no_other_process_its_item(tmp_path: Path) -> None:
 def test_a_process_that_dies_ends_the_run_and_keeps_what_was_made(tmp_path: Path) -> None:
     made = {}
     with pytest.raises(Unfinished, match="run again"):
-        for item, one in over_cores(range(9), Squares(tmp_path, always=5), workers=2):
+        for item, one in run_over_cores(range(9), Squares(tmp_path, always=5), workers=2):
             made[item] = one
     assert {0, 1, 2, 3} <= set(made) and 5 not in made
     assert all(one == item * item for item, one in made.items())
@@ -83,7 +91,7 @@ def test_a_process_that_dies_ends_the_run_and_keeps_what_was_made(tmp_path: Path
 
 def test_a_user_error_in_a_process_ends_the_run() -> None:
     with pytest.raises(UserError):
-        list(over_cores(range(3), forbidden, workers=2))
+        list(run_over_cores(range(3), forbidden, workers=2))
 
 
 def test_processes_make_the_loop_s_bytes(
@@ -93,7 +101,7 @@ def test_processes_make_the_loop_s_bytes(
     made: list[dict[str, bytes]] = []
     prepare.run(tiny_root, config)
     folder = tiny_root / "artifacts/candidates/dino"
-    for execute in (one_by_one, partial(over_cores, workers=2)):
+    for execute in (run_in_loop, partial(run_over_cores, workers=2)):
         monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / f"cache-{len(made)}"))
         candidates.run(tiny_root, config, name="dino", track=silent, execute=execute)
         files = folder.rglob("*.safetensors")
@@ -108,15 +116,15 @@ def test_a_process_a_core_is_for_many_items_of_small_models(
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     free = SimpleNamespace(available=99 * NEEDS)
     monkeypatch.setattr("psutil.virtual_memory", lambda: free)
-    found = locally(3 * WORTH, small=True)
+    found = choose_executor(3 * WORTH, small=True)
     assert isinstance(found, partial) and found.keywords == {"workers": 3}
-    assert locally(99 * WORTH, small=True).keywords == {"workers": 4}  # type: ignore[attr-defined]
-    assert locally(WORTH, small=True) is locally(99, small=False) is one_by_one
+    assert choose_executor(99 * WORTH, small=True).keywords == {"workers": 4}  # type: ignore[attr-defined]
+    assert choose_executor(WORTH, small=True) is choose_executor(99, small=False) is run_in_loop
     free.available = 2.5 * NEEDS
-    assert locally(99 * WORTH, small=True).keywords == {"workers": 2}  # type: ignore[attr-defined]
+    assert choose_executor(99 * WORTH, small=True).keywords == {"workers": 2}  # type: ignore[attr-defined]
     free.available = 1.5 * NEEDS
-    assert locally(99 * WORTH, small=True) is one_by_one
+    assert choose_executor(99 * WORTH, small=True) is run_in_loop
     free.available = 99 * NEEDS
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
-    assert locally(99 * WORTH, small=True) is one_by_one
+    assert choose_executor(99 * WORTH, small=True) is run_in_loop
     assert cores() >= 1

@@ -18,7 +18,7 @@ import pytest
 from lr_edit.config import load_config
 from lr_edit.errors import UserError
 from lr_edit.execution.local import Failed
-from lr_edit.execution.ray import over_ray
+from lr_edit.execution.ray import run_over_ray
 from lr_edit.stages import candidates, prepare
 from lr_edit.workspace.storage import study_tasks
 from tests.source_tree import ROOT
@@ -76,7 +76,7 @@ def test_a_bad_item_and_dying_workers_cost_no_other_item(
     tmp_path: Path, head: psutil.Process
 ) -> None:
     make = Squares(tmp_path, bad=2, once=3, always=5)
-    made = dict(over_ray(range(8), make, address=os.environ["RAY_ADDRESS"]))
+    made = dict(run_over_ray(range(8), make, address=os.environ["RAY_ADDRESS"]))
     bad, deadly = made.pop(2), made.pop(5)
     assert isinstance(bad, Failed) and bad.cause == "ValueError: 2 will not do"
     assert "trouble.py" in bad.trace
@@ -95,7 +95,7 @@ def test_the_cluster_makes_the_loops_bytes_though_a_worker_is_killed(
 
     def execute(items: Iterable, make: Callable) -> Iterator:
         unlucky = KilledOnce(make, tmp_path, study_tasks(tiny_root)[0].id)
-        return over_ray(items, unlucky, address=os.environ["RAY_ADDRESS"])
+        return run_over_ray(items, unlucky, address=os.environ["RAY_ADDRESS"])
 
     candidates.run(tiny_root, config, name="dino", track=silent, execute=execute)
     assert (tmp_path / "killed").exists()
@@ -121,7 +121,7 @@ except UserError as error:
 def test_an_address_where_nobody_answers_is_named() -> None:
     address = f"127.0.0.1:{free_port()}"
     with pytest.raises(UserError, match=f"no Ray cluster answers at {address}"):
-        list(over_ray([0], forbidden, address=address))
+        list(run_over_ray([0], forbidden, address=address))
 
 
 def test_what_was_done_when_the_head_went_away_is_kept(head: psutil.Process) -> None:

@@ -18,7 +18,7 @@ from lr_edit.picturebook import clip as small
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("clip")
-    small.export(small.build("judge-clip"), path, name="judge-clip")
+    small.export(small.build("evaluation-clip"), path, name="evaluation-clip")
     return path
 
 

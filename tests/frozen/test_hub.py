@@ -124,7 +124,7 @@ def test_weights_copied_from_a_folder_load_and_paint_without_a_network(
         image, "a cat", masks=masks, noise=painter.noise(64, 0), sampler=sampler
     )
     assert painted.shape == (2, 3, 64, 64) and painted.isfinite().all()
-    assert painter.evaluations == 2 * (4 + 2)  # guidance measured at the first and the third step
+    assert painter.nfe == 2 * (4 + 2)  # guidance measured at the first and the third step
 
 
 def test_a_folder_without_the_repository_says_what_it_must_hold(tmp_path: Path) -> None:

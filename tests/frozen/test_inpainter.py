@@ -130,11 +130,11 @@ def test_a_picture_a_box_in_range_comes_out(painter: Inpainter) -> None:
 )
 def test_every_unet_evaluation_is_counted(folder: Path, sampler: Sampler, each: int) -> None:
     painter = load(folder)
-    assert painter.evaluations == 0
+    assert painter.nfe == 0
     paint(painter, sampler=sampler)
-    assert painter.evaluations == len(BOXES) * each == len(BOXES) * sampler.evaluations
+    assert painter.nfe == len(BOXES) * each == len(BOXES) * sampler.nfe
     paint(painter, BOXES[:1], sampler=sampler)
-    assert painter.evaluations == (len(BOXES) + 1) * each
+    assert painter.nfe == (len(BOXES) + 1) * each
 
 
 @pytest.mark.parametrize(
@@ -179,7 +179,7 @@ def test_predictions_are_the_unet_s_own_answer_to_the_noised_picture(folder: Pat
     painter = load(folder)
     noise = torch.cat([painter.noise(SIDE, seed) for seed in (1, 2, 3)])
     found = painter.predict(picture(), PROMPT, noise=noise, strength=0.5)
-    assert found.shape == noise.shape and painter.evaluations == 3
+    assert found.shape == noise.shape and painter.nfe == 3
     pipe = AutoPipelineForInpainting.from_pretrained(folder / "inpainter", dtype=torch.float32)
     words = pipe.encode_prompt(PROMPT, "cpu", 1, False)[0]
     whole, grey = (

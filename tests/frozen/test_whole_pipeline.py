@@ -9,14 +9,14 @@ import torch
 from diffusers import DDPMScheduler, IFInpaintingPipeline, UNet2DConditionModel
 from torch import Tensor
 
-from lr_edit.budgeted_editor import race_edit
+from lr_edit.budgeted_editor import edit_within_budget
 from lr_edit.config import Race, as_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.models import Models
 from lr_edit.frozen.protocols import Inpainter
 from lr_edit.frozen.whole_pipeline import WholePipeline
-from lr_edit.inpaint import paint_candidates
+from lr_edit.inpaint import inpaint_candidates
 from lr_edit.types import EditTask, Sampler
 from tests.fakes import FakeAnchors, FakeClip, drawn
 from tests.test_method import silent
@@ -42,7 +42,7 @@ def painter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 
 def paint(painter: Inpainter, *, batch: int = 8, seed: int = 3, steps: int = STEPS) -> Tensor:
     source = torch.randint(256, (3, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
-    images, _ = paint_candidates(
+    images, _ = inpaint_candidates(
         painter, source.to(torch.uint8), "a fish", BOXES, seed=seed, feather=2, batch=batch,
         sampler=Sampler(steps, 3.0, 1.0),
     )  # fmt: skip
@@ -50,10 +50,10 @@ def paint(painter: Inpainter, *, batch: int = 8, seed: int = 3, steps: int = STE
 
 
 def test_every_evaluation_is_counted_and_equal_boxes_are_painted_once(painter) -> None:
-    before = painter.evaluations
+    before = painter.nfe
     images = paint(painter)
-    cost = painter.cost(Sampler(STEPS, 3.0, 1.0))
-    assert painter.evaluations - before == 3 * cost == 3 * STEPS * painter.each
+    each = painter.nfe_per_image(Sampler(STEPS, 3.0, 1.0))
+    assert painter.nfe - before == 3 * each == 3 * STEPS * painter.each
     assert torch.equal(images[0, 1], images[1, 1]) and not torch.equal(images[0, 0], images[0, 1])
 
 
@@ -81,7 +81,7 @@ def test_what_needs_a_unet_is_refused_in_a_sentence(painter, how, words) -> None
             torch.rand(1, 3, SIDE, SIDE), "a fish", masks=mask, noise=painter.noise(SIDE, 0),
             sampler=sampler,
         )  # fmt: skip
-    with pytest.raises(UserError, match="leave `difference` out"):
+    with pytest.raises(UserError, match="leave `diffedit` out"):
         painter.predict(
             torch.rand(1, 3, SIDE, SIDE), "a fish", noise=painter.noise(SIDE, 0), strength=0.5
         )
@@ -97,15 +97,15 @@ def test_it_races_and_spends_no_more_than_was_planned(painter) -> None:
     )
     how = how.model_copy(update={"inpaint": full, "relevance": False})
     rules = Race(previews=(preview,), budget=4 + 6, entrants=None)
-    before = painter.evaluations
-    done = race_edit(
+    before = painter.nfe
+    done = edit_within_budget(
         Models(anchors=FakeAnchors(), clip=FakeClip(), inpainter=painter),
         EditTask("a", Path("a.png"), source="a red boat", prompt="a blue fish"),
         (drawn(0, 3, SIDE, SIDE).sigmoid() * 255).to(torch.uint8),
         config=config, how=how, rules=rules, track=silent,
     )  # fmt: skip
     assert done.raced.entered == (4, 2 // painter.each)  # Flux is told its guidance: twice as many
-    assert done.raced.evaluations == painter.evaluations - before == 4 + 6
+    assert done.raced.nfe == painter.nfe - before == 4 + 6
 
 
 def test_a_tiny_autoencoder_belongs_to_a_unet(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from tests.source_tree import ROOT
 def card(tmp_path: Path) -> str:
     models = tmp_path / "models"
     write_json(measured_path(models, "vae"), {"psnr": 31.2, "psnr_things": 23.0})
-    write_json(measured_path(models, "teacher"), {"right_caption": 0.9, "steps": 8, "seed": 2})
+    write_json(measured_path(models, "scoring-clip"), {"right_caption": 0.9, "steps": 8, "seed": 2})
     write_json(
         measured_path(models, "inpainter"),
         {"milliseconds": 6.0, "steps": 5, "seed": 1, "seconds": 120, "device": "cuda"},
@@ -36,7 +36,7 @@ def test_a_bar_holds_from_its_own_side(card: str) -> None:
 
 def test_what_was_not_measured_is_said(card: str) -> None:
     assert "| judge | kind right on clean scenes | ≥ 0.97 | not measured |  |" in card
-    assert "| teacher | `lr-edit picturebook train teacher` | 8 | 2 |" in card
+    assert "| scoring-clip | `lr-edit picturebook train scoring-clip` | 8 | 2 |" in card
     assert "| CPU, one thread | not recorded |" in card and "| cuda | 2 |" in card
 
 

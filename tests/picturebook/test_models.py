@@ -60,8 +60,8 @@ def loss_of(name: str, module: nn.Module, pool: Pool) -> Callable[..., torch.Ten
 
 
 LOADERS: dict[str, Callable[[str], Any]] = {
-    "teacher": load_clip,
-    "judge-clip": load_clip,
+    "scoring-clip": load_clip,
+    "evaluation-clip": load_clip,
     "anchors": load_dino,
     "judge": load_judge,
     "perceptual": load_perceptual,
@@ -70,7 +70,7 @@ every_model = pytest.mark.parametrize("name", LOADERS)
 
 
 def test_open_clip_and_the_pipeline_read_the_same_ids(tmp_path: Path) -> None:
-    clip.export(clip.build("teacher"), tmp_path, name="teacher")
+    clip.export(clip.build("scoring-clip"), tmp_path, name="scoring-clip")
     ours = words.encode(CAPTIONS)
     assert torch.equal(open_clip.get_tokenizer(f"local-dir:{tmp_path}")(CAPTIONS), ours)
     reader = words.load(tmp_path)
@@ -148,11 +148,11 @@ def test_the_real_loader_reads_what_was_exported(name: str, pool: Pool, tmp_path
     assert size < 4 * 2**20
 
 
-def test_teacher_and_judge_share_no_weights() -> None:
-    teacher, other = (clip.build(name).state_dict() for name in ("teacher", "judge-clip"))
-    assert clip.RECIPES["teacher"].seed != clip.RECIPES["judge-clip"].seed
+def test_scoring_clip_and_evaluation_clip_share_no_weights() -> None:
+    scoring, other = (clip.build(name).state_dict() for name in ("scoring-clip", "evaluation-clip"))
+    assert clip.RECIPES["scoring-clip"].seed != clip.RECIPES["evaluation-clip"].seed
     shared = [
-        key for key, value in teacher.items()
+        key for key, value in scoring.items()
         if key in other and value.ndim > 1 and torch.equal(value, other[key])
     ]  # fmt: skip
     assert shared == []

@@ -14,7 +14,7 @@ from lr_edit.config import load_config
 from lr_edit.errors import UserError
 from lr_edit.tracking.publish import publish
 from lr_edit.tracking.trace import verify
-from lr_edit.workspace.overlay import overlaid, study_files, write_study
+from lr_edit.workspace.overlay import apply_overlay, study_files, write_study
 from lr_edit.workspace.storage import read_json, write_json
 from tests.finished_study import lock, make_study
 from tests.source_tree import ROOT
@@ -61,13 +61,13 @@ def pipeline(top: Path, name: str, **how: Any) -> dict[str, Any]:
     ],
 )
 def test_an_overlay_merges_tables_adds_removes_and_keeps_rows(differences, rows) -> None:
-    assert overlaid(ROWS, differences, where="") == rows
+    assert apply_overlay(ROWS, differences, where="") == rows
 
 
 @pytest.mark.parametrize("differences", [{"A": None}, {"only": ["A"]}, {"a": {"z": None}}])
 def test_an_overlay_that_removes_what_is_not_there_is_refused(differences) -> None:
     with pytest.raises(UserError, match=r"over\.yaml: there is no '.' to keep or remove"):
-        overlaid(ROWS, differences, where="over.yaml")
+        apply_overlay(ROWS, differences, where="over.yaml")
 
 
 def test_a_study_reads_code_data_and_weights_above_it_and_reports_beside_the_others(

@@ -18,6 +18,7 @@ from PIL import Image
 from lr_edit.errors import UserError
 from lr_edit.types import Bank, Box, Choice, EditTask, Label, Truth
 from lr_edit.workspace.storage import (
+    atomic_write,
     code_digest,
     content_key,
     folder_digest,
@@ -27,7 +28,6 @@ from lr_edit.workspace.storage import (
     read_json,
     read_tasks,
     read_tensors,
-    whole,
     write_bank,
     write_choices,
     write_image,
@@ -96,7 +96,7 @@ def test_banks_come_back_as_they_were(data) -> None:
         attention=data.draw(arrays.arrays(np.float32, (4, 5), elements=st.floats(width=32))),
         features=data.draw(floats),
         relevance=data.draw(floats)[0],
-        evaluations=data.draw(st.integers(0, 10**9)),
+        nfe=data.draw(st.integers(0, 10**9)),
     )
     with tempfile.TemporaryDirectory() as folder:
         write_bank(Path(folder) / "bank.safetensors", bank)
@@ -141,7 +141,7 @@ def test_equal_values_are_equal_files(tmp_path: Path) -> None:
 def test_a_failed_write_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
     path = tmp_path / "a.json"
     write_json(path, 1)
-    with pytest.raises(RuntimeError), whole(path) as part:
+    with pytest.raises(RuntimeError), atomic_write(path) as part:
         part.write_text("half a")
         raise RuntimeError
     with pytest.raises(ValueError, match="JSON"):

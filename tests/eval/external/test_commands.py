@@ -54,7 +54,7 @@ def test_one_pair_needs_no_weights_and_no_checkout(home: Path, capsys: Captured)
     assert run(*words) == 0
     assert "background_mse" in capsys.readouterr().out
     assert run(*words, "--json", "--protocol", "pie-bench") == 0
-    ringed = torch.from_numpy(pie_bench.ringed(mask[0, 0].numpy()))[None, None]
+    ringed = torch.from_numpy(pie_bench.add_ring(mask[0, 0].numpy()))[None, None]
     want = peak_signal_noise_ratio(*pair, ringed, protocol="pie-bench").item()
     found = json.loads(capsys.readouterr().out)["metrics"]
     assert found["background_psnr"]["value"] == pytest.approx(want, rel=1e-12)

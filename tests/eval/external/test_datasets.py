@@ -59,13 +59,13 @@ def test_pie_bench_masks_have_a_ring_under_their_own_protocol_alone(tmp_path: Pa
     dataset = pie(tmp_path)
     first, second = dataset.tasks
     strict = dataset.mask(first, SIZE)
-    ringed = dataset.mask(first, SIZE, protocol="pie-bench")
-    assert strict is not None and ringed is not None
+    add_ring = dataset.mask(first, SIZE, protocol="pie-bench")
+    assert strict is not None and add_ring is not None
     want = np.zeros(SIZE, bool)
     want[0, :9] = want[300:] = True
     assert (strict == want).all()
-    assert (ringed == pie_bench.decode_mask(PIE[first.id]["mask"])).all()
-    assert ringed.sum() > strict.sum()
+    assert (add_ring == pie_bench.decode_mask(PIE[first.id]["mask"])).all()
+    assert add_ring.sum() > strict.sum()
     assert dataset.mask(second, SIZE) is None  # missing, not empty
     with pytest.raises(UserError, match="512x512 but its image is 64x32"):
         dataset.mask(first, (32, 64))

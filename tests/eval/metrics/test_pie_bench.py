@@ -70,9 +70,11 @@ def test_a_mask_is_what_its_runs_paint(runs: list[tuple[int, int]]) -> None:
     flat = [number for run in runs for number in run]
     got = pie_bench.decode_mask(flat, side=8, ring=False)
     assert got.astype(int).flatten().tolist() == painted
-    ringed = pie_bench.decode_mask(flat, side=8)
-    assert ringed[0].all() and ringed[-1].all() and ringed[:, 0].all() and ringed[:, -1].all()
-    assert (ringed[1:-1, 1:-1] == got[1:-1, 1:-1]).all()
+    add_ring = pie_bench.decode_mask(flat, side=8)
+    assert (
+        add_ring[0].all() and add_ring[-1].all() and add_ring[:, 0].all() and add_ring[:, -1].all()
+    )
+    assert (add_ring[1:-1, 1:-1] == got[1:-1, 1:-1]).all()
 
 
 @given(st.lists(st.booleans(), min_size=36, max_size=36))
@@ -227,7 +229,7 @@ def test_clip_similarity_is_clamped_and_an_empty_region_is_missing() -> None:
 
 
 def test_prompts_strips_and_jpegs_are_taken_as_published() -> None:
-    assert pie_bench.without_brackets("a [red] cat [on] a mat") == "a red cat on a mat"
+    assert pie_bench.strip_brackets("a [red] cat [on] a mat") == "a red cat on a mat"
     strip = np.random.default_rng(0).integers(0, 256, (16, 64, 3), dtype=np.uint8)
     assert (pie_bench.strip_square(strip, side=16) == strip[:, 48:]).all()
     assert pie_bench.strip_square(strip[:, :16], side=8).shape == (16, 16, 3)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from eval.metrics.regions import as_mask, compared
+from eval.metrics.regions import as_mask, check_pair
 
 IMAGES = torch.full((2, 3, 4, 5), 0.5)
 MASK = torch.zeros(2, 1, 4, 5, dtype=torch.bool)
@@ -46,4 +46,4 @@ def test_what_does_not_fit_is_refused(
     region: str, protocol: str, words: str,
 ) -> None:  # fmt: skip
     with pytest.raises(ValueError, match=words):
-        compared(source, edited, mask, region=region, protocol=protocol)  # type: ignore[arg-type]
+        check_pair(source, edited, mask, region=region, protocol=protocol)  # type: ignore[arg-type]

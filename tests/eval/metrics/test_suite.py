@@ -21,9 +21,9 @@ from eval import (
     structural_similarity,
     structure_distance,
 )
-from eval.metrics.networks import load_lpips, parse_weights, wanted, weights_digest
+from eval.metrics.networks import choose_weights, load_lpips, parse_weights, weights_digest
 from eval.metrics.registry import MEASURES
-from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, Pair, chosen, measure
+from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, Pair, measure, select_metrics
 from lr_edit.config import Weights, load_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.hub import adopt, repository
@@ -78,25 +78,29 @@ def test_what_the_pair_lacks_is_missing() -> None:
 
 
 def test_metrics_are_named_alone_or_as_a_family() -> None:
-    assert chosen(["ssim", " whole_ssim", "lpips"]) == ("background_ssim", "whole_ssim", "lpips")
+    assert select_metrics(["ssim", " whole_ssim", "lpips"]) == (
+        "background_ssim",
+        "whole_ssim",
+        "lpips",
+    )
     assert {name for names in FAMILIES.values() for name in names} <= set(DEFAULT)
     measured = {m.key for m in MEASURES if m.group in ("Structure", "Background", "CLIP")}
     assert measured <= set(DEFAULT)
     with pytest.raises(UserError, match="did you mean 'clip_whole'"):
-        chosen(["clip_hole"])
+        select_metrics(["clip_hole"])
 
 
 def test_pie_bench_names_its_networks_and_the_user_may_name_others() -> None:
     config = load_config(ROOT / "params.yaml", profile="sd2")
     own: dict[str, str | None] = {"clip": "ViT-B-32:openai", "structure": None}
-    strict = wanted(config.models, protocol="strict", options={})
-    pie = wanted(config.models, protocol="pie-bench", options=own)
+    strict = choose_weights(config.models, protocol="strict", options={})
+    pie = choose_weights(config.models, protocol="pie-bench", options=own)
     assert strict["perceptual"].name == "alex" and pie["perceptual"].name == "squeeze"
     assert strict["clip"] == config.models.judges.clip
     assert (pie["clip"].name, pie["clip"].pretrained) == ("ViT-B-32", "openai")
     assert pie["structure"].name == "vit_base_patch8_224.dino"
     drawn = load_config(ROOT / "params.yaml", profile="picturebook").models
-    assert wanted(drawn, protocol="pie-bench", options={})["clip"] == drawn.judges.clip
+    assert choose_weights(drawn, protocol="pie-bench", options={})["clip"] == drawn.judges.clip
     assert parse_weights("local-dir:here").name.endswith("/here")
 
 

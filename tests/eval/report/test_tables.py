@@ -15,7 +15,7 @@ import pytest
 from eval.metrics.registry import BY_KEY, MEASURES
 from eval.report.latex import document, tex
 from eval.report.study_tables import study_tables, table_caption
-from eval.report.tables import Table, printed, shown
+from eval.report.tables import Table, format_table, format_value
 from eval.report.write import in_order, pages, write_report
 from eval.study.evaluate import evaluate
 from lr_edit.workspace.storage import read_json
@@ -78,7 +78,7 @@ def test_every_cell_stands_at_its_key(tables: list[Table], results: dict[str, An
 
 def test_the_three_forms_hold_the_same_numbers(reports: Path, results: dict[str, Any]) -> None:
     mean = results["ablations"]["losses"]["clip"]["loss"]["mean"]
-    text = shown(mean, BY_KEY["loss"])
+    text = format_value(mean, BY_KEY["loss"])
     assert text in (reports / "tables.md").read_text()
     assert text in (reports / "tables.tex").read_text()
     with (reports / "tables.csv").open(newline="") as file:
@@ -131,9 +131,9 @@ def test_the_best_is_bold_and_the_second_underlined(
     del rows["ground-truth-box"]  # knows the answer: stands in the other block
     first, second = sorted(rows.values())[::-1][:2]
     page = (reports / "tables.md").read_text()
-    assert f"**{shown(first, BY_KEY['iou'])}**" in page
-    assert f"<u>{shown(second, BY_KEY['iou'])}</u>" in page
-    ranks = [cell.rank for row in printed(tables[0])["Variants"] for cell in row[1]]
+    assert f"**{format_value(first, BY_KEY['iou'])}**" in page
+    assert f"<u>{format_value(second, BY_KEY['iou'])}</u>" in page
+    ranks = [cell.rank for row in format_table(tables[0])["Variants"] for cell in row[1]]
     assert ranks.count(1) >= len(tables[0].columns) - 1
 
 
@@ -141,7 +141,10 @@ def test_missing_numbers_are_null_and_dashes(reports: Path) -> None:
     text = (reports / "results.json").read_text()
     json.loads(text, parse_constant=lambda word: pytest.fail(word))
     assert "nan" not in (reports / "tables.md").read_text().lower()
-    assert shown(None, BY_KEY["loss"]) == "–" and shown(-0.0123, BY_KEY["loss"]) == "−0.012"
+    assert (
+        format_value(None, BY_KEY["loss"]) == "–"
+        and format_value(-0.0123, BY_KEY["loss"]) == "−0.012"
+    )
 
 
 def test_the_caption_says_whether_regions_are_known(results: dict[str, Any]) -> None:

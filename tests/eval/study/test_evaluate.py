@@ -43,7 +43,7 @@ def random_bank(*, points: int = 4, sizes: int = 3) -> Bank:
         attention=np.zeros((2, 2)),
         features=np.zeros((1, 2, 2)),
         relevance=np.zeros((2, 2)),
-        evaluations=24 * points * sizes,
+        nfe=24 * points * sizes,
     )
 
 
@@ -91,7 +91,7 @@ def test_every_row_states_what_it_paid(root: Path, name: str, paid: int, share: 
     metrics = read_json(root / f"artifacts/scores/{name}.json")["metrics"]
     assert metrics["candidates"]["mean"] == paid
     made = 12 * (paid / share)
-    assert metrics["unet_evaluations"]["mean"] == pytest.approx(made * share)
+    assert metrics["nfe"]["mean"] == pytest.approx(made * share)
 
 
 def test_a_net_that_samples_pays_for_what_it_sampled() -> None:

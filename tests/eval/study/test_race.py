@@ -77,14 +77,14 @@ def test_the_page_names_cost_and_retention_of_every_strategy(study: tuple[Path, 
     page = write_race(root, config).read_text()
     found = read(root)
     assert float(found["retention", "enumerate"]["value"]) == 1
-    assert float(found["retention", "enumerate"]["evaluations"]) == 60
+    assert float(found["retention", "enumerate"]["nfe"]) == 60
     assert float(found["retention", "released"]["value"]) == pytest.approx(0, abs=1e-9)
     raced = found["retention", "raced"]
-    assert float(raced["evaluations"]) == 6 * 2 + 2 * 10
+    assert float(raced["nfe"]) == 6 * 2 + 2 * 10
     assert 0.5 < float(raced["low"]) <= float(raced["value"]) <= float(raced["high"]) <= 1
     assert float(found["s_above_released", "raced"]["low"]) > 0 and "above it" in page
     assert [key for key in found if key[0] == "correlation"] == [("correlation", "preview")]
-    assert float(found["correlation", "preview"]["evaluations"]) == 2
+    assert float(found["correlation", "preview"]["nfe"]) == 2
     assert "`raced` spends 32 UNet evaluations a task" in page
     assert (root / "reports/race.png").stat().st_size > 10_000
 
