@@ -121,13 +121,16 @@ def evaluate(
     from eval.external.summary import HEAD, caption, markdown, side_by_side, summarise, table
     from eval.metrics.suite import DEFAULT, select_metrics
     from eval.report.latex import document
-    from lr_edit.workspace.storage import atomic_write, write_json
+    from lr_edit.workspace.storage import atomic_write, picture_size, write_json
 
     dataset = open_dataset(spec)
     if not edits.is_dir():
         raise UserError(f"{edits} is not a folder of edits")
     names = select_metrics(options["metrics"].split(",")) if options["metrics"] else DEFAULT
-    sizes = [_size(dataset.folder / task.image) for task in dataset.tasks]
+    sizes = [
+        picture_size(path, name=f"image {path}")[::-1]
+        for path in (dataset.folder / task.image for task in dataset.tasks)
+    ]
     names, networks = _networks(context, names, sizes=sizes, options=options)
     request = Request(
         dataset, edits, variant or edits.resolve().name, names, options["protocol"], networks,
@@ -223,19 +226,6 @@ def _study(context: click.Context) -> tuple[Path, Profile | None]:
             return Path.cwd(), None
     root, config = load_study(context)
     return root, config.models
-
-
-def _size(path: Path) -> tuple[int, int]:
-    """(width, height), from the file's head alone."""
-    from PIL import Image, UnidentifiedImageError
-
-    try:
-        with Image.open(path) as file:
-            return file.size
-    except FileNotFoundError:
-        raise UserError(f"image {path} is missing") from None
-    except (UnidentifiedImageError, OSError, SyntaxError) as error:
-        raise UserError(f"image {path} cannot be read ({error}): replace it") from None
 
 
 def _show(head: Iterable[str], lines: Iterable[Iterable[str]], *, title: str) -> None:

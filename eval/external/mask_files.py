@@ -11,12 +11,12 @@ from pathlib import Path
 import numpy as np
 import torch
 from jaxtyping import Bool
-from PIL import Image, UnidentifiedImageError
 
 from eval.metrics import pie_bench
 from eval.metrics.regions import as_mask
 from lr_edit.errors import UserError
 from lr_edit.types import Box
+from lr_edit.workspace.storage import open_picture
 
 
 @dataclass(frozen=True)
@@ -50,15 +50,10 @@ def read_mask(path: Path, *, transparent: bool = False) -> Bool[np.ndarray, "h w
 
     Without it a transparent pixel is refused: it could mean either.
     """
-    try:
-        with Image.open(path) as file:
-            clear = 255 - np.asarray(file.convert("RGBA").getchannel("A"))
-            plain = file.convert("RGB") if file.mode in ("P", "LA", "RGBA", "CMYK") else file
-            values = np.array(plain)
-    except FileNotFoundError:
-        raise UserError(f"mask {path} is missing") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"mask {path} cannot be read ({error}): replace it") from None
+    with open_picture(path, name=f"mask {path}") as file:
+        clear = 255 - np.asarray(file.convert("RGBA").getchannel("A"))
+        plain = file.convert("RGB") if file.mode in ("P", "LA", "RGBA", "CMYK") else file
+        values = np.array(plain)
     if clear.any():
         if not transparent:
             raise UserError(f"mask {path} has transparent pixels: save it black and white")

@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import ast
 import hashlib
+import io
 import json
 import os
 import shutil
@@ -99,28 +100,50 @@ def write_image(path: Path, image: np.ndarray) -> None:
         Image.fromarray(image).save(part, format="PNG")
 
 
-def read_image(path: Path) -> np.ndarray:
+def read_image(file: Path | bytes, *, name: str | None = None) -> np.ndarray:
     """RGB uint8 (H, W, 3), upright; transparency is laid on white, 16 bits become 8.
 
-    UserError if missing, corrupt, too large, or of values that are no colours.
+    UserError if missing, corrupt, too large, or of values that are no colours; `name` says whose
+    bytes they are.
     """
-    try:
-        with _any_size(), Image.open(path) as file:
-            if file.mode in ("I", "F"):
-                raise UserError(f"image {path} has 32-bit values: save it with 8 or 16 bits")
-            upright = ImageOps.exif_transpose(file)
-            if upright.mode.startswith("I;16"):
-                upright = Image.fromarray((np.asarray(upright) // 256).astype(np.uint8))
-            rgba = upright.convert("RGBA")
-    except FileNotFoundError:
-        raise UserError(f"image {path} is missing") from None
-    except Image.DecompressionBombError:
-        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
-        raise UserError(f"image {path} has over {most} million pixels: make it smaller") from None
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise UserError(f"image {path} cannot be read ({error}): replace it") from None
+    name = name or f"image {file if isinstance(file, Path) else 'in memory'}"
+    with open_picture(file, name=name) as picture:
+        if picture.mode in ("I", "F"):
+            raise UserError(f"{name} has 32-bit values: save it with 8 or 16 bits")
+        if picture.mode.startswith("I;16"):
+            picture = Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
+        rgba = picture.convert("RGBA")
     white = Image.new("RGBA", rgba.size, "white")
     return np.asarray(Image.alpha_composite(white, rgba).convert("RGB"))
+
+
+@contextmanager
+def open_picture(file: Path | bytes, *, name: str) -> Iterator[Image.Image]:
+    """Any picture as Pillow has it, decoded and upright: the one place where pictures are opened.
+
+    UserError, which begins with `name`, if it is missing, corrupt or too large.
+    """
+    try:
+        with _any_size(), Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as one:
+            yield ImageOps.exif_transpose(one)
+    except FileNotFoundError:
+        raise UserError(f"{name} is missing") from None
+    except Image.DecompressionBombError:
+        most = 2 * (Image.MAX_IMAGE_PIXELS or 0) // 10**6
+        raise UserError(f"{name} has over {most} million pixels: make it smaller") from None
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise UserError(f"{name} cannot be read ({error}): replace it") from None
+
+
+def picture_size(file: Path | bytes, *, name: str) -> tuple[int, int]:
+    """(height, width) upright, from the file's head alone. UserError as `open_picture`."""
+    try:
+        with _any_size(), Image.open(io.BytesIO(file) if isinstance(file, bytes) else file) as one:
+            turned = one.getexif().get(274, 1) in (5, 6, 7, 8)
+            return one.size if turned else one.size[::-1]
+    except (Image.DecompressionBombError, UnidentifiedImageError, OSError, SyntaxError, ValueError):
+        with open_picture(file, name=name) as one:  # says why
+            return one.size[::-1]
 
 
 @contextmanager

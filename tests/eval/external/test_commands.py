@@ -114,7 +114,7 @@ def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
         seen.append(",".join(names))
         return real(pair, names, **how)
 
-    monkeypatch.setattr(benchmark, "measure", watch)
+    monkeypatch.setattr(folder, "measure", watch)
     return seen
 
 
@@ -150,7 +150,7 @@ def test_a_killed_run_loses_nothing(
             raise KeyboardInterrupt
         return real(request, task, path)
 
-    monkeypatch.setattr(benchmark, "read_pair", stop)
+    monkeypatch.setattr(folder, "read_pair", stop)
     assert evaluate(home, "--out", home / "out") == 130
     assert len(rows(home / "out")) == 12
     for name in ("per_image.csv", "digests.jsonl"):  # the last line was cut short

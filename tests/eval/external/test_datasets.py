@@ -211,3 +211,13 @@ def test_a_mask_that_is_no_image_is_named(tmp_path: Path) -> None:
         read_mask(tmp_path / "m.png")
     with pytest.raises(UserError, match=r"none\.png is missing"):
         read_mask(tmp_path / "none.png")
+
+
+def test_a_mask_is_turned_as_its_picture_is(tmp_path: Path) -> None:
+    values = np.zeros((4, 6), np.uint8)
+    values[0] = 255
+    exif = Image.Exif()
+    exif[274] = 6  # to be turned clockwise by a quarter
+    Image.fromarray(values).save(tmp_path / "m.png", exif=exif)
+    mask = read_mask(tmp_path / "m.png")
+    assert mask.shape == (6, 4) and mask[:, -1].all() and mask.sum() == 6
