@@ -22,7 +22,7 @@ from lr_edit.anchor_net import (
     fresh_net,
     roi_features,
 )
-from lr_edit.config import Ablation, Config
+from lr_edit.config import Ablation, Config, DatasetNet
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, resolve
 from lr_edit.learn_amortised import learn_amortised, predict_log_probabilities, training_set
@@ -46,10 +46,10 @@ def amortise(root: Path, config: Config, *, track: Track) -> Path:
 
     Raises UserError if the study has fewer tasks than a net is to be trained on.
     """
-    rules, folder, tasks = config.dataset_net, root / "artifacts/anchor-net", study_tasks(root)
+    rules, folder, tasks = _dataset_net(config), root / "artifacts/anchor-net", study_tasks(root)
     if max(rules.tasks) > len(tasks):
         raise UserError(
-            f"across.tasks asks for {max(across.tasks)} tasks and the split "
+            f"dataset_net.tasks asks for {max(rules.tasks)} tasks and the split "
             f"{config.study.split!r} has {len(tasks)}: ask for less, or add tasks"
         )
     banks = read_banks(root, rules.proposals, tasks)
@@ -78,7 +78,7 @@ def _card(config: Config, tasks: Sequence[EditTask], banks: Sequence[Bank]) -> d
         "split": config.study.split,
         "tasks": len(tasks),
         "tables": content_key(*(bank.losses for bank in banks)),
-        "across": config.dataset_net.model_dump(mode="json"),
+        "dataset_net": _dataset_net(config).model_dump(mode="json"),
         "sizes": list(config.propose.sizes),
         "by_size": {"J": loss.tolist(), "S": score.tolist()},
         "best_size": {"J": int(loss.argmin()), "S": int(score.argmax())},
@@ -121,8 +121,10 @@ def read_prior(
 
     Raises UserError where the profile has none.
     """
-    rules, side = config.dataset_net, config.models.side
-    nets = read_nets(root, config, text=True, trained_on=max(rules.tasks), seeds=rules.seeds)
+    folder, side = nets_folder(root, config), config.models.side
+    found = [path.stem.split("-")[1] for path in folder.glob("text-*-*.safetensors")]
+    most = max(map(int, found), default=0)
+    nets = read_nets(root, config, text=True, trained_on=most, seeds=found.count(str(most)) or 1)
 
     def prior(seen: Saliency, boxes: Tensor) -> np.ndarray:
         features = add_relevance(seen.features.numpy(), seen.relevance.numpy())
@@ -149,6 +151,12 @@ def nets_folder(root: Path, config: Config) -> Path:
             "give it `anchor_net: {name: local-dir:FOLDER}`"
         )
     return folder
+
+
+def _dataset_net(config: Config) -> DatasetNet:
+    if config.dataset_net is None:
+        raise UserError("params.yaml has no `dataset_net`: it says how to train one")
+    return config.dataset_net
 
 
 def _name(text: bool, tasks: int, seed: int) -> str:

@@ -1,4 +1,5 @@
-"""params.yaml -> one frozen `Config`; unknown keys and impossible values are a `UserError`."""
+"""profiles.yaml, and a study's params.yaml over it -> one frozen `Config`; unknown keys and
+impossible values are a `UserError`."""
 
 from __future__ import annotations
 
@@ -12,6 +13,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lr_edit.errors import UserError, describe_error, suggest_name
 from lr_edit.types import LossWeights, Merit, Sampler
 
+DEFAULTS = Path(__file__).with_name("profiles.yaml")
 LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
 Map = Literal["dino", "relevance", "diffedit"]  # where anchors come from, or a box
 MAPS = get_args(Map)
@@ -58,9 +60,9 @@ class Profile(_Frozen):
     tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
     anchor_net: Weights | None = None  # nets across images: what the stage `amortise` makes
     judges: Judges
-    inpaint: dict[str, float | bool | None] = {}  # its difference from the study's `inpaint`
-    race: dict[str, Any] = {}  # its difference from the study's `race`,
-    amortised: dict[str, Any] = {}  # and from its `amortised`
+    inpaint: dict[str, Any] = {}  # what the parts of these names start from: `_with_defaults`
+    race: dict[str, Any] = {}
+    amortised: dict[str, Any] = {}
     world: Literal["picturebook", "photos"] = "photos"
 
     @property
@@ -220,13 +222,13 @@ class Config(_Frozen):
     """Everything a run depends on."""
 
     profile: str
-    study: Study
+    study: Study = Study()
     propose: Propose
     inpaint: Inpaint
     score: Score
     proposals: dict[str, ProposalSet]
-    variants: dict[str, Variant]
-    dataset_net: DatasetNet
+    variants: dict[str, Variant] = {}
+    dataset_net: DatasetNet | None = None  # a study without one trains none
     race: Race
     amortised: Race
     ablations: dict[str, dict[str, Ablation]] = {}  # group -> rows; the first is compared with
@@ -246,36 +248,42 @@ class Config(_Frozen):
         return _lookup(self.proposals, name, "proposal set")
 
 
-def load_config(path: Path, *, profile: str | None = None) -> Config:
-    """Read params.yaml; `profile` overrides the one it names."""
-    try:
-        raw = yaml.safe_load(path.read_text())
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run inside a checkout or pass --root") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} must be a mapping of parameters")
-    return as_config(raw, path=path, profile=profile)
+def load_config(path: Path | None = None, *, profile: str | None = None) -> Config:
+    """Read a study's params.yaml, or, without one, what the package itself says.
+
+    Args:
+        path: A params.yaml; it states its difference from lr_edit/profiles.yaml.
+        profile: The frozen models to use instead of those that the file names.
+
+    Returns:
+        Everything a run depends on, checked.
+
+    Raises:
+        UserError: A file that is missing or not YAML, an unknown key, an impossible value.
+
+    Example:
+        >>> load_config().models.side
+        64
+        >>> load_config(profile="sd2").race.budget
+        300
+    """
+    return as_config(_read_mapping(path) if path else {}, path=path or DEFAULTS, profile=profile)
 
 
 def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None) -> Config:
     """Parameters as params.yaml holds them; `path` is what errors name."""
-    raw = params | ({"profile": profile} if profile else {})
+    raw = _with_defaults(params | ({"profile": profile} if profile else {}))
     base = raw.pop("base", None) or {}
     variants = raw.get("variants") or {}
     raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
-    own = (raw.get("profiles") or {}).get(raw.get("profile")) or {}
-    raw["inpaint"] = (raw.get("inpaint") or {}) | (own.get("inpaint") or {})
-    parts = {part: raw.get(part) or {} for part in ("propose", "inpaint")}
+    parts = {part: raw[part] for part in ("propose", "inpaint")}
     raw["proposals"] = {
         name: row and {**row, **{k: {**v, **(row.get(k) or {})} for k, v in parts.items()}}
         for name, row in (raw.get("proposals") or {}).items()
     }
     for mode in ("race", "amortised"):
-        rules = (raw.get(mode) or {}) | (own.get(mode) or {})
-        previews = [{**parts["inpaint"], **one} for one in rules.get("previews") or ()]
-        raw[mode] = rules | {"previews": previews}
+        previews = [{**parts["inpaint"], **one} for one in raw[mode].get("previews") or ()]
+        raw[mode] = raw[mode] | {"previews": previews}
     raw["ablations"] = {
         group: {name: {**base, **(row or {})} for name, row in (rows or {}).items()}
         for group, rows in (raw.get("ablations") or {}).items()
@@ -292,6 +300,49 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     if config.variants:
         _lookup(config.variants, config.study.baseline, "variant")
     return config
+
+
+def lay_profiles(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Profiles with a study's differences: new ones, and other values of some keys.
+
+    What says how a profile works is merged, a model is replaced as a whole: a revision belongs to
+    one name.
+    """
+    rows = dict(table)
+    for name, row in own.items():
+        old, row = rows.get(name) or {}, row or {}
+        merged = {
+            key: {**old[key], **row[key]}
+            for key in ("inpaint", "race", "amortised", "judges")
+            if isinstance(old.get(key), dict) and isinstance(row.get(key), dict)
+        }
+        rows[name] = {**old, **row, **merged}
+    return rows
+
+
+def _with_defaults(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters over the package's own, and over what their profile says of each part."""
+    known = _read_mapping(DEFAULTS)
+    raw = known | params
+    raw["profiles"] = lay_profiles(known["profiles"], params.get("profiles") or {})
+    profile = raw["profiles"].get(raw["profile"]) or {}
+    for part in ("propose", "score"):
+        raw[part] = {**known[part], **(params.get(part) or {})}
+    for part in ("inpaint", "race", "amortised"):
+        raw[part] = {**(profile.get(part) or {}), **(params.get(part) or {})}
+    return raw
+
+
+def _read_mapping(path: Path) -> dict[str, Any]:
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run inside a checkout or pass --root") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} must be a mapping of parameters")
+    return raw
 
 
 def _lookup(table: dict[str, Any], name: str, what: str) -> Any:

@@ -72,7 +72,7 @@ def bank(rng: np.random.Generator) -> Bank:
 def root(tmp_path: Path) -> Path:
     """A study of six painted tasks."""
     params = tiny_params()
-    params["across"] |= {"tasks": [2, 4], "seeds": 2, "steps": 3, "batch": 2}
+    params["dataset_net"] |= {"tasks": [2, 4], "seeds": 2, "steps": 3, "batch": 2}
     params["ablations"] = {
         "amortised": {name: {"proposals": "dino", **row} for name, row in ROWS.items()}
     }
@@ -204,6 +204,7 @@ def test_what_is_missing_is_said_with_its_cure(root: Path, config: Config) -> No
     sd2 = config.model_copy(update={"profile": "sd2"})
     with pytest.raises(UserError, match="anchor_net"):
         read_nets(root, sd2, text=False, trained_on=2, seeds=1)
+    assert config.dataset_net
     many = config.dataset_net.model_copy(update={"tasks": (2, 7)})
     with pytest.raises(UserError, match="7 tasks"):
-        amortise(root, config.model_copy(update={"across": many}), track=track)
+        amortise(root, config.model_copy(update={"dataset_net": many}), track=track)

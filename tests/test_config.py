@@ -8,7 +8,7 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from lr_edit.config import Config, load_config
+from lr_edit.config import DEFAULTS, Config, load_config
 from lr_edit.errors import UserError, suggest_name
 from lr_edit.types import Sampler
 
@@ -26,8 +26,8 @@ def load(tmp_path: Path, params: dict, **options) -> Config:
     return load_config(path, **options)
 
 
-def test_the_shipped_file_is_sound_with_every_profile(params: dict) -> None:
-    for profile in params["profiles"]:
+def test_the_shipped_file_is_sound_with_every_profile() -> None:
+    for profile in load_config().profiles:
         config = load_config(PARAMS, profile=profile)
         assert config.models is config.profiles[profile]
         assert config.models.side % config.models.cell == 0
@@ -96,6 +96,28 @@ def test_a_profile_may_race_by_other_rules() -> None:
     assert (few.entrants, few.previews, few.budget) == (3, (last,), 3 * 10 + 32)
 
 
+def test_without_a_study_the_package_says_what_an_edit_needs() -> None:
+    config = load_config()
+    assert config.profile == "picturebook" and config.variants == {}
+    assert config.proposal_set(config.race.proposals).propose.points == 9
+    assert (config.inpaint, config.race) == (load_config(PARAMS).inpaint, load_config(PARAMS).race)
+
+
+def test_a_study_states_its_difference_from_the_package(tmp_path: Path, params: dict) -> None:
+    params["profiles"] = {
+        "sd2": {"inpaint": {"steps": 9}, "clip": {"name": "other"}, "judges": {"perceptual": None}},
+        "mine": {**yaml.safe_load(DEFAULTS.read_text())["profiles"]["sd2"], "side": 256},
+    }
+    own, shipped = load(tmp_path, params, profile="sd2"), load_config(profile="sd2")
+    assert own.inpaint == shipped.inpaint.model_copy(update={"steps": 9})
+    assert own.models.clip.pretrained is None  # a model is replaced as a whole
+    assert own.models.judges == shipped.models.judges.model_copy(update={"perceptual": None})
+    assert own.models.anchors == shipped.models.anchors
+    assert load(tmp_path, params, profile="mine").models.side == 256
+    params["inpaint"] = {"steps": 7}
+    assert load(tmp_path, params, profile="sd2").inpaint.steps == 7  # the study's word is the last
+
+
 def test_the_evaluation_clip_is_not_the_scoring_clip() -> None:
     for profile in load_config(PARAMS).profiles.values():
         assert profile.judges.clip.name != profile.clip.name
@@ -125,7 +147,7 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
         (("profiles", "picturebook"), "sid", "side"),
         (("proposals", "dino"), "box", "boxes"),
         (("proposals", "truth", "inpaint"), "step", "steps"),
-        (("race", "previews", 0), "step", "steps"),
+        (("profiles", "picturebook", "race"), "budgets", "budget"),
     ],
 )
 def test_an_unknown_parameter_is_named_with_the_nearest_known_one(
@@ -133,7 +155,7 @@ def test_an_unknown_parameter_is_named_with_the_nearest_known_one(
 ) -> None:
     table = params
     for part in where:
-        table = table[part] if isinstance(table, list) else table.setdefault(part, {})
+        table = table.setdefault(part, {})
     table[key] = 1
     with pytest.raises(UserError, match=f"unknown parameter '.*{key}'; did you mean '{meant}'"):
         load(tmp_path, params)
@@ -155,7 +177,7 @@ def test_an_impossible_value_is_named(
 ) -> None:
     table = params
     for part in where[:-1]:
-        table = table[part]
+        table = table.setdefault(part, {})
     table[where[-1]] = value
     with pytest.raises(UserError, match=f"parameter '.*{where[-1]}'"):
         load(tmp_path, params)

@@ -54,12 +54,12 @@ def tiny_params() -> dict[str, Any]:
     params["study"]["resamples"] = 99
     params["propose"] |= {"points": 2, "sizes": [0.25, 0.5]}
     params["inpaint"] |= {"steps": 2, "batch": 3}
-    del params["race"]["entrants"]  # no nets across images
+    params["race"] = {"entrants": None}  # no dataset-level nets
+    params["profiles"] = {"picturebook": {}}
     params["proposals"] = {name: params["proposals"][name] for name in ("dino", "dino-random")}
     params["proposals"]["dino-random"]["draws"] = 1
     params["variants"] = deepcopy(VARIANTS)
     params["ablations"] = deepcopy(ABLATIONS)
-    params["profiles"] = {name: params["profiles"][name] for name in ("picturebook", "sd2")}
     return params
 
 

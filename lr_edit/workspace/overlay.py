@@ -16,7 +16,7 @@ from typing import Any
 
 import yaml
 
-from lr_edit.config import Config, Profile, as_config
+from lr_edit.config import Config, Profile, as_config, lay_profiles
 from lr_edit.errors import UserError, suggest_name
 from lr_edit.workspace.paths import locate
 from lr_edit.workspace.storage import atomic_write, find_tasks
@@ -50,16 +50,17 @@ def study_files(
             f"there is no studies/{name}.yaml{suggest_name(name, known) if known else ''}: "
             "write one, or pass --profile or --data"
         )
-    own = read_yaml(top / "params.yaml")
-    params = (
-        apply_overlay(own, read_yaml(overlay), where=str(overlay)) if overlay.is_file() else own
-    )
+    params = read_yaml(top / "params.yaml")
+    if overlay.is_file():
+        laid = read_yaml(overlay)
+        profiles = lay_profiles(params.get("profiles") or {}, laid.pop("profiles", None) or {})
+        params = apply_overlay(params, laid, where=str(overlay)) | {"profiles": profiles}
     params |= {"profile": profile} if profile else {}
     config = as_config(params, path=overlay)
     if config.models.anchor_net is None:
         params["ablations"] = _without_nets(params["ablations"])
     params = _with_data(params, config.profile, top, data) if data else params
-    params = _without_truth(params, top)
+    params = _without_truth(params, top, as_config(params, path=overlay).models)
     config = as_config(params, path=overlay)
     before = as_config(read_yaml(top / "params.yaml"), path=top / "params.yaml")
     stages = _stages(read_yaml(top / "dvc.yaml")["stages"], read_yaml(top / EXTRA), config)
@@ -104,19 +105,18 @@ def _with_data(params: dict[str, Any], profile: str, top: Path, data: Path) -> d
     if not place.is_dir():
         raise UserError(f"{data} is no folder: --data names one with images and their tasks")
     seen = place.relative_to(top) if place.is_relative_to(top) else place
-    where = {"profiles": {profile: {"data": seen.as_posix()}}}
-    return apply_overlay(params, where, where="--data")
+    where = {profile: {"data": seen.as_posix()}}
+    return params | {"profiles": lay_profiles(params["profiles"], where)}
 
 
-def _without_truth(params: dict[str, Any], top: Path) -> dict[str, Any]:
+def _without_truth(params: dict[str, Any], top: Path, profile: Profile) -> dict[str, Any]:
     """Photos seldom know where the edit belongs: rows on true boxes are left out where none does.
 
     Data that is not here yet is taken for photos' where the profile is for photos.
     """
-    profile = params["profiles"][params["profile"]]
-    data = locate(top, profile["data"])
+    data = locate(top, profile.data)
     known = data.is_dir() and any(task.truth for task in find_tasks(data))
-    if known or profile.get("world") == "picturebook":
+    if known or profile.world == "picturebook":
         return params
     sets = {name: row for name, row in params["proposals"].items() if row["boxes"] != "truth"}
 
@@ -188,7 +188,12 @@ def _moved(recipe: dict[str, Any], seen: Any) -> dict[str, Any]:
     if "do" in recipe:
         return {**recipe, "do": _moved(recipe["do"], seen)}
     lists = {key: recipe[key] for key in ("deps", "outs", "metrics", "plots") if key in recipe}
-    return recipe | {key: list(_paths(value, seen)) for key, value in lists.items()}
+    moved: dict[str, list[Any]] = {key: list(_paths(rows, seen)) for key, rows in lists.items()}
+    if "params" in recipe:  # a text names a parameter of the study's own file, a mapping a file
+        own = [entry for entry in recipe["params"] if isinstance(entry, str)]
+        files = [entry for entry in recipe["params"] if not isinstance(entry, str)]
+        moved["params"] = [*own, *_paths(files, seen)]
+    return recipe | moved
 
 
 def _paths(entries: Iterable[str | dict[str, Any]], seen: Any) -> Iterator[str | dict[str, Any]]:

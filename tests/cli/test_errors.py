@@ -33,7 +33,8 @@ def edit(image: Path | str, prompt: str = "a blue fish on sand") -> list[str]:
 
 
 def labels(params: dict[str, Any]) -> dict[str, Any]:
-    return params["profiles"]["picturebook"]["judges"]["labels"]
+    own = {"name": "local-dir:models/picturebook/judge"}
+    return params["profiles"]["picturebook"].setdefault("judges", {"labels": own})["labels"]
 
 
 def change_params(root: Path, change: Callable[[dict[str, Any]], object]) -> None:
@@ -142,7 +143,7 @@ def test_an_unknown_parameter_is_named_with_the_nearest(
         (lambda p: p["inpaint"].update(steps=0), "inpaint.steps"),
         (lambda p: p["inpaint"].update(steps="many"), "inpaint.steps"),
         (lambda p: p["variants"]["learned"].update(learner="magic"), "learner"),
-        (lambda p: p.pop("propose"), "propose"),
+        (lambda p: p["propose"].update(points=0), "propose.points"),
         (lambda p: p["variants"]["learned"].update(proposals="dina"), "dino"),
         (lambda p: p["study"].update(baseline="none"), "none"),
     ],

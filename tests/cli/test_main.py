@@ -110,7 +110,7 @@ def test_an_amortised_edit_paints_the_likeliest_boxes_alone(
 ) -> None:
     params = tiny_params()
     params["profiles"]["picturebook"]["anchor_net"] = {"name": "local-dir:artifacts/anchor-net"}
-    params["across"] |= {"tasks": [2], "seeds": 2, "steps": 2}
+    params["dataset_net"] |= {"tasks": [2], "seeds": 2, "steps": 2}
     write_params(tiny_root, params)
     image = tiny_root / "data/images/eval-000.png"
     assert run(tiny_root, *edit(image), "--mode", "amortised") == 2

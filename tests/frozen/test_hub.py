@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 import torch
-import yaml
 from huggingface_hub import constants
 
 from lr_edit.errors import UserError
@@ -147,4 +146,4 @@ def test_every_profile_names_repositories_with_licences() -> None:
         assert {one.kind for one in found} == {"diffusers", "timm", "open_clip"}
         assert all(one.licence for one in found)
         assert next(one for one in found if one.kind == "diffusers").revision
-    assert yaml.safe_load((ROOT / "params.yaml").read_text())["profiles"]["sdxl"]["side"] == 1024
+    assert load_config(profile="sdxl").models.side == 1024
