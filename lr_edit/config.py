@@ -1,4 +1,4 @@
-"""profiles.yaml, and a study's params.yaml over it -> one frozen `Config`; unknown keys and
+"""A study's params.yaml, over what the package says -> one frozen `Config`; unknown keys and
 impossible values are a `UserError`."""
 
 from __future__ import annotations
@@ -7,71 +7,15 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any, Literal, get_args
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import Field, ValidationError, model_validator
 
 from lr_edit.errors import UserError, describe_error, suggest_name
+from lr_edit.profiles import DEFAULTS, Profile, read_mapping, with_defaults
+from lr_edit.profiles import Frozen as _Frozen
 from lr_edit.types import LossWeights, Merit, Sampler
 
-DEFAULTS = Path(__file__).with_name("profiles.yaml")
-LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
 Map = Literal["dino", "relevance", "diffedit"]  # where anchors come from, or a box
 MAPS = get_args(Map)
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Weights(_Frozen):
-    """Where a frozen model comes from: a hub id, a timm name, or `local-dir:` below the root."""
-
-    name: str
-    pretrained: str | None = None
-    revision: str | None = None
-    variant: str | None = None
-    licence: str | None = None
-
-    @property
-    def folder(self) -> str | None:
-        """The folder of `local-dir:FOLDER`; None for a hub's model."""
-        return self.name.removeprefix(LOCAL) if self.name.startswith(LOCAL) else None
-
-
-class Judges(_Frozen):
-    """The networks that measure. None of them takes part in choosing."""
-
-    clip: Weights
-    structure: Weights
-    perceptual: Weights | None = None
-    labels: Weights | None = None
-
-
-class Profile(_Frozen):
-    """One set of frozen models and the sizes they work at, in pixels."""
-
-    data: str
-    side: int
-    cell: int  # pixels a latent cell
-    attention_side: int  # side at which the anchor model sees the image
-    anchors: Weights
-    clip: Weights
-    inpainter: Weights
-    tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
-    anchor_net: Weights | None = None  # nets across images: what the stage `amortise` makes
-    judges: Judges
-    inpaint: dict[str, Any] = {}  # what the parts of these names start from: `_with_defaults`
-    race: dict[str, Any] = {}
-    amortised: dict[str, Any] = {}
-    world: Literal["picturebook", "photos"] = "photos"
-
-    @property
-    def roles(self) -> dict[str, Weights]:
-        """Every model by its role."""
-        own = ("anchors", "clip", "inpainter", "tiny_vae", "anchor_net")
-        named = {role.replace("_", " "): getattr(self, role) for role in own}
-        named |= {f"judge {role}": part for role, part in self.judges}
-        return {role: part for role, part in named.items() if part is not None}
 
 
 class Propose(_Frozen):
@@ -227,11 +171,13 @@ class Config(_Frozen):
     inpaint: Inpaint
     score: Score
     proposals: dict[str, ProposalSet]
-    variants: dict[str, Variant] = {}
+    variants: dict[str, Variant] = Field({})
     dataset_net: DatasetNet | None = None  # a study without one trains none
     race: Race
     amortised: Race
-    ablations: dict[str, dict[str, Ablation]] = {}  # group -> rows; the first is compared with
+    ablations: dict[str, dict[str, Ablation]] = Field(
+        {}
+    )  # group -> rows; the first is compared with
     profiles: dict[str, Profile]
 
     @property
@@ -267,12 +213,12 @@ def load_config(path: Path | None = None, *, profile: str | None = None) -> Conf
         >>> load_config(profile="sd2").race.budget
         300
     """
-    return as_config(_read_mapping(path) if path else {}, path=path or DEFAULTS, profile=profile)
+    return as_config(read_mapping(path) if path else {}, path=path or DEFAULTS, profile=profile)
 
 
 def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None) -> Config:
     """Parameters as params.yaml holds them; `path` is what errors name."""
-    raw = _with_defaults(params | ({"profile": profile} if profile else {}))
+    raw = with_defaults(params | ({"profile": profile} if profile else {}))
     base = raw.pop("base", None) or {}
     variants = raw.get("variants") or {}
     raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
@@ -300,49 +246,6 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     if config.variants:
         _lookup(config.variants, config.study.baseline, "variant")
     return config
-
-
-def lay_profiles(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
-    """Profiles with a study's differences: new ones, and other values of some keys.
-
-    What says how a profile works is merged, a model is replaced as a whole: a revision belongs to
-    one name.
-    """
-    rows = dict(table)
-    for name, row in own.items():
-        old, row = rows.get(name) or {}, row or {}
-        merged = {
-            key: {**old[key], **row[key]}
-            for key in ("inpaint", "race", "amortised", "judges")
-            if isinstance(old.get(key), dict) and isinstance(row.get(key), dict)
-        }
-        rows[name] = {**old, **row, **merged}
-    return rows
-
-
-def _with_defaults(params: dict[str, Any]) -> dict[str, Any]:
-    """The parameters over the package's own, and over what their profile says of each part."""
-    known = _read_mapping(DEFAULTS)
-    raw = known | params
-    raw["profiles"] = lay_profiles(known["profiles"], params.get("profiles") or {})
-    profile = raw["profiles"].get(raw["profile"]) or {}
-    for part in ("propose", "score"):
-        raw[part] = {**known[part], **(params.get(part) or {})}
-    for part in ("inpaint", "race", "amortised"):
-        raw[part] = {**(profile.get(part) or {}), **(params.get(part) or {})}
-    return raw
-
-
-def _read_mapping(path: Path) -> dict[str, Any]:
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run inside a checkout or pass --root") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} must be a mapping of parameters")
-    return raw
 
 
 def _lookup(table: dict[str, Any], name: str, what: str) -> Any:

@@ -15,7 +15,7 @@ from tests.source_tree import ROOT, Module, imports, modules, parsed, project_im
 # Parts of lr_edit, lowest first: a part imports what stands in a row above its own, and itself.
 LAYERS = (
     {"errors"},
-    {"types"},
+    {"types", "profiles"},
     {"boxes", "losses", "choose", "successive_halving", "config", "photo", "anchor_net"},
     {"execution", "workspace", "learn"},
     {"frozen", "learn_amortised", "tracking"},
@@ -32,7 +32,16 @@ LAYERS = (
 # The same for eval. Its commands and stages are what `lr_edit.cli` calls.
 EVAL_LAYERS = ({"statistics", "metrics"}, {"study"}, {"report"}, {"external", "stages"})
 # `errors` is how a bad input is said anywhere; the rest is what eval shares with the method.
-EVAL_MAY_IMPORT = {"errors", "types", "workspace", "frozen", "config", "tracking", "execution"}
+EVAL_MAY_IMPORT = {
+    "errors",
+    "types",
+    "profiles",
+    "workspace",
+    "frozen",
+    "config",
+    "tracking",
+    "execution",
+}
 CONSOLE = "lr_edit.cli.console"  # what every command shares
 # Who speaks to a terminal.
 COMMANDS = ("lr_edit.cli", "eval.external.commands")

@@ -8,8 +8,9 @@ import pytest
 import yaml
 from pydantic import ValidationError
 
-from lr_edit.config import DEFAULTS, Config, load_config
+from lr_edit.config import Config, load_config
 from lr_edit.errors import UserError, suggest_name
+from lr_edit.profiles import DEFAULTS
 from lr_edit.types import Sampler
 
 PARAMS = Path(__file__).parent.parent / "params.yaml"

@@ -16,7 +16,7 @@ from lr_edit.execution.environment import pin_environment
 
 if TYPE_CHECKING:
     from eval.metrics.networks import Network
-    from lr_edit.config import Profile
+    from lr_edit.profiles import Profile
 
 _PATH = click.Path(path_type=Path)
 _SHARED = (

@@ -19,12 +19,12 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
 from eval.metrics import pie_bench
-from lr_edit.config import Profile, Weights
 from lr_edit.errors import UserError, suggest_name
 from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.perceptual import load_perceptual
 from lr_edit.frozen.weights import LOCAL, VGG, folder_of, loading, resolve
+from lr_edit.profiles import Profile, Weights
 from lr_edit.workspace.storage import content_key
 
 # lpips name -> the ImageNet trunk that torchvision keeps in torch's own cache, or the hub.

@@ -6,8 +6,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from lr_edit.config import Profile, Weights
 from lr_edit.frozen.weights import digest
+from lr_edit.profiles import Profile, Weights
 
 PACKAGES = (
     "lr-edit", "diffusers", "lpips", "numpy", "open_clip_torch", "pillow", "scipy", "timm", "torch",

@@ -16,11 +16,12 @@ from eval.metrics import box, clip, lpips, pie_bench, pixels, regions, ssim, str
 from eval.metrics.networks import load_lpips
 from eval.study import judging
 from eval.study.judging import JudgeNets, judge_candidates
-from lr_edit.config import Config, Profile
+from lr_edit.config import Config
 from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.judge import load_judge
 from lr_edit.frozen.weights import digest, resolve
+from lr_edit.profiles import Profile
 from lr_edit.types import EditTask, Track
 from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.storage import (

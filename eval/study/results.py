@@ -30,8 +30,9 @@ from eval.statistics import (
     tasks_needed,
 )
 from eval.study.scores import Scores
-from lr_edit.config import Config, Judges, Profile, Weights
+from lr_edit.config import Config
 from lr_edit.errors import UserError
+from lr_edit.profiles import Judges, Profile, Weights
 
 PAIRED = ("difference", "low", "high", "p")
 TESTS = ("win_rate", "sign_p", "effect", "n")

@@ -11,8 +11,9 @@ from typing import Any
 
 from rich.table import Table
 
-from lr_edit.config import Config, Weights
+from lr_edit.config import Config
 from lr_edit.errors import UserError
+from lr_edit.profiles import Weights
 from lr_edit.workspace.paths import checkout, locate
 from lr_edit.workspace.storage import write_json
 

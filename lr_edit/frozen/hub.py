@@ -21,9 +21,9 @@ import timm
 from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import GatedRepoError
 
-from lr_edit.config import Profile, Weights
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import VGG
+from lr_edit.profiles import Profile, Weights
 from lr_edit.workspace.storage import read_json
 
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import torch
 
-from lr_edit.config import Profile
 from lr_edit.frozen import AnchorModel, ClipModel, Inpainter
 from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.weights import resolve
+from lr_edit.profiles import Profile
 
 
 @dataclass(frozen=True)

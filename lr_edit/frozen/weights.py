@@ -9,8 +9,8 @@ from typing import Any
 
 from safetensors import SafetensorError
 
-from lr_edit.config import LOCAL
 from lr_edit.errors import UserError
+from lr_edit.profiles import LOCAL
 from lr_edit.workspace.paths import checkout, locate
 from lr_edit.workspace.storage import content_key, folder_digest, read_json
 

@@ -16,8 +16,9 @@ from typing import Any
 
 import yaml
 
-from lr_edit.config import Config, Profile, as_config, lay_profiles
+from lr_edit.config import Config, as_config
 from lr_edit.errors import UserError, suggest_name
+from lr_edit.profiles import Profile, lay_profiles
 from lr_edit.workspace.paths import locate
 from lr_edit.workspace.storage import atomic_write, find_tasks
 from lr_edit.workspace.yaml import read_yaml

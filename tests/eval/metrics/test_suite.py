@@ -24,9 +24,10 @@ from eval import (
 from eval.metrics.networks import choose_weights, load_lpips, parse_weights, weights_digest
 from eval.metrics.registry import MEASURES
 from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, Pair, measure, select_metrics
-from lr_edit.config import Weights, load_config
+from lr_edit.config import load_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.hub import adopt, repository
+from lr_edit.profiles import Weights
 from tests.eval.networks import FakeClip, FakeDino, FakeLpips
 from tests.source_tree import ROOT
 

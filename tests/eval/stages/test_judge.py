@@ -10,7 +10,8 @@ import pytest
 
 from eval.stages import judge
 from eval.study.judging import JUDGED, JudgeNets
-from lr_edit.config import Config, Profile
+from lr_edit.config import Config
+from lr_edit.profiles import Profile
 from lr_edit.workspace.storage import read_tensors, study_tasks, write_tensors
 from tests.eval.artifact_tree import POINTS, SIDE, SIZES, make_tree, small_config
 from tests.eval.networks import FakeClip, FakeDino, FakeJudge, FakeLpips

@@ -1,0 +1,116 @@
+"""profiles.yaml: sets of frozen models with what they need to do well, and what every study starts
+from. A study's params.yaml may add profiles, and change values of these."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict
+
+from lr_edit.errors import UserError
+
+DEFAULTS = Path(__file__).with_name("profiles.yaml")
+LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
+
+
+class Frozen(BaseModel):
+    """What every part of a configuration is: unchangeable, and of known keys alone."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Weights(Frozen):
+    """Where a frozen model comes from: a hub id, a timm name, or `local-dir:` below the root."""
+
+    name: str
+    pretrained: str | None = None
+    revision: str | None = None
+    variant: str | None = None
+    licence: str | None = None
+
+    @property
+    def folder(self) -> str | None:
+        """The folder of `local-dir:FOLDER`; None for a hub's model."""
+        return self.name.removeprefix(LOCAL) if self.name.startswith(LOCAL) else None
+
+
+class Judges(Frozen):
+    """The networks that measure. None of them takes part in choosing."""
+
+    clip: Weights
+    structure: Weights
+    perceptual: Weights | None = None
+    labels: Weights | None = None
+
+
+class Profile(Frozen):
+    """One set of frozen models and the sizes they work at, in pixels."""
+
+    data: str
+    side: int
+    cell: int  # pixels a latent cell
+    attention_side: int  # side at which the anchor model sees the image
+    anchors: Weights
+    clip: Weights
+    inpainter: Weights
+    tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
+    anchor_net: Weights | None = None  # dataset-level nets: what the stage `amortise` makes
+    judges: Judges
+    inpaint: dict[str, Any] = {}  # what the parts of these names start from: `with_defaults`
+    race: dict[str, Any] = {}
+    amortised: dict[str, Any] = {}
+    world: Literal["picturebook", "photos"] = "photos"
+
+    @property
+    def roles(self) -> dict[str, Weights]:
+        """Every model by its role."""
+        own = ("anchors", "clip", "inpainter", "tiny_vae", "anchor_net")
+        named = {role.replace("_", " "): getattr(self, role) for role in own}
+        named |= {f"judge {role}": part for role, part in self.judges}
+        return {role: part for role, part in named.items() if part is not None}
+
+
+def lay_profiles(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """Profiles with a study's differences: new ones, and other values of some keys.
+
+    What says how a profile works is merged, a model is replaced as a whole: a revision belongs to
+    one name.
+    """
+    rows = dict(table)
+    for name, row in own.items():
+        old, row = rows.get(name) or {}, row or {}
+        merged = {
+            key: {**old[key], **row[key]}
+            for key in ("inpaint", "race", "amortised", "judges")
+            if isinstance(old.get(key), dict) and isinstance(row.get(key), dict)
+        }
+        rows[name] = {**old, **row, **merged}
+    return rows
+
+
+def with_defaults(params: dict[str, Any]) -> dict[str, Any]:
+    """The parameters over the package's own, and over what their profile says of each part."""
+    known = read_mapping(DEFAULTS)
+    raw = known | params
+    raw["profiles"] = lay_profiles(known["profiles"], params.get("profiles") or {})
+    profile = raw["profiles"].get(raw["profile"]) or {}
+    for part in ("propose", "score"):
+        raw[part] = {**known[part], **(params.get(part) or {})}
+    for part in ("inpaint", "race", "amortised"):
+        raw[part] = {**(profile.get(part) or {}), **(params.get(part) or {})}
+    return raw
+
+
+def read_mapping(path: Path) -> dict[str, Any]:
+    """A YAML file's mapping; UserError for anything else."""
+    try:
+        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run inside a checkout or pass --root") from None
+    except yaml.YAMLError as error:
+        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
+    if not isinstance(raw, dict):
+        raise UserError(f"{path} must be a mapping of parameters")
+    return raw
