@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -17,6 +18,22 @@ class UserError(Exception):
 
 class Unfinished(Exception):
     """Some items are left over; what was finished is kept, and running again goes on there."""
+
+
+class Notice(UserWarning):
+    """What the command line says once in passing: something was taken otherwise than it stands."""
+
+
+def shorten(value: object, *, most: int = 200) -> str:
+    """A value as a sentence can hold it: a text in quotes, a path or an error as it is; without
+    line ends or characters that steer a terminal, and cut in its middle."""
+    if isinstance(value, Path | BaseException):
+        value = str(value)
+        text = value if value.isprintable() else repr(value)[1:-1]
+    else:  # only so much of a long text is looked at
+        text = repr(value[: 4 * most] if isinstance(value, str) else value)
+    half = most // 2
+    return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
 
 
 def suggest_name(name: str, known: Iterable[str]) -> str:

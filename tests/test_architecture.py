@@ -15,6 +15,7 @@ from tests.source_tree import ROOT, Module, imports, modules, parsed, project_im
 # Parts of lr_edit, lowest first: a part imports what stands in a row above its own, and itself.
 LAYERS = (
     {"errors"},
+    {"files"},  # below the parameters, which are read from one
     {"types", "profiles"},
     {"boxes", "losses", "choose", "successive_halving", "config", "photo", "anchor_net"},
     {"execution", "workspace", "learn"},
@@ -34,6 +35,7 @@ EVAL_LAYERS = ({"statistics", "metrics"}, {"study"}, {"report"}, {"external", "s
 # `errors` is how a bad input is said anywhere; the rest is what eval shares with the method.
 EVAL_MAY_IMPORT = {
     "errors",
+    "files",
     "types",
     "profiles",
     "workspace",

@@ -13,7 +13,6 @@ what cannot be read.
 
 from __future__ import annotations
 
-import csv
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -28,8 +27,9 @@ from eval.external.mask_files import Cutout, MaskSource, read_mask_of, size_text
 from eval.metrics import pie_bench
 from eval.metrics.regions import Protocol
 from lr_edit.errors import UserError, suggest_name
+from lr_edit.files import read_csv, read_json
 from lr_edit.types import EditTask
-from lr_edit.workspace.storage import read_json, read_tasks
+from lr_edit.workspace.tasks import inside, read_tasks
 
 COLUMNS = ("image", "prompt", "id", "source", "caption", "mask", "category")
 PIE_TYPES = (
@@ -102,7 +102,7 @@ def read_pie_bench(path: Path) -> Dataset:
         tasks.append(
             EditTask(
                 id=name,
-                image=_inside(images, _text(row, "image_path", at), at),
+                image=inside(images, _text(row, "image_path", at), at),
                 source=words[0] if words else caption,
                 prompt=pie_bench.strip_brackets(_text(row, "editing_prompt", at)),
                 category=PIE_TYPES[int(kind)] if kind in map(str, range(10)) else kind or "edit",
@@ -129,19 +129,14 @@ def read_table(path: Path) -> Dataset:
         if len(found) != 1:
             raise UserError(f"{path} holds {len(found)} CSV files: name one")
         path = found[0]
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            lines = csv.DictReader(file)
-            rows, columns = list(lines), list(lines.fieldnames or ())
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise UserError(f"{path} cannot be read as CSV ({error})") from None
+    columns, rows = read_csv(path)
     for name in columns:
         if name not in COLUMNS:
             raise UserError(f"{path}: unknown column {name!r}{suggest_name(name or '', COLUMNS)}")
     tasks, masks = [], dict[str, MaskSource]()
-    for number, row in enumerate(rows, start=2):
+    for number, row in rows:
         at = f"{path}, line {number}"
-        image = _inside(path.parent, _text(row, "image", at), at)
+        image = inside(path.parent, _text(row, "image", at), at)
         task = EditTask(
             id=row.get("id") or image.with_suffix("").as_posix(),
             image=image,
@@ -152,7 +147,7 @@ def read_table(path: Path) -> Dataset:
         )
         tasks.append(task)
         if row.get("mask"):
-            masks[task.id] = path.parent / _inside(path.parent, row["mask"], at)
+            masks[task.id] = path.parent / inside(path.parent, row["mask"], at)
     return Dataset("csv", path.parent, tuple(tasks), masks)
 
 
@@ -172,14 +167,14 @@ def read_magicbrush(path: Path) -> Dataset:
         tasks.append(
             EditTask(
                 id=name,
-                image=_inside(home, str(folder / source), at),
+                image=inside(home, str(folder / source), at),
                 source="",
                 prompt=about.get(output) or _text(row, "instruction", at),
                 caption=about.get(source),
             )
         )
         if row.get("mask"):
-            masks[name] = Cutout(home / _inside(home, str(folder / str(row["mask"])), at))
+            masks[name] = Cutout(home / inside(home, str(folder / str(row["mask"])), at))
     return Dataset("magicbrush", home, tuple(tasks), masks)
 
 
@@ -193,7 +188,7 @@ def read_tedbench(path: Path) -> Dataset:
         at = f"{path}: row {number}"
         name, prompt = _text(row, "img_name", at), _text(row, "target_text", at)
         words = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")
-        image = _inside(images, name, at)
+        image = inside(images, name, at)
         tasks.append(EditTask(id=f"{image.stem}-{words}", image=image, source="", prompt=prompt))
     return Dataset("tedbench", images, tuple(tasks))
 
@@ -243,11 +238,3 @@ def _runs(value: Any, at: str) -> tuple[int, ...]:
     if not (isinstance(value, list) and all(type(number) is int for number in value)):
         raise UserError(f"{at}: a mask is a list of whole numbers, start and length in turn")
     return tuple(value)
-
-
-def _inside(home: Path, name: str, at: str) -> Path:
-    """The name, which must stay below `home`."""
-    path = PurePosixPath(name)
-    if path.is_absolute() or not (home / path).resolve().is_relative_to(home.resolve()):
-        raise UserError(f"{at}: {name!r} leaves {home.resolve().name}/")
-    return Path(path)

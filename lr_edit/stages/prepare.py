@@ -1,4 +1,7 @@
-"""prepare: the profile's data folder -> artifacts/tasks, every image RGB at the working size."""
+"""prepare: the profile's data folder -> artifacts/tasks, every image RGB at the working size.
+
+Pictures there are named by us, after a task's id: nothing that an input says becomes a path.
+"""
 
 from __future__ import annotations
 
@@ -8,15 +11,19 @@ from pathlib import Path
 
 from lr_edit.config import Config
 from lr_edit.errors import UserError
+from lr_edit.files import empty_folder
 from lr_edit.photo import photo_to_square, working_image
-from lr_edit.types import EditTask
+from lr_edit.types import Box, EditTask
 from lr_edit.workspace.paths import locate
-from lr_edit.workspace.storage import empty_folder, find_tasks, read_image, write_image, write_tasks
+from lr_edit.workspace.pictures import read_image, write_image
+from lr_edit.workspace.tasks import find_tasks, write_tasks
 
 
 def run(root: Path, config: Config) -> None:
     """Check every task of the split and write it where the other stages look."""
-    data, out = locate(root, config.models.data), empty_folder(root / "artifacts/tasks")
+    data, out = locate(root, config.models.data), root / "artifacts/tasks"
+    if _overlap(data.resolve(), out.resolve()):
+        raise UserError(f"the data folder {data} and {out}, which is emptied, are one: move it")
     tasks = [task for task in find_tasks(data) if task.split == config.study.split]
     if not tasks:
         raise UserError(f"{data} has no task of the split {config.study.split!r}")
@@ -25,19 +32,32 @@ def run(root: Path, config: Config) -> None:
             raise UserError(
                 f"task {task.id!r}: {data / task.image} is missing: add it, or drop the task"
             )
+    empty_folder(out)
     write_tasks(
         out / "tasks.json", [_square(task, data, out, config.models.side) for task in tasks]
     )
+
+
+def _overlap(one: Path, other: Path) -> bool:
+    return one.is_relative_to(other) or other.is_relative_to(one)
 
 
 def _square(task: EditTask, data: Path, out: Path, side: int) -> EditTask:
     """Write the task's image at working size; the task with its true boxes there."""
     photo = read_image(data / task.image)
     height, width = photo.shape[:2]
-    write_image(out / task.image, working_image(photo, side=side))
-    if task.truth is None or (height, width) == (side, side):
+    image = Path("images", f"{task.id}.png")
+    write_image(out / image, working_image(photo, side=side))
+    task = replace(task, image=image)
+    if task.truth is None:
+        return task
+    places = [place for _, place in task.truth.bystanders]
+    for box in [*places, task.truth.box or Box(0, 0, 1, 1)]:
+        if box.right > width or box.bottom > height:
+            raise UserError(f"task {task.id!r}: its {box} leaves the image of {width}x{height}")
+    if (height, width) == (side, side):
         return task
     move = partial(photo_to_square, side=side, width=width, height=height)
-    known = tuple((label, move(box)) for label, box in task.truth.bystanders)
-    box = task.truth.box and move(task.truth.box)
-    return replace(task, truth=replace(task.truth, box=box, bystanders=known))
+    known = tuple((label, move(place)) for label, place in task.truth.bystanders)
+    moved = task.truth.box and move(task.truth.box)
+    return replace(task, truth=replace(task.truth, box=moved, bystanders=known))

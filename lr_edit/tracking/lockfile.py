@@ -18,8 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from lr_edit.errors import UserError
+from lr_edit.files import parse_yaml, read_text, read_yaml
 from lr_edit.workspace.storage import content_key
-from lr_edit.workspace.yaml import parse_yaml, read_text, read_yaml
 
 STAGES = ("train", "edit", "evaluate")  # the stages of one variant
 
@@ -89,7 +89,7 @@ class Chain:
 
 def read_lock(path: Path) -> dict[str, Entry]:
     """Every stage of a dvc.lock, by name."""
-    return parse_lock(read_text(path), path)
+    return parse_lock(read_text(path, cure="run `dvc repro` in a checkout first"), path)
 
 
 def parse_lock(text: str, path: Path) -> dict[str, Entry]:

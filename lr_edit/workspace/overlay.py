@@ -18,10 +18,10 @@ import yaml
 
 from lr_edit.config import Config, as_config
 from lr_edit.errors import UserError, suggest_name
+from lr_edit.files import read_yaml
 from lr_edit.profiles import Profile, lay_profiles
 from lr_edit.workspace.paths import locate
 from lr_edit.workspace.storage import atomic_write, find_tasks
-from lr_edit.workspace.yaml import read_yaml
 
 EXTRA = "lr_edit/stages/extra.yaml"  # stages that not every study has
 HEADER = "# Written by `lr-edit study {name}` from params.yaml, dvc.yaml and what it was given.\n"

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 from PIL import Image
 
-from lr_edit.errors import UserError
+from lr_edit.errors import Notice, UserError
 from lr_edit.types import Bank, Box, Choice, EditTask, Label, Truth
 from lr_edit.workspace.storage import (
     atomic_write,
@@ -94,8 +94,8 @@ def test_banks_come_back_as_they_were(data) -> None:
         cosines=data.draw(floats)[..., :2],
         anchors=data.draw(arrays.arrays(np.int64, (2, 2))),
         attention=data.draw(arrays.arrays(np.float32, (4, 5), elements=st.floats(width=32))),
-        features=data.draw(floats),
-        relevance=data.draw(floats)[0],
+        features=data.draw(arrays.arrays(np.float32, (3, 4, 5), elements=st.floats(width=32))),
+        relevance=data.draw(arrays.arrays(np.float32, (4, 5), elements=st.floats(width=32))),
         nfe=data.draw(st.integers(0, 10**9)),
     )
     with tempfile.TemporaryDirectory() as folder:
@@ -115,13 +115,14 @@ def test_images_come_back_as_they_were(tmp_path: Path) -> None:
 
 def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     Image.new("RGBA", (2, 2), (255, 0, 0, 0)).save(tmp_path / "clear.png")
-    assert (read_image(tmp_path / "clear.png") == 255).all()
+    with pytest.warns(Notice, match=r"clear\.png: what is transparent is taken for white"):
+        assert (read_image(tmp_path / "clear.png") == 255).all()
 
 
 @pytest.mark.parametrize("mode", ["L", "LA", "P", "CMYK", "1", "I;16"])
 def test_every_kind_of_image_is_read_as_rgb(tmp_path: Path, mode: str) -> None:
     path = tmp_path / ("a.jpg" if mode == "CMYK" else "a.png")
-    Image.new(mode, (5, 3)).save(path)
+    Image.new(mode, (5, 3), (0, 255) if mode == "LA" else 0).save(path)
     image = read_image(path)
     assert image.shape == (3, 5, 3) and image.dtype == np.uint8
 

@@ -1,0 +1,131 @@
+"""Tasks on disk: ours (tasks.json), and the released images.json. What an input names is read from
+its own folder alone."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from dataclasses import asdict, fields
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+from lr_edit.errors import UserError, shorten
+from lr_edit.files import is_plain_name, read_json, write_json
+from lr_edit.types import Box, EditTask, Label, Truth
+
+
+def write_tasks(path: Path, tasks: list[EditTask]) -> None:
+    """Tasks to JSON, in the given order."""
+    rows = [asdict(task) | {"image": task.image.as_posix()} for task in tasks]
+    write_json(path, rows)
+
+
+def read_tasks(path: Path) -> list[EditTask]:
+    """Tasks from our tasks.json, or from the released images.json ({"1.png": [source, prompt]}).
+
+    Raises UserError for an empty prompt, a repeated id, an unknown key, a value of another kind, or
+    an image outside the folder of `path`.
+    """
+    raw = read_json(path)
+    if isinstance(raw, dict):
+        raw = [_released(path, name, row) for name, row in raw.items()]
+    if not isinstance(raw, list):
+        raise UserError(f"{path} must hold a list of tasks or the released images.json")
+    home = path.parent.resolve()
+    tasks = [_task(path, home, row) for row in raw]
+    # Outputs are named after ids, and some disks know neither case nor how an accent is written.
+    counts = Counter(unicodedata.normalize("NFC", task.id).casefold() for task in tasks)
+    for task in tasks:
+        if counts[unicodedata.normalize("NFC", task.id).casefold()] > 1:
+            raise UserError(f"{path}: task id {task.id!r} appears more than once: make ids unique")
+    return tasks
+
+
+def _released(path: Path, name: str, row: Any) -> dict[str, Any]:
+    if not (isinstance(row, list) and len(row) == 2):
+        raise UserError(f"{path}: {shorten(name)} must map to [source words, prompt]")
+    stem = PurePosixPath(name).stem
+    return {"id": stem, "image": name, "source": row[0], "prompt": row[1]}
+
+
+def _task(path: Path, home: Path, row: Any) -> EditTask:
+    if not isinstance(row, dict):
+        raise UserError(f"{path}: every task must be a mapping, got {shorten(row)}")
+    said = f"{path}: task {shorten(row.get('id', '?'))}"
+    unknown = set(row) - {field.name for field in fields(EditTask)}
+    if unknown:
+        raise UserError(f"{said} has the unknown key {shorten(sorted(unknown)[0])}")
+    for key in ("id", "image", "source", "prompt"):
+        if not isinstance(row.get(key), str) or not row[key].strip():
+            raise UserError(f"{said} has an empty {key!r}: write one")
+    for key in ("category", "split", "caption"):
+        if not isinstance(row.get(key, ""), str) and (key, row[key]) != ("caption", None):
+            raise UserError(f"{said}: {key!r} must be a text, got {shorten(row[key])}")
+    for key, value in row.items():
+        if isinstance(value, str) and not _is_text(value):
+            raise UserError(f"{said}: {key!r} holds half a character of a pair: write it anew")
+    if not is_plain_name(row["id"]):
+        raise UserError(
+            f"{said}: an id may hold letters, digits, '-', '_', '.' only, 200 bytes at most"
+        )
+    image = inside(home, row["image"], f"{said}: the image")
+    try:
+        truth = _truth(row.get("truth"))
+    except (KeyError, TypeError, ValueError) as error:
+        raise UserError(f"{said} has a malformed truth ({shorten(error)})") from None
+    return EditTask(**{**row, "image": image, "truth": truth})
+
+
+def inside(home: Path, name: str, said: str) -> Path:
+    """The relative path that an input names. UserError, which begins with `said`, if it steps out
+    of `home`, on its way or by a link, or is no path at all."""
+    path = PurePosixPath(name)
+    try:
+        stays = (home / path).resolve().is_relative_to(home.resolve())
+    except (OSError, ValueError, RuntimeError):  # a NUL, half a character, a link to itself
+        stays = False
+    if path.is_absolute() or ".." in path.parts or not path.name or not stays:
+        raise UserError(f"{said} {shorten(name)} leaves {home.resolve().name}/")
+    return Path(path)
+
+
+def _is_text(value: str) -> bool:
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _truth(row: dict[str, Any] | None) -> Truth | None:
+    if row is None:
+        return None
+    bystanders = tuple((_label(label), _box(box)) for label, box in row["bystanders"])
+    return Truth(
+        box=_box(row["box"]) if row["box"] else None,
+        wanted=_label(row["wanted"]) if row["wanted"] else None,
+        bystanders=bystanders,
+    )
+
+
+def _box(row: dict[str, Any]) -> Box:
+    if not all(type(side) is int for side in row.values()):
+        raise ValueError(f"a box is of whole pixels, got {row}")
+    return Box(**row)
+
+
+def _label(row: dict[str, Any]) -> Label:
+    if not all(isinstance(word, str) for word in row.values()):
+        raise ValueError(f"a label is of words, got {row}")
+    return Label(**row)
+
+
+def find_tasks(data: Path) -> list[EditTask]:
+    """Tasks of a data folder: its tasks.json, or the released images.json."""
+    for name in ("tasks.json", "images.json"):
+        if (data / name).is_file():
+            return read_tasks(data / name)
+    raise UserError(
+        f"{data} holds neither tasks.json nor images.json: run `dvc pull`, or see "
+        "`lr-edit photos --help`"
+    )
