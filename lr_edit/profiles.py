@@ -6,10 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-import yaml
 from pydantic import BaseModel, ConfigDict
 
-from lr_edit.errors import UserError
+from lr_edit.files import read_yaml
 
 DEFAULTS = Path(__file__).with_name("profiles.yaml")
 LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
@@ -105,12 +104,4 @@ def with_defaults(params: dict[str, Any]) -> dict[str, Any]:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """A YAML file's mapping; UserError for anything else."""
-    try:
-        raw = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: run inside a checkout or pass --root") from None
-    except yaml.YAMLError as error:
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from None
-    if not isinstance(raw, dict):
-        raise UserError(f"{path} must be a mapping of parameters")
-    return raw
+    return read_yaml(path, cure="run inside a checkout or pass --root")
