@@ -83,12 +83,14 @@ class Subject:
     def bank(self, **change: Any) -> Any:
         """Every box of the set `dino`, or of one that differs from it."""
         how = self.config.proposal_set("dino").model_copy(update=change)
-        return method.make_bank(self.models, self.task, self.source, config=self.config, how=how)
+        return method.make_bank(
+            self.models, self.task, source=self.source, config=self.config, how=how
+        )
 
     def race(self, rules: Race, prior: Any = None) -> Any:
         """The race; with a prior, of as many boxes as the rules let in."""
         return edit_within_budget(
-            self.models, self.task, self.source, config=self.config, rules=rules,
+            self.models, self.task, source=self.source, config=self.config, rules=rules,
             how=self.config.proposal_set("dino"), prior=prior, track=silent,
         )  # fmt: skip
 
@@ -109,6 +111,7 @@ class Subject:
 def silent(
     items: Iterable,
     label: str,  # noqa: ARG001
+    *,
     total: int | None = None,  # noqa: ARG001
 ) -> Iterator:
     """No progress bar."""
@@ -214,7 +217,9 @@ def parts_of_an_edit(subject: Subject) -> dict[str, float]:
         "propose": seconds_of(lambda: propose(models, *scored[:2], config=config, how=how)),
         "score": seconds_of(lambda: score_candidates(models.clip, *scored, score=config.score)),
         "train AnchorNet": seconds_of(
-            lambda: list(method.learn_sizes([task.id], [bank], variant, side=side, seed=seed))
+            lambda: list(
+                method.learn_sizes([task.id], [bank], variant=variant, side=side, seed=seed)
+            )
         ),
     }
     with tempfile.TemporaryDirectory() as folder:
@@ -235,7 +240,7 @@ def whole_edit(root: Path, subject: Subject) -> float:
         write_image(image, subject.source.permute(1, 2, 0).numpy())
         return seconds_of(
             lambda: edit_file(
-                root, subject.config, image, source=subject.task.source,
+                root, subject.config, image=image, source=subject.task.source,
                 prompt=subject.task.prompt, output=Path(folder) / "edit.png", track=silent,
                 warn=lambda _: None,
             )

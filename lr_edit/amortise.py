@@ -52,7 +52,7 @@ def amortise(root: Path, config: Config, *, track: Track) -> Path:
             f"dataset_net.tasks asks for {max(rules.tasks)} tasks and the split "
             f"{config.study.split!r} has {len(tasks)}: ask for less, or add tasks"
         )
-    banks = read_banks(root, rules.proposals, tasks)
+    banks = read_banks(root, rules.proposals, tasks=tasks)
     tables = torch.from_numpy(np.stack([bank.loss(LossWeights()) for bank in banks])).float()
     how = rules.model_dump(include={"steps", "rate", "weight_decay", "batch"})
     plan = [(count, seed) for count in rules.tasks for seed in range(rules.seeds)]
@@ -60,7 +60,7 @@ def amortise(root: Path, config: Config, *, track: Track) -> Path:
     for text in (False, True):
         rois = bank_rois(banks, side=config.models.side, text=text)
         label = "nets across images" + (", with text" if text else "")
-        for count, seed in track(plan, label, len(plan)):
+        for count, seed in track(plan, label, total=len(plan)):
             own = training_set(len(tasks), count, seed=config.study.seed)
             net = learn_amortised(rois[own], tables[own], seed=seed, **how)
             state = {name: value.detach().numpy() for name, value in net.state_dict().items()}
@@ -97,7 +97,7 @@ def read_nets(
 
 
 def predict_tables(
-    root: Path, config: Config, row: Ablation, banks: Sequence[Bank]
+    root: Path, config: Config, *, row: Ablation, banks: Sequence[Bank]
 ) -> Iterator[list[Float[np.ndarray, "points sizes"]]]:
     """log q of the row's net of every seed, bank by bank; no losses are read.
 

@@ -38,8 +38,8 @@ class BudgetedEdit:
 def edit_within_budget(
     models: Models,
     task: EditTask,
-    source: UInt8[Tensor, "3 side side"],
     *,
+    source: UInt8[Tensor, "3 side side"],
     config: Config,
     how: ProposalSet,
     rules: Race,
@@ -52,7 +52,7 @@ def edit_within_budget(
     there are no previews the budget buys the first at full quality. Raises UserError where it is
     too small.
     """
-    seen, anchors, boxes = propose(models, task, source, config=config, how=how)
+    seen, anchors, boxes = propose(models, task, source=source, config=config, how=how)
     flat = boxes.flatten(0, 1)
     rounds = [
         how.model_copy(update={"inpaint": inpaint}) for inpaint in (*rules.previews, how.inpaint)
@@ -67,12 +67,12 @@ def edit_within_budget(
         ((bank, painted),) = track(
             (
                 method.make_bank(
-                    models, task, source, config=config, how=rounds[level], proposed=part
+                    models, task, source=source, config=config, how=rounds[level], proposed=part
                 )
                 for _ in range(1)
             ),
             f"{what} of {len(candidates)} boxes",
-            1,
+            total=1,
         )
         images.update(zip(candidates.tolist(), painted[:, 0], strict=True))
         return bank.merit(rules.rank)[:, 0], bank.nfe

@@ -53,8 +53,8 @@ def feather_weights(boxes: Int[Tensor, "n 4"], *, side: int, feather: int) -> Te
 def paste_back(
     source: UInt8[Tensor, "3 side side"],
     painted: Float[Tensor, "n 3 side side"],
-    boxes: Int[Tensor, "n 4"],
     *,
+    boxes: Int[Tensor, "n 4"],
     feather: int,
 ) -> UInt8[Tensor, "n 3 side side"]:
     """Painted pixels inside each box, the source's very bytes outside it."""
@@ -66,9 +66,9 @@ def paste_back(
 def inpaint_candidates(
     inpainter: Inpainter,
     source: UInt8[Tensor, "3 side side"],
+    *,
     prompt: str,
     boxes: Int[Tensor, "points sizes 4"],
-    *,
     sampler: Sampler,
     seed: int,
     feather: int,
@@ -94,7 +94,7 @@ def inpaint_candidates(
     def paint(part: slice) -> Tensor:
         masks = box_masks(distinct[part], side=side)
         painted = inpainter.inpaint(image, prompt, masks=masks, noise=starts[part], sampler=sampler)
-        return paste_back(source, painted, distinct[part], feather=feather)
+        return paste_back(source, painted, boxes=distinct[part], feather=feather)
 
     done = _in_batches(paint, len(distinct), batch=batch, inpainter=inpainter)
     images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])

@@ -21,23 +21,24 @@ from lr_edit.types import Bank, Choice, EditTask
 
 
 # fmt: off
-def make_bank(models: Models, task: EditTask, source: Tensor, *, config: Config, how: ProposalSet,
+def make_bank(models: Models, task: EditTask, *, source: Tensor, config: Config, how: ProposalSet,
               proposed: tuple[Saliency, Tensor, Tensor] | None = None) -> tuple[Bank, Tensor]:
     """Propose boxes, inpaint every one, score: all the diffusion a task ever needs."""
-    seen, anchors, boxes = proposed or propose(models, task, source, config=config, how=how)
+    seen, anchors, boxes = proposed or propose(models, task, source=source, config=config, how=how)
     noise = noise_seed(task.id, config.study.seed + how.noise_seed)
     task = task_with_prompt(task, proposals=how)
     images, nfe = inpaint_candidates(
-        models.inpainter, source, task.prompt, boxes, sampler=how.inpaint.sampler,
+        models.inpainter, source, prompt=task.prompt, boxes=boxes, sampler=how.inpaint.sampler,
         noise=how.noise, seed=noise, feather=how.inpaint.feather, batch=how.inpaint.batch)
-    losses, cosines = score_candidates(models.clip, task, source, images, score=config.score)
+    losses, cosines = score_candidates(
+        models.clip, task, source=source, images=images, score=config.score)
     return Bank(
         boxes.numpy(), losses.cpu().numpy(), cosines.cpu().numpy(), anchors.numpy(),
         seen.attention.numpy(), seen.features.numpy(), seen.relevance.numpy(),
         seen.nfe + nfe), images
 
 
-def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], variant: Variant, *,
+def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], *, variant: Variant,
                 side: int, seed: int) -> Iterator[Learned]:
     """One AnchorNet an image, from its table of losses: no inpainting, no words."""
     tables = torch.stack([torch.from_numpy(bank.loss(variant.losses)).float() for bank in banks])
@@ -46,12 +47,12 @@ def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], variant: Variant, *
                       seeds=[noise_seed(task, seed) for task in tasks])
 
 
-def edit(models: Models, task: EditTask, source: Tensor, *, config: Config, variant: Variant
+def edit(models: Models, task: EditTask, *, source: Tensor, config: Config, variant: Variant
          ) -> tuple[Tensor, Choice, Bank]:
     """Text-driven editing of one image, from its words to the edited picture."""
     how, side, seed = config.proposals[variant.proposals], source.shape[-1], config.study.seed
-    bank, images = make_bank(models, task, source, config=config, how=how)
-    net = next(learn_sizes([task.id], [bank], variant, side=side, seed=seed))
+    bank, images = make_bank(models, task, source=source, config=config, how=how)
+    net = next(learn_sizes([task.id], [bank], variant=variant, side=side, seed=seed))
     sizes = pick_sizes("net", bank, probabilities=net.probabilities.numpy())
     choice = choose(bank, sizes, rank=variant.rank, weights=variant.losses)
     return images[choice.point, choice.size], choice, bank

@@ -36,7 +36,7 @@ def _scaled(box: Box, x: float, y: float, width: int, height: int) -> Box:
     return Box(left, top, max(right, left + 1), max(bottom, top + 1))
 
 
-def full_size(photo: np.ndarray, edited: np.ndarray, box: Box, *, feather: int) -> np.ndarray:
+def full_size(photo: np.ndarray, edited: np.ndarray, *, box: Box, feather: int) -> np.ndarray:
     """The photo, uint8 (H, W, 3), with the box of the edited square in its place.
 
     The square's `box` is enlarged and laid over the photo; the seam, `feather` pixels of the square

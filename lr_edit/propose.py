@@ -32,19 +32,19 @@ SEAM = 2
 def propose(
     models: Models,
     task: EditTask,
-    source: UInt8[Tensor, "3 side side"],
     *,
+    source: UInt8[Tensor, "3 side side"],
     config: Config,
     how: ProposalSet,
 ) -> tuple[Saliency, Int[Tensor, "points 2"], Int[Tensor, "points sizes 4"]]:
     """What the models see in a picture, the anchor points of a set, and the boxes about them."""
     seed, task = noise_seed(task.id, config.study.seed), task_with_prompt(task, proposals=how)
-    seen = compute_saliency(models, task, source, config=config, proposals=how, seed=seed)
+    seen = compute_saliency(models, task, source=source, config=config, proposals=how, seed=seed)
     anchors = place_anchors(seen.scores, proposals=how, seed=seed)
     boxes = draw_boxes(
         task,
         anchors,
-        seen.scores,
+        scores=seen.scores,
         proposals=how,
         side=source.shape[-1],
         cell=config.models.cell,
@@ -97,8 +97,8 @@ def place_anchors(
 def draw_boxes(
     task: EditTask,
     anchors: Int[Tensor, "points 2"],
-    scores: Float[Tensor, "rows cols"],
     *,
+    scores: Float[Tensor, "rows cols"],
     proposals: ProposalSet,
     side: int,
     cell: int,

@@ -51,8 +51,8 @@ class Saliency:
 def compute_saliency(
     models: Models,
     task: EditTask,
-    source: UInt8[Tensor, "3 side side"],
     *,
+    source: UInt8[Tensor, "3 side side"],
     config: Config,
     proposals: ProposalSet,
     seed: int,
@@ -68,7 +68,7 @@ def compute_saliency(
     words = config.score.source.format(task.source)
     relevance = scores = torch.full_like(attention, torch.nan)
     if proposals.relevance or proposals.anchors == "relevance":
-        relevance = scores = text_relevance(models.clip, whole, words, grid=attention.shape)
+        relevance = scores = text_relevance(models.clip, whole, text=words, grid=attention.shape)
     if proposals.anchors == "diffedit":  # DiffEdit knows a caption of the source where there is
         said = task.caption or task.source
         scores = noise_difference(
@@ -83,7 +83,7 @@ def compute_saliency(
 
 
 def text_relevance(
-    clip: ClipModel, image: Float[Tensor, "1 3 side side"], text: str, *, grid: Sequence[int]
+    clip: ClipModel, image: Float[Tensor, "1 3 side side"], *, text: str, grid: Sequence[int]
 ) -> Float[Tensor, "rows cols"]:
     """The cosine with `text` that is lost where a window is hidden, on a (rows, cols) grid.
 

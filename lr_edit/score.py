@@ -16,9 +16,9 @@ from lr_edit.types import EditTask
 def score_candidates(
     clip: ClipModel,
     task: EditTask,
+    *,
     source: UInt8[Tensor, "3 side side"],
     images: UInt8[Tensor, "points sizes 3 side side"],
-    *,
     score: Score,
     batch: int = 54,
 ) -> tuple[Float[Tensor, "points sizes 3"], Float[Tensor, "points sizes 2"]]:

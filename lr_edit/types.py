@@ -23,7 +23,9 @@ S_WEIGHTS = np.array([2.0, 1.0])  # of S_t2i and S_i2i in S. Paper, section 3.4
 class Track(Protocol):
     """Passes items on and shows how far it is: the command line's progress bar."""
 
-    def __call__(self, items: Iterable[T], label: str, total: int | None = None) -> Iterator[T]: ...
+    def __call__(
+        self, items: Iterable[T], label: str, *, total: int | None = None
+    ) -> Iterator[T]: ...
 
 
 @dataclass(frozen=True)

@@ -113,7 +113,7 @@ def test_the_best_size_has_the_lowest_mean_loss_or_the_highest_s_of_its_winner(
     root: Path, config: Config
 ) -> None:
     amortise(root, config, track=track)
-    banks = read_banks(root, "dino", study_tasks(root))
+    banks = read_banks(root, "dino", tasks=study_tasks(root))
     losses = np.mean([one.loss(LossWeights()).mean(0) for one in banks], axis=0)
     winners = np.mean([one.score.max(0) for one in banks], axis=0)
     assert best_size(root, config, by="J") == losses.argmin()
@@ -125,23 +125,23 @@ def test_no_loss_of_the_unseen_task_is_read_and_no_companion_matters(
     root: Path, config: Config, name: str
 ) -> None:
     amortise(root, config, track=track)
-    banks = read_banks(root, "dino", study_tasks(root))
+    banks = read_banks(root, "dino", tasks=study_tasks(root))
     blank = [
         replace(one, losses=one.losses * np.nan, cosines=one.cosines * np.nan) for one in banks
     ]
-    first = list(predict_tables(root, config, row(name, config), banks))
-    other = list(predict_tables(root, config, row(name, config), blank[::-1]))[::-1]
+    first = list(predict_tables(root, config, row=row(name, config), banks=banks))
+    other = list(predict_tables(root, config, row=row(name, config), banks=blank[::-1]))[::-1]
     np.testing.assert_array_equal(first, other)
     assert np.allclose(np.exp(first).sum((-2, -1)), 1)
 
 
 def test_only_a_net_with_text_sees_the_words(root: Path, config: Config) -> None:
     amortise(root, config, track=track)
-    banks = read_banks(root, "dino", study_tasks(root))
+    banks = read_banks(root, "dino", tasks=study_tasks(root))
     turned = [replace(one, relevance=one.relevance[::-1].copy()) for one in banks]
     for name, equal in (("blind", True), ("text", False)):
-        first = list(predict_tables(root, config, row(name, config), banks))
-        other = list(predict_tables(root, config, row(name, config), turned))
+        first = list(predict_tables(root, config, row=row(name, config), banks=banks))
+        other = list(predict_tables(root, config, row=row(name, config), banks=turned))
         assert np.array_equal(first, other) == equal
 
 
@@ -162,7 +162,7 @@ def test_a_row_pays_for_what_it_paints_and_expects_what_its_distribution_does(
     ablate.run(root, config, track=track)
     found = read_json(root / "artifacts/ablations.json")["amortised"]
     assert found["blind"]["paid"] == [POINTS] * 6 and found["top-2"]["paid"] == [2] * 6
-    banks = read_banks(root, "dino", study_tasks(root))
+    banks = read_banks(root, "dino", tasks=study_tasks(root))
     floor = [one.loss(LossWeights()).min(-1).mean() for one in banks]
     np.testing.assert_allclose(np.ravel(found["table"]["expected"]), floor)
     assert (np.array(found["blind"]["expected"]) >= np.array(floor)[:, None]).all()
@@ -178,8 +178,8 @@ def test_of_the_likeliest_pairs_the_one_with_the_highest_s_is_taken(
     amortise(root, config, track=track)
     ablate.run(root, config, track=track)
     choices = read_json(root / "artifacts/ablations.json")["amortised"]["top-2"]["choices"]
-    banks = read_banks(root, "dino", study_tasks(root))
-    foreseen = predict_tables(root, config, row("top-2", config), banks)
+    banks = read_banks(root, "dino", tasks=study_tasks(root))
+    foreseen = predict_tables(root, config, row=row("top-2", config), banks=banks)
     for one, tables, seeds in zip(banks, foreseen, choices, strict=True):
         for table, (point, size) in zip(tables, seeds, strict=True):
             likely = np.argsort(-table, axis=None)[:2]
@@ -191,8 +191,8 @@ def test_the_likeliest_pair_of_all_seeds_together_enters_a_race(root: Path, conf
     amortise(root, config, track=track)
     ablate.run(root, config, track=track)
     raced = read_json(root / "artifacts/ablations.json")["amortised"]["raced"]
-    banks = read_banks(root, "dino", study_tasks(root))
-    foreseen = predict_tables(root, config, row("raced", config), banks)
+    banks = read_banks(root, "dino", tasks=study_tasks(root))
+    foreseen = predict_tables(root, config, row=row("raced", config), banks=banks)
     for tables, ((point, size),) in zip(foreseen, raced["choices"], strict=True):
         assert point * SIZES + size == np.exp(tables).mean(0).argmax()
     assert raced["nfe"] == [10 + 10] * 6
@@ -200,7 +200,7 @@ def test_the_likeliest_pair_of_all_seeds_together_enters_a_race(root: Path, conf
 
 def test_what_is_missing_is_said_with_its_cure(root: Path, config: Config) -> None:
     with pytest.raises(UserError, match="make study STUDY=train"):
-        list(predict_tables(root, config, row("blind", config), []))
+        list(predict_tables(root, config, row=row("blind", config), banks=[]))
     sd2 = config.model_copy(update={"profile": "sd2"})
     with pytest.raises(UserError, match="anchor_net"):
         read_nets(root, sd2, text=False, trained_on=2, seeds=1)

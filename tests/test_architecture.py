@@ -7,6 +7,7 @@ import graphlib
 import re
 import subprocess
 from collections import defaultdict
+from collections.abc import Iterator
 
 import pytest
 
@@ -65,6 +66,8 @@ METHOD = {
     "inpaint", "score", "baselines", "saliency", "propose", "method",
 }  # fmt: skip
 VAGUE = {"utils", "util", "misc", "helpers", "common", "base"}
+# Called by torch and torchmetrics, whose callers give what they have by position.
+BY_POSITION = {"forward", "update"}
 LONGEST_FILE, LONGEST_FUNCTION, LONGEST_EDITOR, MOST_NAMES = 300, 60, 60, 12
 
 MODULES = list(modules().values())
@@ -140,6 +143,25 @@ def test_files_and_functions_stay_short(module: Module) -> None:
     for function in module.functions:
         length = (function.end_lineno or 0) - function.lineno + 1
         assert length <= LONGEST_FUNCTION, f"{module.path}: {function.name} has {length} lines"
+
+
+@each_module
+def test_arguments_after_the_second_are_given_by_name(module: Module) -> None:
+    for name, function in public_functions(module.tree):
+        own = [argument.arg for argument in function.args.posonlyargs + function.args.args]
+        own = own[1:] if own[:1] in (["self"], ["cls"]) else own
+        short = len(own) <= 2 or function.name in BY_POSITION
+        assert short, f"{module.path}: {name}({', '.join(own)}) wants a * after {own[1]}"
+
+
+def public_functions(tree: ast.AST, owner: str = "") -> Iterator[tuple[str, ast.FunctionDef]]:
+    """Functions and methods that others may call, by their names; what is nested is nobody's."""
+    for node in ast.iter_child_nodes(tree):
+        name = getattr(node, "name", "_")
+        if isinstance(node, ast.FunctionDef) and (name == "__init__" or not name.startswith("_")):
+            yield f"{owner}{name}", node
+        elif isinstance(node, ast.ClassDef) and not name.startswith("_"):
+            yield from public_functions(node, f"{name}.")
 
 
 def test_the_method_stands_on_one_page() -> None:

@@ -52,7 +52,7 @@ def raced(
     previews = (preview,) if prior is None or entrants else ()
     rules = Race(previews=previews, budget=budget, entrants=entrants)
     return edit_within_budget(
-        models, task, source, config=config, how=how, rules=rules, track=silent, prior=tell
+        models, task, source=source, config=config, how=how, rules=rules, track=silent, prior=tell
     )
 
 
@@ -103,12 +103,19 @@ def test_nothing_outside_the_winner_s_box_changes(fakes: Models, config: Config)
 
 def test_a_race_by_loss_is_won_by_the_lowest_loss(fakes: Models, config: Config) -> None:
     how = config.proposal_set("dino")
-    bank, _ = make_bank(fakes, TASK, SOURCE, config=config, how=how)
+    bank, _ = make_bank(fakes, TASK, source=SOURCE, config=config, how=how)
     by: dict[Merit, np.ndarray] = {"S": bank.score, "loss": -bank.loss(LossWeights())}
     for rank, best in by.items():
         rules = Race(previews=(), budget=9999, entrants=None, rank=rank)
         done = edit_within_budget(
-            fakes, TASK, SOURCE, config=config, how=how, rules=rules, track=silent, prior=None
+            fakes,
+            TASK,
+            source=SOURCE,
+            config=config,
+            how=how,
+            rules=rules,
+            track=silent,
+            prior=None,
         )
         assert done.raced.merit == best.max() and best.flat[done.raced.winner] == best.max()
 

@@ -37,7 +37,7 @@ def paint(
     painter = FakeInpainter()
     table = torch.tensor(given_boxes)
     images, nfe = inpaint_candidates(
-        painter, noisy_bytes(0, 3, SIDE, SIDE), "a blue fish", table,
+        painter, noisy_bytes(0, 3, SIDE, SIDE), prompt="a blue fish", boxes=table,
         sampler=Sampler(1, 1.0, 0.0), seed=seed, feather=feather, batch=batch, noise=noise,
     )  # fmt: skip
     assert nfe == painter.nfe
@@ -63,7 +63,7 @@ def test_a_mask_is_true_inside_its_half_open_box_only(box: tuple[int, int, int, 
 def test_outside_every_box_the_bytes_are_the_source_s(rows: list, feather: int) -> None:
     source = noisy_bytes(1, 3, SIDE, SIDE)
     painted = noisy_bytes(2, len(rows), 3, SIDE, SIDE) / 255
-    pasted = paste_back(source, painted, torch.tensor(rows), feather=feather)
+    pasted = paste_back(source, painted, boxes=torch.tensor(rows), feather=feather)
     for box, image in zip(rows, pasted, strict=True):
         outside = ~inside(box)
         assert torch.equal(image[:, outside], source[:, outside])
@@ -74,7 +74,7 @@ def test_outside_every_box_the_bytes_are_the_source_s(rows: list, feather: int) 
 def test_without_feather_the_inside_is_what_was_painted(box: tuple[int, int, int, int]) -> None:
     painted = noisy_bytes(2, 1, 3, SIDE, SIDE)
     pasted = paste_back(
-        noisy_bytes(1, 3, SIDE, SIDE), painted / 255, torch.tensor([box]), feather=0
+        noisy_bytes(1, 3, SIDE, SIDE), painted / 255, boxes=torch.tensor([box]), feather=0
     )
     assert torch.equal(pasted[0][:, inside(box)], painted[0][:, inside(box)])
 
@@ -147,7 +147,7 @@ def test_running_out_of_memory_halves_the_batch_once_and_changes_no_candidate() 
     with pytest.warns(UserWarning, match="out of memory: painting fewer boxes at once") as said:
         for _ in range(2):
             images, _ = inpaint_candidates(
-                painter, source, "a blue fish", torch.tensor([rows]), **how
+                painter, source, prompt="a blue fish", boxes=torch.tensor([rows]), **how
             )
     assert torch.equal(images, roomy)
     assert len(said) == 1
@@ -162,7 +162,9 @@ def test_a_batch_of_one_that_does_not_fit_is_an_error() -> None:
     how: dict[str, Any] = {"sampler": Sampler(1, 1.0, 0.0), "seed": 1, "feather": 0, "batch": 1}
     boxes = torch.tensor([[[0, 0, 4, 4]]])
     with pytest.raises(torch.OutOfMemoryError):
-        inpaint_candidates(Full(), noisy_bytes(0, 3, SIDE, SIDE), "a blue fish", boxes, **how)
+        inpaint_candidates(
+            Full(), noisy_bytes(0, 3, SIDE, SIDE), prompt="a blue fish", boxes=boxes, **how
+        )
 
 
 def test_a_candidate_does_not_depend_on_its_companions() -> None:

@@ -93,7 +93,7 @@ def test_stages_and_editor_agree_byte_for_byte(tiny_root: Path, config: Config) 
     for task in study_tasks(tiny_root):
         source = torch.from_numpy(study_image(tiny_root, task))
         picture, choice, bank = method.edit(
-            models, task, source, config=config, variant=config.variant("learned")
+            models, task, source=source, config=config, variant=config.variant("learned")
         )
         write_bank(tiny_root / "again/tables", bank)
         assert (tiny_root / "again/tables").read_bytes() == kept[f"tables/{task.id}.safetensors"]
@@ -106,7 +106,11 @@ def test_stages_and_editor_agree_byte_for_byte(tiny_root: Path, config: Config) 
         assert np.array_equal(images[choice.point, choice.size], stored.transpose(2, 0, 1))
         net = next(
             method.learn_sizes(
-                [task.id], [bank], config.variant("learned"), side=64, seed=config.study.seed
+                [task.id],
+                [bank],
+                variant=config.variant("learned"),
+                side=64,
+                seed=config.study.seed,
             )
         )
         write_tensors(tiny_root / "again/net", {k: v.numpy() for k, v in net.state.items()})
@@ -169,7 +173,7 @@ def test_every_kind_of_set_paints_in_its_boxes(tiny_root: Path, config: Config, 
     chosen = ProposalSet.model_validate(how | {k: v | how.get(k, {}) for k, v in parts.items()})
     models, task = load_models(tiny_root, config.models), study_tasks(tiny_root)[0]
     source = torch.from_numpy(study_image(tiny_root, task))
-    bank, images = method.make_bank(models, task, source, config=config, how=chosen)
+    bank, images = method.make_bank(models, task, source=source, config=config, how=chosen)
     assert bank.losses.shape == (*shape, 3) and np.isfinite(bank.losses).all()
     assert bank.nfe == nfe
     for box, image in zip(bank.boxes.reshape(-1, 4), images.flatten(0, 1), strict=True):

@@ -55,7 +55,7 @@ def test_only_the_box_of_a_photo_changes(box: Box, width: int, height: int, feat
     rng = np.random.default_rng(0)
     photo = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
     edited = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    found = full_size(photo, edited, box, feather=feather)
+    found = full_size(photo, edited, box=box, feather=feather)
     if (width, height) == (SIDE, SIDE):  # the editor has pasted it already
         assert found is edited
         return
@@ -68,7 +68,7 @@ def test_only_the_box_of_a_photo_changes(box: Box, width: int, height: int, feat
 def test_the_seam_fades_inward_and_its_middle_is_the_edit() -> None:
     photo = np.zeros((256, 512, 3), dtype=np.uint8)
     edited = np.full((SIDE, SIDE, 3), 200, dtype=np.uint8)
-    row = full_size(photo, edited, Box(16, 16, 48, 48), feather=2)[128, :, 0]
+    row = full_size(photo, edited, box=Box(16, 16, 48, 48), feather=2)[128, :, 0]
     assert row[127] == 0 and row[128 + 20] == 200  # the box begins at column 128
     assert (np.diff(row[127 : 127 + 17].astype(int)) > 0).all()  # 2 of 64 are 16 of 512
 

@@ -29,7 +29,7 @@ def proposals(anchors: str, boxes: str = "squares", **options: Any) -> ProposalS
 def draw(how: ProposalSet, scores: torch.Tensor, *, seed: int = 3) -> torch.Tensor:
     """Anchors and then boxes of a set on a map."""
     anchors = place_anchors(scores, proposals=how, seed=seed)
-    return draw_boxes(TASK, anchors, scores, proposals=how, side=SIDE, cell=CELL, seed=seed)
+    return draw_boxes(TASK, anchors, scores=scores, proposals=how, side=SIDE, cell=CELL, seed=seed)
 
 
 @given(st.integers(0, 2**40))

@@ -50,7 +50,7 @@ def small_boxes() -> torch.Tensor:
 
 def painted(inpainter: FakeInpainter, boxes: torch.Tensor, *, batch: int = 2) -> torch.Tensor:
     images, _ = inpaint_candidates(
-        inpainter, picture(), TASK.prompt, boxes,
+        inpainter, picture(), prompt=TASK.prompt, boxes=boxes,
         sampler=Sampler(1, 1.0, 0.0), seed=1, feather=0, batch=batch,
     )  # fmt: skip
     return images
@@ -153,7 +153,9 @@ def test_the_anchor_model_sees_normalised_pixels() -> None:
 def test_source_and_edit_enter_clip_in_the_same_range() -> None:
     source = picture()
     images = source.expand(POINTS, SIZES, -1, -1, -1)
-    losses, cosines = score_candidates(FakeClip(), TASK, source, images, score=CONFIG.score)
+    losses, cosines = score_candidates(
+        FakeClip(), TASK, source=source, images=images, score=CONFIG.score
+    )
     torch.testing.assert_close(cosines[..., 1], torch.ones(POINTS, SIZES))
     torch.testing.assert_close(losses[..., 2], torch.zeros(POINTS, SIZES), atol=1e-3, rtol=0)
 

@@ -34,16 +34,18 @@ def spot(row: int, col: int, cell: int) -> Tensor:
 
 
 def test_the_place_of_the_words_is_the_highest_and_rows_are_not_columns() -> None:
-    found = text_relevance(RedClip(), spot(2, 5, 4), "red", grid=(8, 8))
+    found = text_relevance(RedClip(), spot(2, 5, 4), text="red", grid=(8, 8))
     assert found.shape == (8, 8)
     assert divmod(int(found.argmax()), 8) == (2, 5) and found[5, 2] < found[2, 5]
-    assert torch.allclose(text_relevance(RedClip(), spot(2, 5, 4), "blue", grid=(8, 8)), -found)
+    assert torch.allclose(
+        text_relevance(RedClip(), spot(2, 5, 4), text="blue", grid=(8, 8)), -found
+    )
 
 
 def test_relevance_is_what_hiding_a_quarter_window_costs() -> None:
     clip = FakeClip()
     image = torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
-    found = text_relevance(clip, image, "a boat", grid=(8, 8)).numpy()
+    found = text_relevance(clip, image, text="a boat", grid=(8, 8)).numpy()
     pixels, words = image[0].numpy(), clip.embed_texts(["a boat"])[0].numpy()
     before = clip.embed_images(image)[0].numpy() @ words
     for row, col in ((0, 0), (3, 6), (7, 2)):
@@ -57,7 +59,7 @@ def test_relevance_is_what_hiding_a_quarter_window_costs() -> None:
 
 @pytest.mark.parametrize("grid", [(4, 4), (32, 32), (6, 10)])
 def test_any_grid_of_features_is_served(grid: tuple[int, int]) -> None:
-    found = text_relevance(RedClip(), spot(6, 1, 4), "red", grid=grid)
+    found = text_relevance(RedClip(), spot(6, 1, 4), text="red", grid=grid)
     row, col = divmod(int(found.argmax()), grid[1])
     assert found.shape == grid
     assert row >= grid[0] // 2 and col < grid[1] // 2

@@ -44,7 +44,7 @@ def write_models(folder: Path) -> None:
     perceptual.export(perceptual.build(), folder / "perceptual")
     for name in ("scoring-clip", "evaluation-clip"):
         clip.export(clip.build(name), folder / name, name=name)
-    inpainter.export(inpainter.build(), vae.build(), folder / "inpainter")
+    inpainter.export(inpainter.build(), vae.build(), folder=folder / "inpainter")
     write_json(folder / "anchor-net/card.json", {"best_size": {"J": 0, "S": 1}})  # no nets
 
 
@@ -71,7 +71,7 @@ def write_params(root: Path, params: dict[str, Any]) -> None:
 
 def write_data(folder: Path) -> None:
     """Two tasks of the picture book."""
-    made = [make_task("replace", "eval", 0), make_task("recolour", "eval", 1)]
+    made = [make_task("replace", "eval", index=0), make_task("recolour", "eval", index=1)]
     for task, before, _ in made:
         write_image(folder / task.image, draw(before))
     write_tasks(folder / "tasks.json", [task for task, _, _ in made])

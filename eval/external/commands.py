@@ -49,7 +49,7 @@ def _shared(command: Callable) -> Callable:
 @_shared
 @click.pass_context
 def score(
-    context: click.Context, source: Path, edited: Path, mask: Path | None, prompt: str | None,
+    context: click.Context, source: Path, *, edited: Path, mask: Path | None, prompt: str | None,
     source_prompt: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Measure one edit against its source."""
@@ -62,7 +62,7 @@ def score(
     from lr_edit.workspace.storage import read_image
 
     before, after = read_image(source), read_image(edited)
-    check_sizes(before, after, edited)
+    check_sizes(before, after, path=edited)
     inside = read_mask(mask) if mask else None
     if inside is not None and inside.shape != before.shape[:2]:
         raise UserError(
@@ -111,7 +111,7 @@ def score(
 @_shared
 @click.pass_context
 def evaluate(
-    context: click.Context, spec: str, edits: Path, out: Path, variant: str | None, seed: str,
+    context: click.Context, spec: str, *, edits: Path, out: Path, variant: str | None, seed: str,
     against: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Measure a folder of edits on a dataset; a second run measures only what changed."""
@@ -201,7 +201,7 @@ def _networks(
                     f"the picture book's networks know {profile.side}x{profile.side} drawings "
                     f"alone: name others with --profile or --{role}"
                 )
-            loaded[role] = load_network(role, weights[role], root)
+            loaded[role] = load_network(role, weights[role], root=root)
         except UserError as error:
             why, _, mended = str(error).partition("; get them with")  # the loaders' own cure
             mend = f"; {say_cure(role, weights[role])}" if mended else ""

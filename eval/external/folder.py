@@ -115,20 +115,22 @@ def evaluate_folder(request: Request, journal: Journal, *, track: Track) -> list
         raise UserError(
             f"{request.edits} holds no edit of the {len(tasks)} tasks: name the files as the images"
         )
-    for task in track(tasks, f"evaluate {request.variant}", len(tasks)):
-        digests = row_digests(request, task, found[task.id])
-        todo = [m for m, d in digests.items() if not journal.has(row_key(request, task, m), d)]
+    for task in track(tasks, f"evaluate {request.variant}", total=len(tasks)):
+        digests = row_digests(request, task, edit=found[task.id])
+        todo = [
+            m for m, d in digests.items() if not journal.has(row_key(request, task, metric=m), d)
+        ]
         if not todo:
             continue
         path = found[task.id]
         values = dict.fromkeys(todo, float("nan"))
         if path is not None:
             models = {role: network.model for role, network in request.networks.items()}
-            pair = read_pair(request, task, path)
+            pair = read_pair(request, task, path=path)
             values = measure(pair, todo, networks=models, protocol=request.protocol)
         rows = [_row(request, task, metric, value) for metric, value in values.items()]
         journal.add(rows, [digests[metric] for metric in values])
-    mine = {row_key(request, task, m): None for task in tasks for m in request.metrics}
+    mine = {row_key(request, task, metric=m): None for task in tasks for m in request.metrics}
     journal.write([*(key for key in journal.rows if key not in mine), *mine])
     return [name for name, path in found.items() if path is None]
 
@@ -159,7 +161,7 @@ def find_edits(request: Request) -> dict[str, Path | None]:
     return found
 
 
-def read_pair(request: Request, task: EditTask, path: Path) -> Pair:
+def read_pair(request: Request, task: EditTask, *, path: Path) -> Pair:
     """The source, its edit as the protocol takes it, and the mask. UserError if sizes differ."""
     dataset, protocol = request.dataset, request.protocol
     source, edited = read_image(dataset.folder / task.image), read_image(path)
@@ -167,7 +169,7 @@ def read_pair(request: Request, task: EditTask, path: Path) -> Pair:
         edited = pie_bench.strip_square(edited)
     if request.jpeg_75:
         edited = pie_bench.jpeg_75(edited)
-    check_sizes(source, edited, path)
+    check_sizes(source, edited, path=path)
     return Pair(
         source,
         edited,
@@ -177,7 +179,7 @@ def read_pair(request: Request, task: EditTask, path: Path) -> Pair:
     )
 
 
-def check_sizes(source: np.ndarray, edited: np.ndarray, path: Path) -> None:
+def check_sizes(source: np.ndarray, edited: np.ndarray, *, path: Path) -> None:
     """UserError unless both pictures have one size."""
     if source.shape != edited.shape:
         raise UserError(
@@ -186,7 +188,7 @@ def check_sizes(source: np.ndarray, edited: np.ndarray, path: Path) -> None:
         )
 
 
-def row_digests(request: Request, task: EditTask, edit: Path | None) -> dict[str, str]:
+def row_digests(request: Request, task: EditTask, *, edit: Path | None) -> dict[str, str]:
     """Metric -> what its row would be measured on."""
     source, mask = request.dataset.folder / task.image, request.dataset.masks.get(task.id)
     file = getattr(mask, "path", mask)
@@ -202,7 +204,7 @@ def row_digests(request: Request, task: EditTask, edit: Path | None) -> dict[str
     return digests
 
 
-def row_key(request: Request, task: EditTask, metric: str) -> Key:
+def row_key(request: Request, task: EditTask, *, metric: str) -> Key:
     """What names a row."""
     return request.variant, task.id, request.seed, metric, request.protocol
 

@@ -92,7 +92,7 @@ class MeanSquaredError(PerImage):
         """Images in [0, 1]; the mask is True where edited."""
         self.keep(
             pixels.mean_squared_error(
-                source, edited, mask, region=self.region, protocol=self.protocol
+                source, edited, mask=mask, region=self.region, protocol=self.protocol
             )
         )
 
@@ -109,7 +109,7 @@ class PeakSignalNoiseRatio(PerImage):
         """Images in [0, 1]; the mask is True where edited."""
         self.keep(
             pixels.peak_signal_noise_ratio(
-                source, edited, mask, region=self.region, protocol=self.protocol
+                source, edited, mask=mask, region=self.region, protocol=self.protocol
             )
         )
 
@@ -126,7 +126,7 @@ class StructuralSimilarity(PerImage):
         """Images in [0, 1]; the mask is True where edited."""
         self.keep(
             ssim.structural_similarity(
-                source, edited, mask, region=self.region, protocol=self.protocol
+                source, edited, mask=mask, region=self.region, protocol=self.protocol
             )
         )
 
@@ -144,7 +144,7 @@ class LpipsDistance(PerImage):
         """Images in [0, 1]; the mask is True where edited."""
         self.keep(
             lpips.lpips_distance(
-                source, edited, mask, net=self.net, region=self.region, protocol=self.protocol
+                source, edited, mask=mask, net=self.net, region=self.region, protocol=self.protocol
             )
         )
 

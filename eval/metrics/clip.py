@@ -60,7 +60,7 @@ def clip_similarity(
 ) -> Float[Tensor, " n"]:
     """100 cos(image, prompt); one prompt may stand for all images. An empty region is NaN."""
     check_protocol(protocol)
-    inside = region_pixels(images, mask, "edited" if region == "crop" else region)
+    inside = region_pixels(images, mask, region="edited" if region == "crop" else region)
     clip = embedder(model, tokenizer)
     texts = clip.embed_texts(list(prompts))
     if region == "crop":

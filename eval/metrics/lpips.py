@@ -23,8 +23,8 @@ from eval.metrics.regions import Protocol, Region, check_pair, missing_where_emp
 def lpips_distance(
     source: Float[Tensor, "#n 3 rows cols"],
     edited: Float[Tensor, "n 3 h w"],
-    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None = None,
     *,
+    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None = None,
     net: Callable[[Tensor, Tensor], Tensor],
     region: Region = "background",
     protocol: Protocol = "strict",
@@ -33,9 +33,9 @@ def lpips_distance(
 
     `strict` stands for alex, `pie-bench` for squeeze: which network it is, is the caller's.
     """
-    sources, inside = check_pair(source, edited, mask, region=region, protocol=protocol)
+    sources, inside = check_pair(source, edited, mask=mask, region=region, protocol=protocol)
     if protocol == "pie-bench":
-        first, second = pie_bench.fill_with_zeros(sources, edited, inside)
+        first, second = pie_bench.fill_with_zeros(sources, edited, inside=inside)
     else:
         first, second = source, torch.where(inside, edited, sources)
     weights = net.parameters() if isinstance(net, nn.Module) else iter(())

@@ -69,7 +69,7 @@ def choose_weights(
     return {**named, **own}
 
 
-def load_network(role: str, weights: Weights, root: Path) -> Network:
+def load_network(role: str, weights: Weights, *, root: Path) -> Network:
     """`local-dir:` folders are below the root. UserError where weights are missing."""
     name, on = resolve(root, weights.name), device()
     if role == "clip":

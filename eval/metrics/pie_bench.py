@@ -94,6 +94,7 @@ def strip_square(
 def fill_with_zeros(
     source: Float[Tensor, "n 3 h w"],
     edited: Float[Tensor, "n 3 h w"],
+    *,
     inside: Bool[Tensor, "n 1 h w"],
 ) -> tuple[Float[Tensor, "n 3 h w"], Float[Tensor, "n 3 h w"]]:
     """Both images, black outside the region."""
@@ -103,22 +104,23 @@ def fill_with_zeros(
 def mean_squared_error(
     source: Float[Tensor, "n 3 h w"],
     edited: Float[Tensor, "n 3 h w"],
+    *,
     inside: Bool[Tensor, "n 1 h w"],
 ) -> Float[Tensor, " n"]:
     """Over the whole frame of the zero-filled pair, float64."""
-    first, second = fill_with_zeros(source.double(), edited.double(), inside)
+    first, second = fill_with_zeros(source.double(), edited.double(), inside=inside)
     return missing_where_empty((first - second).square().mean((1, 2, 3)), inside)
 
 
 def reflect_background(
     source: Float[Tensor, "n 3 h w"],
     edited: Float[Tensor, "n 3 h w"],
-    inside: Bool[Tensor, "n 1 h w"],
     *,
+    inside: Bool[Tensor, "n 1 h w"],
     margin: int,
 ) -> tuple[Float[Tensor, "n 3 h2 w2"], Float[Tensor, "n 3 h2 w2"]]:
     """The zero-filled pair in float64, `margin` pixels of it mirrored on each side."""
-    first, second = fill_with_zeros(source.double(), edited.double(), inside)
+    first, second = fill_with_zeros(source.double(), edited.double(), inside=inside)
     around = (margin,) * 4
     return F.pad(first, around, mode="reflect"), F.pad(second, around, mode="reflect")
 

@@ -18,15 +18,15 @@ from eval.metrics.regions import Protocol, Region, check_pair
 def mean_squared_error(
     source: Float[Tensor, "#n 3 rows cols"],
     edited: Float[Tensor, "n 3 h w"],
-    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None = None,
     *,
+    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None = None,
     region: Region = "background",
     protocol: Protocol = "strict",
 ) -> Float[Tensor, " n"]:
     """Mean over the region's pixels (pie-bench: the frame's) and the three channels."""
-    source, inside = check_pair(source, edited, mask, region=region, protocol=protocol)
+    source, inside = check_pair(source, edited, mask=mask, region=region, protocol=protocol)
     if protocol == "pie-bench":
-        return pie_bench.mean_squared_error(source, edited, inside)
+        return pie_bench.mean_squared_error(source, edited, inside=inside)
     error = (source.double() - edited.double()).square().mean(1, keepdim=True)  # (N, 1, H, W)
     return (error * inside).sum((1, 2, 3)) / inside.sum((1, 2, 3))
 
@@ -34,11 +34,11 @@ def mean_squared_error(
 def peak_signal_noise_ratio(
     source: Float[Tensor, "#n 3 rows cols"],
     edited: Float[Tensor, "n 3 h w"],
-    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None = None,
     *,
+    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None = None,
     region: Region = "background",
     protocol: Protocol = "strict",
 ) -> Float[Tensor, " n"]:
     """-10 log10(MSE) in decibels, peak 1."""
-    error = mean_squared_error(source, edited, mask, region=region, protocol=protocol)
+    error = mean_squared_error(source, edited, mask=mask, region=region, protocol=protocol)
     return -10 * error.log10()

@@ -46,6 +46,7 @@ def check_protocol(protocol: str) -> None:
 def region_pixels(
     images: Float[Tensor, "n 3 h w"],
     mask: Shaped[Tensor, "#n 1 rows cols"] | None,
+    *,
     region: Region,
 ) -> Bool[Tensor, "n 1 h w"]:
     """True where the region is. Only `whole` does without a mask."""
@@ -76,8 +77,8 @@ def missing_where_empty(
 def check_pair(
     source: Float[Tensor, "#n 3 rows cols"],
     edited: Float[Tensor, "n 3 h w"],
-    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None,
     *,
+    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None,
     region: Region,
     protocol: str,
 ) -> tuple[Float[Tensor, "n 3 h w"], Bool[Tensor, "n 1 h w"]]:
@@ -88,4 +89,4 @@ def check_pair(
         raise ValueError(
             f"source {tuple(source.shape[2:])} and edit {tuple(edited.shape[2:])} differ in size"
         )
-    return source.expand_as(edited), region_pixels(edited, mask, region)
+    return source.expand_as(edited), region_pixels(edited, mask, region=region)

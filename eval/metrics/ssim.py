@@ -23,17 +23,17 @@ WINDOW, SIGMA, C1, C2 = 11, 1.5, 0.01**2, 0.03**2
 def structural_similarity(
     source: Float[Tensor, "#n 3 rows cols"],
     edited: Float[Tensor, "n 3 h w"],
-    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None = None,
     *,
+    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"] | None = None,
     region: Region = "background",
     protocol: Protocol = "strict",
 ) -> Float[Tensor, " n"]:
     """Mean SSIM, one value an image. Too small an image for any window is NaN."""
-    sources, inside = check_pair(source, edited, mask, region=region, protocol=protocol)
+    sources, inside = check_pair(source, edited, mask=mask, region=region, protocol=protocol)
     if protocol == "pie-bench":
         if min(edited.shape[2:]) <= WINDOW // 2:  # nothing to reflect
             return torch.full_like(edited[:, 0, 0, 0], torch.nan, dtype=torch.float64)
-        pair = pie_bench.reflect_background(sources, edited, inside, margin=WINDOW // 2)
+        pair = pie_bench.reflect_background(sources, edited, inside=inside, margin=WINDOW // 2)
         return missing_where_empty(_similarity(*pair).mean((1, 2, 3)), inside)
     if min(edited.shape[2:]) < WINDOW:
         return torch.full((len(edited),), torch.nan, dtype=torch.float64, device=edited.device)

@@ -48,7 +48,7 @@ def is_judged(truth: Truth | None) -> bool:
     return truth is not None and not (truth.box is None and truth.wanted is None)
 
 
-def verdict(truth: Truth, place: Sighting, bystanders: Sequence[Sighting]) -> Verdict:
+def verdict(truth: Truth, place: Sighting, *, bystanders: Sequence[Sighting]) -> Verdict:
     """From what the judge sees at the edited place and, in order, at every bystander's box."""
     kept = all(
         seen == (label.kind, label.colour)
@@ -80,4 +80,7 @@ def edit_success(
     each = 1 + len(truth.bystanders)
     flat = [box for look in looks for box in look]
     seen = judge.kinds_and_colours(torch.repeat_interleave(edited, each, dim=0), flat)
-    return [verdict(truth, seen[at], seen[at + 1 : at + each]) for at in range(0, len(seen), each)]
+    return [
+        verdict(truth, seen[at], bystanders=seen[at + 1 : at + each])
+        for at in range(0, len(seen), each)
+    ]

@@ -78,7 +78,7 @@ def _pixel(function: Callable, region: Region) -> Callable[[PairTensors], Tensor
 
 def _lpips(region: Region) -> Callable[[PairTensors], Tensor]:
     return lambda seen: lpips_distance(
-        seen.source, seen.edited, seen.mask, region=region, protocol=seen.protocol,
+        seen.source, seen.edited, mask=seen.mask, region=region, protocol=seen.protocol,
         net=seen.networks["perceptual"],
     )  # fmt: skip
 

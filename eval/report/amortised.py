@@ -23,7 +23,7 @@ ENDS = ("blind-0", "argmin-table")  # of the gap that learning may close
 
 
 def amortised_figure(
-    path: Path, rows: Mapping[str, Ablation], results: dict[str, Any], *, caption: str
+    path: Path, rows: Mapping[str, Ablation], *, results: dict[str, Any], caption: str
 ) -> None:
     """A panel a metric: nets that choose one size an anchor, blind and with text, by training set.
 

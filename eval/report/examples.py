@@ -15,7 +15,7 @@ from lr_edit.workspace.storage import read_banks, read_choices, read_image, stud
 
 
 def sheet_rows(
-    root: Path, config: Config, tasks: Sequence[EditTask], *, variants: Sequence[str]
+    root: Path, config: Config, *, tasks: Sequence[EditTask], variants: Sequence[str]
 ) -> list[Row]:
     """A row a task with the first seed's edit of every variant."""
     shown = {name: _shown(root, config, list(tasks), name) for name in variants}
@@ -32,10 +32,10 @@ def sheet_rows(
 def _shown(root: Path, config: Config, tasks: list[EditTask], name: str) -> list[ShownEdit]:
     proposals = config.variant(name).proposals
     choices = read_choices(root / "artifacts/edits" / name / "choices.json")
-    banks = read_banks(root, proposals, tasks)
+    banks = read_banks(root, proposals, tasks=tasks)
     found = []
     for task, bank, judged in zip(
-        tasks, banks, read_judgements(root, proposals, tasks), strict=True
+        tasks, banks, read_judgements(root, proposals, tasks=tasks), strict=True
     ):
         at = (choices[task.id][0].point, choices[task.id][0].size)
         found.append(

@@ -38,14 +38,14 @@ QUALITY = 90  # of WebP: a quarter of PNG's bytes on textured ground
 def write_gallery(
     root: Path,
     config: Config,
-    tasks: Sequence[EditTask],
     *,
+    tasks: Sequence[EditTask],
     results: dict[str, Any],
     tables: Sequence[Table],
 ) -> None:
     """Write index.html and gallery/ID.webp below reports/."""
     variants, out = list(config.variants), reports_folder(root)
-    rows = sheet_rows(root, config, tasks, variants=variants)
+    rows = sheet_rows(root, config, tasks=tasks, variants=variants)
     folder = empty_folder(out / "gallery")
     for row in rows:
         _write_strip(folder / f"{row.task.id}.webp", row)

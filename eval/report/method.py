@@ -27,7 +27,7 @@ EXAMPLES = 6  # rows of the anatomy
 
 
 def describe_method(
-    root: Path, config: Config, tasks: Sequence[EditTask], *, others: Sequence[Scores]
+    root: Path, config: Config, *, tasks: Sequence[EditTask], others: Sequence[Scores]
 ) -> dict[str, Any]:
     """Write reports/{worst,sizes,anatomy}.png; what results.json says of the method.
 
@@ -37,21 +37,21 @@ def describe_method(
     name, study = (learns or list(config.variants))[0], config.study
     headline = [task for task in tasks if is_headline(task.category)]
     proposals = config.variant(name).proposals
-    banks = read_banks(root, proposals, headline)
+    banks = read_banks(root, proposals, tasks=headline)
     chosen = read_choices(root / "artifacts/edits" / name / "choices.json")
     choices = [chosen[task.id][0] for task in headline]
     probabilities = _probabilities(root, config, name, headline, banks, choices)
     found = diagnose(
         headline,
-        read_judgements(root, proposals, headline),
+        read_judgements(root, proposals, tasks=headline),
         choices=choices,
         picked=[table.argmax(-1) for table in probabilities],
     )
     note = describe_world(world=config.models.world, profile=config.profile)
     sizes = reports_folder(root) / "sizes.png"
-    sizes_figure(sizes, headline, banks, choices, method=name, caption=note)
+    sizes_figure(sizes, headline, banks=banks, choices=choices, method=name, caption=note)
     shown = [headline.index(task) for task in example_tasks(headline, count=EXAMPLES)]
-    rows = sheet_rows(root, config, [headline[at] for at in shown], variants=[name])
+    rows = sheet_rows(root, config, tasks=[headline[at] for at in shown], variants=[name])
     examples = [
         Example(row, banks[at], probabilities[at], choices[at])
         for row, at in zip(rows, shown, strict=True)
@@ -59,7 +59,7 @@ def describe_method(
     anatomy(reports_folder(root) / "anatomy.png", examples, caption=note)
     worst = sorted(found, key=lambda one: one.worth)[:WORST]
     by_id = {task.id: task for task in headline}
-    rows = sheet_rows(root, config, [by_id[one.task] for one in worst], variants=[name])
+    rows = sheet_rows(root, config, tasks=[by_id[one.task] for one in worst], variants=[name])
     rows = [replace(row, note=f"{one.cause}: ") for row, one in zip(rows, worst, strict=True)]
     contact_sheet(reports_folder(root) / "worst.png", rows, variants=[name], caption=note)
     ours = read_scores(root / "artifacts/scores" / f"{name}.csv")

@@ -54,7 +54,7 @@ def write_report(root: Path, config: Config) -> None:
     bounds = _ceilings(root, config, tasks)
     trained = (read_training(root, name) for name in config.variants)
     trainings: list[TrainingRecord] = [one for one in trained if one]
-    ablated = ablation_scores(root, config, tasks)
+    ablated = ablation_scores(root, config, tasks=tasks)
     results = build_results(
         config,
         full,
@@ -65,8 +65,10 @@ def write_report(root: Path, config: Config) -> None:
         },
         learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
         ablations=ablation_results(ablated, resamples=study.resamples, seed=study.seed),
-        method=describe_method(root, config, tasks, others=list(chain(*ablated.values()))),
-        nfe=sum(bank.nfe for name in config.proposals for bank in read_banks(root, name, tasks)),
+        method=describe_method(root, config, tasks=tasks, others=list(chain(*ablated.values()))),
+        nfe=sum(
+            bank.nfe for name in config.proposals for bank in read_banks(root, name, tasks=tasks)
+        ),
     )
     write_json(out / "results.json", results)
     results = in_order(read_json(out / "results.json"), config)
@@ -82,19 +84,19 @@ def write_report(root: Path, config: Config) -> None:
     (out / "amortised.png").unlink(missing_ok=True)  # not in dvc.yaml: not every study has it
     if rows_across := config.ablations.get(GROUP):
         amortised_figure(
-            out / "amortised.png", rows_across, results["ablations"][GROUP], caption=note
+            out / "amortised.png", rows_across, results=results["ablations"][GROUP], caption=note
         )
     training_curves(
         out / "training_curves.png", trainings, learning=results["learning"], caption=note
     )
     contact_sheet(
         out / "contact_sheet.png",
-        sheet_rows(root, config, example_tasks(tasks), variants=list(config.variants)),
+        sheet_rows(root, config, tasks=example_tasks(tasks), variants=list(config.variants)),
         variants=list(config.variants),
         caption=note,
     )
     tables = study_tables(results, references=_references(config))
-    write_gallery(root, config, tasks, results=results, tables=tables)
+    write_gallery(root, config, tasks=tasks, results=results, tables=tables)
 
 
 def _ceilings(root: Path, config: Config, tasks: list[EditTask]) -> list[Scores]:
@@ -102,8 +104,8 @@ def _ceilings(root: Path, config: Config, tasks: list[EditTask]) -> list[Scores]
     sets = [row.proposals for row in config.variants.values() if row.choose in ("net", "table")]
     if not sets:
         return []
-    banks = read_banks(root, sets[0], tasks)
-    return ceiling_scores(tasks, banks=banks, judged=read_judgements(root, sets[0], tasks))
+    banks = read_banks(root, sets[0], tasks=tasks)
+    return ceiling_scores(tasks, banks=banks, judged=read_judgements(root, sets[0], tasks=tasks))
 
 
 def _references(config: Config) -> list[str]:

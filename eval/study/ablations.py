@@ -42,7 +42,9 @@ TITLES = {
 }
 
 
-def ablation_scores(root: Path, config: Config, tasks: list[EditTask]) -> dict[str, list[Scores]]:
+def ablation_scores(
+    root: Path, config: Config, *, tasks: list[EditTask]
+) -> dict[str, list[Scores]]:
     """Group -> scores of its rows, in the order of params.yaml."""
     if not config.ablations:
         return {}
@@ -58,9 +60,9 @@ def _score(
 ) -> Scores:
     banks = [
         bank.part(points=row.points, sizes=row.sizes)
-        for bank in read_banks(root, row.proposals, tasks)
+        for bank in read_banks(root, row.proposals, tasks=tasks)
     ]
-    judged = [_part(table, row) for table in read_judgements(root, row.proposals, tasks)]
+    judged = [_part(table, row) for table in read_judgements(root, row.proposals, tasks=tasks)]
     paid = chosen["paid"] or [candidates_paid(row, bank, trained=None) for bank in banks]
     choices = [[Choice(*pair) for pair in seeds] for seeds in chosen["choices"]]
     scores = score_choices(

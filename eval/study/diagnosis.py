@@ -102,9 +102,9 @@ def diagnosis_page(causes: dict[str, int], *, method: str, tasks: int) -> list[s
 def sizes_figure(
     path: Path,
     tasks: Sequence[EditTask],
+    *,
     banks: Sequence[Bank],
     choices: Sequence[Choice],
-    *,
     method: str,
     caption: str,
 ) -> None:

@@ -37,12 +37,12 @@ def evaluate(root: Path, config: Config, *, name: str) -> None:
     variant, tasks = config.variant(name), study_tasks(root)
     chosen = read_choices(root / "artifacts/edits" / name / "choices.json")
     trained = read_json(root / "artifacts/nets" / name / "summary.json").get("tasks") or {}
-    banks = read_banks(root, variant.proposals, tasks)
+    banks = read_banks(root, variant.proposals, tasks=tasks)
     paid = [
         candidates_paid(variant, bank, trained=trained.get(task.id))
         for task, bank in zip(tasks, banks, strict=True)
     ]
-    judged = read_judgements(root, variant.proposals, tasks)
+    judged = read_judgements(root, variant.proposals, tasks=tasks)
     choices = [_of_task(chosen, task, name) for task in tasks]
     scores = score_choices(name, tasks, choices=choices, banks=banks, judged=judged, paid=paid)
     seeds = [str(seed) for seed in range(scores.seeds)]
@@ -139,7 +139,7 @@ def cell(value: Estimate) -> dict[str, float | int | None]:
     return {key: part for key, part in asdict(value).items() if key != "infinite"}
 
 
-def read_judgements(root: Path, proposals: str, tasks: Sequence[EditTask]) -> list[Judgements]:
+def read_judgements(root: Path, proposals: str, *, tasks: Sequence[EditTask]) -> list[Judgements]:
     """The judge tables of a proposal set, in the order of the tasks."""
     folder = root / "artifacts/judge" / proposals
     return [read_tensors(folder / f"{task.id}.safetensors") for task in tasks]

@@ -127,12 +127,12 @@ def _background_metrics(
     if mask is None:
         return {}
     values = {
-        "background_mse": mean_squared_error(before, after, mask),
-        "background_psnr": peak_signal_noise_ratio(before, after, mask),
-        "background_ssim": structural_similarity(before, after, mask),
+        "background_mse": mean_squared_error(before, after, mask=mask),
+        "background_psnr": peak_signal_noise_ratio(before, after, mask=mask),
+        "background_ssim": structural_similarity(before, after, mask=mask),
     }
     if judges.perceptual is not None:
-        values["lpips"] = lpips_distance(before, after, mask, net=judges.perceptual)
+        values["lpips"] = lpips_distance(before, after, mask=mask, net=judges.perceptual)
     return {name: value.cpu().numpy() for name, value in values.items()}
 
 

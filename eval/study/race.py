@@ -100,8 +100,8 @@ def retention(
 def above(
     name: str,
     score: Float[np.ndarray, " tasks"],
-    released: Float[np.ndarray, " tasks"],
     *,
+    released: Float[np.ndarray, " tasks"],
     resamples: int,
     seed: int,
 ) -> Above:
@@ -128,7 +128,7 @@ def measure_race(root: Path, config: Config) -> Measured:
     tasks = [task for task in study_tasks(root) if is_headline(task.category)]
     places = [at for at, task in enumerate(study_tasks(root)) if is_headline(task.category)]
     options = {"resamples": config.study.resamples, "seed": config.study.seed}
-    sets = {name: read_banks(root, name, tasks) for name in config.proposals}
+    sets = {name: read_banks(root, name, tasks=tasks) for name in config.proposals}
     full = sets[rows[FULL].proposals]
     previews = [
         _foretold(_preview_kind(config, name), name, banks, full, **options)
@@ -148,7 +148,7 @@ def measure_race(root: Path, config: Config) -> Measured:
         for name, (score, cost) in found.items()
     ]
     against = [
-        above(name, score, found[RELEASED][0], **options)
+        above(name, score, released=found[RELEASED][0], **options)
         for name, (score, _) in found.items()
         if RELEASED in found and name != RELEASED
     ]

@@ -21,7 +21,7 @@ def load_study(context: click.Context) -> tuple[Path, Config]:
     return root, load_config(root / "params.yaml", profile=context.obj["profile"])
 
 
-def track(items: Iterable, label: str, total: int | None = None) -> Iterator:
+def track(items: Iterable, label: str, *, total: int | None = None) -> Iterator:
     """Items with a bar on stderr: what is done, how far it is, how long is left."""
     from rich.console import Console
     from rich.progress import track as bar

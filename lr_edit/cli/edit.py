@@ -25,8 +25,8 @@ Mode = Literal["race", "enumerate", "amortised"]
 def edit_file(
     root: Path,
     config: Config,
-    image: Path,
     *,
+    image: Path,
     source: str,
     prompt: str,
     output: Path,
@@ -73,7 +73,7 @@ def edit_file(
         rules = rules.model_copy(update=own)
         edited, found = _race(models, task, tensor, config, rules, prior, track)
     box, picture = Box(*found["box"]), edited.permute(1, 2, 0).numpy()
-    write_image(output, full_size(pixels, picture, box, feather=config.inpaint.feather))
+    write_image(output, full_size(pixels, picture, box=box, feather=config.inpaint.feather))
     height, width = pixels.shape[:2]
     found["box"] = list(square_to_photo(box, side=side, width=width, height=height).as_tuple())
     return {"output": str(output), "mode": mode, **found}
@@ -92,9 +92,9 @@ def _enumerate(
     how = config.proposal_set(row.proposals).propose
     count = how.points * len(how.sizes)
     ((edited, choice, bank),) = track(
-        (method.edit(models, task, source, config=config, variant=row) for _ in range(1)),
+        (method.edit(models, task, source=source, config=config, variant=row) for _ in range(1)),
         f"inpainting {count} candidates",
-        1,
+        total=1,
     )
     return edited, {
         "plan": [bank.losses[..., 0].size],
@@ -117,7 +117,7 @@ def _race(
     how = config.proposal_set(rules.proposals)
     how = how.model_copy(update={"relevance": prior is not None})  # which alone reads it
     done = edit_within_budget(
-        models, task, source, config=config, how=how, rules=rules, track=track, prior=prior
+        models, task, source=source, config=config, how=how, rules=rules, track=track, prior=prior
     )
     won = done.raced.merit
     return done.image, {

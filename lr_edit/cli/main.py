@@ -31,7 +31,7 @@ from lr_edit.workspace.paths import checkout, find_root, reports_folder
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(package_name="lr-edit")
 @click.pass_context
-def cli(context: click.Context, root: Path | None, profile: str | None, debug: bool) -> None:
+def cli(context: click.Context, root: Path | None, *, profile: str | None, debug: bool) -> None:
     """Text-driven image editing via learnable regions."""
     context.obj = {"root": root, "profile": profile, "debug": debug}
 
@@ -45,7 +45,7 @@ def cli(context: click.Context, root: Path | None, profile: str | None, debug: b
 @click.option("--address", envvar="RAY_ADDRESS", help="A Ray head; default: one of our own.")
 @click.pass_context
 def stage(
-    context: click.Context, name: str, variant: str | None, proposals: str | None, executor: str,
+    context: click.Context, name: str, *, variant: str | None, proposals: str | None, executor: str,
     address: str | None,
 ) -> None:  # fmt: skip
     """Run one stage of the pipeline, as `dvc repro` does."""
@@ -90,8 +90,8 @@ def stage(
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
 @click.pass_context
 def edit(
-    context: click.Context, image: Path, source: str, prompt: str, output: Path | None, mode: Any,
-    budget: int | None, rank: Any, variant: str | None, as_json: bool,
+    context: click.Context, image: Path, *, source: str, prompt: str, output: Path | None,
+    mode: Any, budget: int | None, rank: Any, variant: str | None, as_json: bool,
 ) -> None:  # fmt: skip
     """Edit one image from text alone."""
     root, config = load_study(context)
@@ -100,7 +100,7 @@ def edit(
 
     output = output or image.with_suffix(".edit.png")
     result = edit_file(
-        root, config, image, source=source, prompt=prompt, output=output, mode=mode,
+        root, config, image=image, source=source, prompt=prompt, output=output, mode=mode,
         budget=budget, rank=rank, variant=variant, track=track,
         warn=lambda text: click.echo(f"lr-edit: {text}", err=True),
     )  # fmt: skip
@@ -112,7 +112,7 @@ def edit(
 @click.option("--profile", help="Its frozen models; default: what studies/NAME.yaml says.")
 @click.option("--data", type=click.Path(path_type=Path), help="Its images and their tasks.")
 @click.pass_context
-def study(context: click.Context, name: str, profile: str | None, data: Path | None) -> None:
+def study(context: click.Context, name: str, *, profile: str | None, data: Path | None) -> None:
     """Write studies/NAME/: another study of this checkout, by its differences from params.yaml.
 
     Commands work in it with `--root studies/NAME`.
@@ -139,7 +139,7 @@ def where(context: click.Context) -> None:
 @click.option("--tracking-uri", help="An MLflow server; default: mlflow.db of the checkout.")
 @click.option("--json", "as_json", is_flag=True, help="Print the receipt for a program.")
 @click.pass_context
-def publish(context: click.Context, tracking_uri: str | None, as_json: bool) -> None:
+def publish(context: click.Context, tracking_uri: str | None, *, as_json: bool) -> None:
     """Show a finished study in MLflow; publishing twice adds nothing."""
     from lr_edit.tracking.publish import publish as publish_study
 
@@ -166,7 +166,7 @@ def ui(context: click.Context, port: int) -> None:
 @click.argument("metric")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it for a program.")
 @click.pass_context
-def trace(context: click.Context, row: str, metric: str, as_json: bool) -> None:
+def trace(context: click.Context, row: str, *, metric: str, as_json: bool) -> None:
     """Where a number comes from: run, lock entries, parameters, commit.
 
     ROW is a row of the main table, or GROUP/ROW of the ablations.
@@ -174,7 +174,7 @@ def trace(context: click.Context, row: str, metric: str, as_json: bool) -> None:
     from lr_edit.tracking.trace import as_text
     from lr_edit.tracking.trace import trace as find
 
-    found = find(*load_study(context), row, metric)
+    found = find(*load_study(context), row=row, metric=metric)
     click.echo(json.dumps(found) if as_json else as_text(found))
 
 
@@ -236,7 +236,7 @@ def list_models(context: click.Context, as_json: bool) -> None:
     "--from", "source", type=click.Path(path_type=Path), help="Copy them from here: no network."
 )
 @click.pass_context
-def pull_models(context: click.Context, profile: str | None, source: Path | None) -> None:
+def pull_models(context: click.Context, profile: str | None, *, source: Path | None) -> None:
     """Fetch a profile's weights: pinned revisions, safetensors alone, what is here is kept.
 
     --from takes a folder with org--name/ or org/name/ for every repository, or a copied hub cache.

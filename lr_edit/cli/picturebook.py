@@ -14,7 +14,7 @@ from lr_edit.cli.console import load_study, track
 @click.option("--out", type=click.Path(path_type=Path), help="Default: the profile's data folder.")
 @click.option("--seed", default=0, show_default=True)
 @click.pass_context
-def draw(context: click.Context, out: Path | None, seed: int) -> None:
+def draw(context: click.Context, out: Path | None, *, seed: int) -> None:
     """Draw every split's scenes and write tasks.json."""
     from lr_edit.picturebook.tasks import write_data
 
@@ -28,7 +28,7 @@ def draw(context: click.Context, out: Path | None, seed: int) -> None:
 @click.option("--device", default="cpu", show_default=True, help="cuda: minutes, other last bits.")
 @click.option("--json", "as_json", is_flag=True, help="Print what was measured for a program.")
 @click.pass_context
-def train(context: click.Context, name: str, device: str, as_json: bool) -> None:
+def train(context: click.Context, name: str, *, device: str, as_json: bool) -> None:
     """Train one small model, or `all`; goes on from the last checkpoint."""
     import torch
 
@@ -82,12 +82,12 @@ def card(context: click.Context) -> None:
 
     root, config = load_study(context)
     models, reports = root / "models/picturebook", root / "reports"
-    pool = load_pool("val", 512, cache_folder(root) / "picturebook")
+    pool = load_pool("val", 512, folder=cache_folder(root) / "picturebook")
     found, edits = measures.measure_edits(models, config.inpaint, track=track)
     note(models, "inpainter", **found, **measures.measure_speed(models))
     found, rebuilt = measures.measure_reconstructions(models, pool)
     note(models, "vae", **found)
-    found, looks = measures.measure_bank(models, pool, config.propose)
+    found, looks = measures.measure_bank(models, pool, propose=config.propose)
     note(models, "anchors", **found)
     for name, exhibits, columns in (
         ("edits", edits[::4][:48], 8),

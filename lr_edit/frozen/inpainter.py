@@ -57,7 +57,7 @@ class Inpainter:
 
     def noise(self, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
         """Starting noise for a square image of `side` pixels, from a seed alone."""
-        return starting_noise(self._pipeline, side, seed)
+        return starting_noise(self._pipeline, side, seed=seed)
 
     def nfe_per_image(self, sampler: Sampler) -> int:
         """UNet evaluations of one picture."""

@@ -34,7 +34,7 @@ class WholePipeline:
     def noise(self, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
         """Starting noise of a square image of `side` pixels: it stands for the seed from which the
         pipeline draws its own, in whatever shape its latents have."""
-        return starting_noise(self._pipeline, side, seed)
+        return starting_noise(self._pipeline, side, seed=seed)
 
     def nfe_per_image(self, sampler: Sampler) -> int:
         """Evaluations of one picture: Flux is told the guidance, others are evaluated twice."""
@@ -83,7 +83,7 @@ class WholePipeline:
         self.nfe += len(args[0] if args else options["hidden_states"])
 
 
-def starting_noise(pipeline: Any, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
+def starting_noise(pipeline: Any, side: int, *, seed: int) -> Float[Tensor, "1 channels rows cols"]:
     """Noise in the shape of the pipeline's latents, from a seed alone."""
     cells = side // pipeline.vae_scale_factor
     shape = (1, pipeline.vae.config.latent_channels, cells, cells)

@@ -75,7 +75,7 @@ def labels(scenes: list[Scene]) -> Float[Tensor, "n labels"]:
     return rows
 
 
-def loss(anchors: Anchors, pool: Pool, indices: Tensor, generator: torch.Generator) -> Tensor:
+def loss(anchors: Anchors, pool: Pool, *, indices: Tensor, generator: torch.Generator) -> Tensor:
     """Binary cross-entropy from the class token, and again from what its attention points at.
 
     The second term reads the names from the mean of what the eye sees in each patch, weighted by
@@ -103,7 +103,7 @@ def loss(anchors: Anchors, pool: Pool, indices: Tensor, generator: torch.Generat
 
 
 @torch.no_grad()
-def measure(anchors: Anchors, pool: Pool, count: int = 512) -> dict[str, float]:
+def measure(anchors: Anchors, pool: Pool, *, count: int = 512) -> dict[str, float]:
     """Where the map's nine highest cells lie, over the scenes that hold something.
 
     `named` is the mean over things: is any of the nine inside this one's box?

@@ -65,7 +65,7 @@ def build(name: str) -> CLIP:
     return CLIP(**CONFIGS[name])
 
 
-def loss(clip: CLIP, pool: Pool, indices: Tensor, generator: torch.Generator) -> Tensor:
+def loss(clip: CLIP, pool: Pool, *, indices: Tensor, generator: torch.Generator) -> Tensor:
     """Symmetric cross-entropy over the batch; other pairs whose words are true are left out.
 
     Departure: a text that is true of another picture of the batch is no negative for it.
@@ -126,7 +126,7 @@ def true_of(scenes: list[Scene], texts: list[Text]) -> Bool[Tensor, "scenes text
 
 
 @torch.no_grad()
-def measure(clip: CLIP, pool: Pool, captions: int = 256) -> dict[str, float]:
+def measure(clip: CLIP, pool: Pool, *, captions: int = 256) -> dict[str, float]:
     """Share of scenes whose own caption is the nearest among distinct ones, and the reverse."""
     first: dict[str, int] = {}
     for index, caption in enumerate(pool.captions):

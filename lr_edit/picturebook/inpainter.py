@@ -177,7 +177,7 @@ def covered(scene: Scene, cell: Cells) -> list[Thing]:
     ]
 
 
-def told(scene: Scene, cell: Cells, thing: Thing | None) -> tuple[int, int]:
+def told(scene: Scene, cell: Cells, *, thing: Thing | None) -> tuple[int, int]:
     """Class of kind and colour of what a mask hides: the last of each is nothing."""
     if thing:
         return KINDS.index(thing.kind), list(COLOURS).index(thing.colour)
@@ -185,7 +185,7 @@ def told(scene: Scene, cell: Cells, thing: Thing | None) -> tuple[int, int]:
 
 
 @torch.no_grad()
-def encode(vae: AutoencoderKL, pool: Pool, path: Path, *, batch: int = 64) -> Latents:
+def encode(vae: AutoencoderKL, pool: Pool, *, path: Path, batch: int = 64) -> Latents:
     """Every scene and its masked pictures through the autoencoder, once; kept at `path`."""
     if not path.exists():
         scale = vae.config.scaling_factor
@@ -213,12 +213,12 @@ def _masks(scene: Scene, row: int) -> tuple[Tensor, Tensor]:
         cell, thing = draw_mask(scene, rng, over=copy < MASKS - 1)
         left, top, right, bottom = cell
         masks[copy, :, top:bottom, left:right] = 1
-        missing.append(told(scene, cell, thing))
+        missing.append(told(scene, cell, thing=thing))
     return masks, torch.tensor(missing)
 
 
 def loss(
-    painter: SmallInpainter, data: Latents, indices: Tensor, generator: torch.Generator
+    painter: SmallInpainter, data: Latents, *, indices: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Squared error of the velocity under the mask, and what is missing there; 10% without words.
 
@@ -271,7 +271,7 @@ def pipeline(painter: SmallInpainter, vae: AutoencoderKL) -> StableDiffusionInpa
     )
 
 
-def export(painter: SmallInpainter, vae: AutoencoderKL, folder: Path) -> None:
+def export(painter: SmallInpainter, vae: AutoencoderKL, *, folder: Path) -> None:
     """The pipeline in half precision, as `from_pretrained` reads it."""
     halves = pipeline(painter, vae)
     halves.vae.register_to_config(_name_or_path="")  # else the folder it was loaded from is kept

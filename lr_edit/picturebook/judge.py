@@ -42,7 +42,7 @@ def build() -> ResNet:
     return timm.create_model(_ARCHITECTURE, **_ARGUMENTS)
 
 
-def loss(judge: ResNet, pool: Pool, indices: Tensor, generator: torch.Generator) -> Tensor:
+def loss(judge: ResNet, pool: Pool, *, indices: Tensor, generator: torch.Generator) -> Tensor:
     """Cross-entropy of kind and colour: three crops in four at a thing, the others at ground."""
     scenes = [pool.scenes[i] for i in indices.tolist()]
     images = pool.pictures(indices)
@@ -117,7 +117,7 @@ def _patch(image: Tensor, other: Tensor, place: Tensor, generator: torch.Generat
 
 
 @torch.no_grad()
-def measure(judge: ResNet, pool: Pool, count: int = 512) -> dict[str, float]:
+def measure(judge: ResNet, pool: Pool, *, count: int = 512) -> dict[str, float]:
     """Share of things whose kind and colour are told, and of empty squares called none."""
     generator = torch.Generator().manual_seed(0)
     frozen = Judge(judge, kinds=KIND_NAMES, colours=COLOUR_NAMES)

@@ -55,7 +55,7 @@ def measure_edits(
     kinds, colours, nones, exhibits = [], [], [], []
     wanted = [name for name, count in counts.items() for _ in range(count)]
     for index, category in enumerate(track(wanted, "edits in the true box")):
-        task, before, _ = make_task(category, "val", _FIRST + index)
+        task, before, _ = make_task(category, "val", index=_FIRST + index)
         source = torch.from_numpy(draw(before).copy()).permute(2, 0, 1)
         edited = _edit(painter, task, source, inpaint)
         truth = task.truth
@@ -111,7 +111,7 @@ def _edit(painter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) 
     boxes = draw_boxes(
         task,
         torch.zeros(1, 2, dtype=torch.int64),
-        torch.zeros(1, 1),
+        scores=torch.zeros(1, 1),
         proposals=ProposalSet.model_validate(
             {"anchors": "truth", "boxes": "truth", "propose": {}, "inpaint": inpaint}
         ),
@@ -121,14 +121,14 @@ def _edit(painter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) 
     )
     seed = noise_seed(task.id, 0)
     images, _ = inpaint_candidates(
-        painter, source, task.prompt, boxes,
+        painter, source, prompt=task.prompt, boxes=boxes,
         sampler=inpaint.sampler, seed=seed, feather=inpaint.feather, batch=1,
     )  # fmt: skip
     return images[0, 0]
 
 
 def measure_reconstructions(
-    models: Path, pool: Pool, count: int = 256
+    models: Path, pool: Pool, *, count: int = 256
 ) -> tuple[dict[str, float], list[Exhibit]]:
     """Share of things whose kind and colour the judge still tells after the autoencoder."""
     judge = load_judge(f"local-dir:{models / 'judge'}")
@@ -148,7 +148,7 @@ def measure_reconstructions(
 
 
 def measure_bank(
-    models: Path, pool: Pool, propose: Propose, count: int = 256
+    models: Path, pool: Pool, *, propose: Propose, count: int = 256
 ) -> tuple[dict[str, float], list[Exhibit]]:
     """Recall of the bank: share of things that one of its boxes meets at IoU 0.5 or more."""
     dino = load_dino(f"local-dir:{models / 'anchors'}")

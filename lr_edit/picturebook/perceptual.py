@@ -67,7 +67,7 @@ class Triples:
         return len(self.rows)
 
 
-def make_triples(pool: Pool, count: int, reconstruct: Reconstruct) -> Triples:
+def make_triples(pool: Pool, count: int, *, reconstruct: Reconstruct) -> Triples:
     """The first `count` scenes that hold something. A recolour changes the colour of one of their
     things, a replacement its kind too; `reconstruct` is the autoencoder's round trip."""
     rng = np.random.default_rng(0)
@@ -89,16 +89,16 @@ def _parts(rows: list[int], size: int = 64) -> list[list[int]]:
     return [rows[i : i + size] for i in range(0, len(rows), size)]
 
 
-def load_triples(pool: Pool, path: Path, reconstruct: Reconstruct) -> Triples:
+def load_triples(pool: Pool, path: Path, *, reconstruct: Reconstruct) -> Triples:
     """What training reads, made once and kept at `path`."""
     if not path.exists():
-        made = make_triples(pool, _TRIPLES, reconstruct)
+        made = make_triples(pool, _TRIPLES, reconstruct=reconstruct)
         save_file({key: value.contiguous() for key, value in vars(made).items()}, path)
     return Triples(**load_file(path))
 
 
 def loss(
-    named: Named, pool: Pool, triples: Triples, indices: Tensor, generator: torch.Generator
+    named: Named, pool: Pool, *, triples: Triples, indices: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Cross-entropy of the names a scene holds, and the order of distances within each triple."""
     rows = triples.rows[indices]
@@ -116,13 +116,13 @@ def loss(
         .sum(1)
         .mean()
     )
-    near, middle, far = (distances(outputs, len(rows), part).log() for part in (2, 3, 4))
+    near, middle, far = (distances(outputs, len(rows), part=part).log() for part in (2, 3, 4))
     # Sharp at the boundary: what is already in order by far adds nothing.
     order = F.softplus(4 * (near - middle + _MARGIN)) + F.softplus(4 * (middle - far + _MARGIN / 4))
     return names + order.mean()
 
 
-def distances(outputs: list[Tensor], n: int, part: int) -> Float[Tensor, " n"]:
+def distances(outputs: list[Tensor], n: int, *, part: int) -> Float[Tensor, " n"]:
     """LPIPS without linear heads between rows [n, 2n) and those of a part, as in its package:
     squared differences of features of unit length, means over places, sums over stages."""
     total = outputs[0].new_zeros(n)
@@ -135,10 +135,10 @@ def distances(outputs: list[Tensor], n: int, part: int) -> Float[Tensor, " n"]:
 
 @torch.no_grad()
 def measure(
-    named: Named, pool: Pool, count: int = 200, *, reconstruct: Reconstruct
+    named: Named, pool: Pool, *, count: int = 200, reconstruct: Reconstruct
 ) -> dict[str, float]:
     """Share of held-out triples in the right order: reconstruction < recolour < replacement."""
-    triples = make_triples(pool, count, reconstruct)
+    triples = make_triples(pool, count, reconstruct=reconstruct)
     distance = Perceptual(named.trunk)
     source = pool.pictures(triples.rows)
     made, near, far = (

@@ -19,7 +19,7 @@ from lr_edit.picturebook.world import Scene, draw, sample_scene
 SPLITS = {"pretrain": 1, "train": 2, "val": 3, "eval": 4}
 
 
-def scene_rng(split: str, index: int, seed: int = 0) -> np.random.Generator:
+def scene_rng(split: str, index: int, *, seed: int = 0) -> np.random.Generator:
     """The generator of scene `index` of a split."""
     return np.random.default_rng([seed, SPLITS[split], index])
 
@@ -44,7 +44,7 @@ class Pool:
         return [scene.caption for scene in self.scenes]
 
 
-def load_pool(split: str, count: int, folder: Path) -> Pool:
+def load_pool(split: str, count: int, *, folder: Path) -> Pool:
     """`count` scenes of a split; drawn on first use into `folder`, read from there afterwards."""
     scenes = tuple(sample_scene(scene_rng(split, i)) for i in range(count))
     code = hashlib.sha256(Path(world.__file__).read_bytes()).hexdigest()[:12]

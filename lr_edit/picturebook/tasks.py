@@ -21,13 +21,13 @@ COUNTS: dict[str, dict[str, int]] = {
 
 
 def make_task(
-    category: str, split: str, index: int, *, seed: int = 0
+    category: str, split: str, *, index: int, seed: int = 0
 ) -> tuple[EditTask, Scene, Scene]:
     """A task, the scene it edits, and the scene as it should become.
 
     Every second scene has one or two distractors. Task `index` of a split never changes.
     """
-    rng = scene_rng(split, 1_000_000 + index, seed)
+    rng = scene_rng(split, 1_000_000 + index, seed=seed)
     count = 1 if index % 2 == 0 else int(rng.integers(2, 4))
     before = sample_scene(rng, count if category != "add" else count - 1 or 1)
     old = before.things[int(rng.integers(len(before.things)))]
@@ -82,7 +82,7 @@ def write_data(folder: Path, *, seed: int = 0) -> list[EditTask]:
     for split, counts in COUNTS.items():
         categories = [name for name, count in counts.items() for _ in range(count)]
         for index, category in enumerate(categories):
-            task, before, _ = make_task(category, split, index, seed=seed)
+            task, before, _ = make_task(category, split, index=index, seed=seed)
             write_image(folder / task.image, draw(before))
             tasks.append(task)
     write_tasks(folder / "tasks.json", tasks)

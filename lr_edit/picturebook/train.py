@@ -45,7 +45,7 @@ def enrol(name: str, *, cache: Path) -> Trainee:
     """A fresh model by name, and what it learns from."""
     if name not in NAMES:
         raise UserError(f"unknown model {name!r}{suggest_name(name, NAMES)}")
-    pool = load_pool("pretrain", SCENES.get(name, 20_000), cache)
+    pool = load_pool("pretrain", SCENES.get(name, 20_000), folder=cache)
     if name == "inpainter":
         return _inpainter(pool, cache)
     if name == "perceptual":
@@ -77,15 +77,17 @@ def _autoencoder(cache: Path, *, needed_by: str) -> AutoencoderKL:
 
 def _inpainter(pool: Pool, cache: Path) -> Trainee:
     frozen = _autoencoder(cache, needed_by="inpainter")
-    data = inpainter.encode(frozen, pool, cache / "latents.safetensors")
+    data = inpainter.encode(frozen, pool, path=cache / "latents.safetensors")
     painter = inpainter.build()
     return Trainee(
         painter,
         inpainter.RECIPE,
         size=len(pool),
-        loss=lambda indices, generator: inpainter.loss(painter, data, indices, generator),
+        loss=lambda indices, generator: inpainter.loss(
+            painter, data, indices=indices, generator=generator
+        ),
         measure=lambda _: {},
-        export=lambda folder: inpainter.export(painter, frozen, folder),
+        export=lambda folder: inpainter.export(painter, frozen, folder=folder),
     )
 
 
@@ -97,13 +99,15 @@ def _perceptual(pool: Pool, cache: Path) -> Trainee:
 
     named, triples = (
         perceptual.build(),
-        perceptual.load_triples(pool, cache / "triples.safetensors", reconstruct),
+        perceptual.load_triples(pool, cache / "triples.safetensors", reconstruct=reconstruct),
     )
     return Trainee(
         named,
         perceptual.RECIPE,
         size=len(triples),
-        loss=lambda indices, generator: perceptual.loss(named, pool, triples, indices, generator),
+        loss=lambda indices, generator: perceptual.loss(
+            named, pool, triples=triples, indices=indices, generator=generator
+        ),
         measure=lambda held_out: perceptual.measure(named, held_out, reconstruct=reconstruct),
         export=lambda folder: perceptual.export(named, folder),
     )
@@ -124,10 +128,10 @@ def train(
         device=device,
     )
     seconds = 0.0
-    for record in track(records, f"train {name}", steps):
+    for record in track(records, f"train {name}", total=steps):
         seconds = record.seconds
     trainee.module.eval()
-    found = trainee.measure(load_pool("val", HELD_OUT, cache))
+    found = trainee.measure(load_pool("val", HELD_OUT, folder=cache))
     # The autoencoder travels inside the inpainter's folder.
     folder = (cache if name == "vae" else models) / name
     trainee.export(folder)
@@ -152,7 +156,7 @@ def learning_curve(
         with TemporaryDirectory() as folder:
             home = Path(folder)
             (home / "judge").symlink_to((models / "judge").resolve())
-            inpainter.export(painter, frozen, home / "inpainter")
+            inpainter.export(painter, frozen, folder=home / "inpainter")
             found, _ = measure_edits(home, inpaint, track=track)
         rows.append({"steps": float(path.suffixes[0][3:]), **found})
     note(models, "inpainter", curve=rows)

@@ -36,7 +36,7 @@ def build() -> AutoencoderKL:
     return vae.to(memory_format=torch.channels_last)
 
 
-def loss(vae: AutoencoderKL, pool: Pool, indices: Tensor, generator: torch.Generator) -> Tensor:
+def loss(vae: AutoencoderKL, pool: Pool, *, indices: Tensor, generator: torch.Generator) -> Tensor:
     """L1 + 2 MSE, things counted double, plus 1e-4 of the latents' energy.
 
     The decoder sees the latents with noise of 0.1 instead of a KL term. A quarter of the pictures
@@ -61,7 +61,7 @@ def loss(vae: AutoencoderKL, pool: Pool, indices: Tensor, generator: torch.Gener
 
 
 @torch.no_grad()
-def measure(vae: AutoencoderKL, pool: Pool, count: int = 256) -> dict[str, float]:
+def measure(vae: AutoencoderKL, pool: Pool, *, count: int = 256) -> dict[str, float]:
     """Reconstruction PSNR in dB over whole pictures and inside things' boxes."""
     x = pool.pictures(list(range(count)))
     out = reconstruct(vae, x)

@@ -124,7 +124,7 @@ def sample_scene(rng: np.random.Generator, count: int | None = None) -> Scene:
     return Scene(ground, texture, tuple(things))
 
 
-def place_thing(rng: np.random.Generator, others: list[Thing], tries: int = 40) -> Thing | None:
+def place_thing(rng: np.random.Generator, others: list[Thing], *, tries: int = 40) -> Thing | None:
     """A random thing that fits beside `others` and shares no name with them, or None."""
     low, high = RADII if len(others) < 2 else (RADII[0], 13.0)
     for _ in range(tries):

@@ -33,8 +33,8 @@ def run(root: Path, config: Config, *, track: Track) -> None:
         for name, row in table.items()
     ]
     found: dict[str, dict[str, Any]] = {group: {} for group in config.ablations}
-    for group, name, row in track(rows, "ablations", len(rows)):
-        sets = [read_banks(root, each, tasks) for each in (*row.previews, row.proposals)]
+    for group, name, row in track(rows, "ablations", total=len(rows)):
+        sets = [read_banks(root, each, tasks=tasks) for each in (*row.previews, row.proposals)]
         banks = [bank.part(points=row.points, sizes=row.sizes) for bank in sets[-1]]
         found[group][name] = (
             _race(row, list(zip(*sets, strict=True)), _priors(root, config, row, banks))
@@ -108,7 +108,7 @@ def _from_dataset(
     if row.choose == "fixed":
         fixed = row.model_copy(update={"size": best_size(root, config, by=row.by)})
         return fixed, _Known([[None] * row.seeds for _ in banks])
-    seen = list(predict_tables(root, config, row, banks))
+    seen = list(predict_tables(root, config, row=row, banks=banks))
     return row, _Known(seen, paid=[row.top or len(bank.losses) for bank in banks])
 
 
@@ -120,7 +120,9 @@ def _priors(
         return [None] * len(banks)
     from lr_edit.amortise import predict_tables  # torch is for rows that have a net
 
-    return (np.logaddexp.reduce(seeds) for seeds in predict_tables(root, config, row, banks))
+    return (
+        np.logaddexp.reduce(seeds) for seeds in predict_tables(root, config, row=row, banks=banks)
+    )
 
 
 def _race(
@@ -153,7 +155,7 @@ def _learn(config: Config, row: Ablation, tasks: list[EditTask], banks: list[Ban
 
     names, side = [task.id for task in tasks], config.models.side
     nets = [
-        list(learn_sizes(names, banks, row, side=side, seed=config.study.seed + seed))
+        list(learn_sizes(names, banks, variant=row, side=side, seed=config.study.seed + seed))
         for seed in range(row.seeds)
     ]
     return _Known(

@@ -60,7 +60,7 @@ def run(
     """
     out = empty_folder(root / "artifacts/candidates" / name)
     kept = cache_folder(root) / "candidates"
-    painter = CandidateMaker(root, config, name)
+    painter = CandidateMaker(root, config, name=name)
     tasks = study_tasks(root)
     keys = {task.id: painter.key(task, study_image(root, task)) for task in tasks}
     missing = [task for task in tasks if not all(p.exists() for p in _files(kept, keys[task.id]))]
@@ -68,7 +68,7 @@ def run(
     small = config.models.world == "picturebook"
     execute = execute or choose_executor(len(missing), small=small)
     failed = {}
-    for item, made in track(execute(items, painter), f"candidates {name}", len(missing)):
+    for item, made in track(execute(items, painter), f"candidates {name}", total=len(missing)):
         if isinstance(made, Failed):
             failed[item.task.id] = made
             continue
@@ -87,7 +87,7 @@ def run(
 class CandidateMaker:
     """Makes a task's candidates; models are loaded at the first one, wherever that is."""
 
-    def __init__(self, root: Path, config: Config, name: str) -> None:
+    def __init__(self, root: Path, config: Config, *, name: str) -> None:
         self._root, self._config, self._name = root, config, name
         self._common = _common_key(root, config, name)
         self._models: Models | None = None
@@ -107,7 +107,7 @@ class CandidateMaker:
                 )
             self._models = load_models(self._root, config.models)
         bank, images = method.make_bank(
-            self._models, item.task, torch.from_numpy(item.source.copy()), config=config,
+            self._models, item.task, source=torch.from_numpy(item.source.copy()), config=config,
             how=config.proposal_set(self._name),
         )  # fmt: skip
         return bank, images.numpy()

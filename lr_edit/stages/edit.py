@@ -27,7 +27,7 @@ def run(root: Path, config: Config, *, name: str) -> None:
     nets = root / "artifacts/nets" / name / "probabilities.safetensors"
     probabilities = read_tensors(nets) if variant.choose == "net" else {}
     choices = {}
-    for task, bank in zip(tasks, read_banks(root, variant.proposals, tasks), strict=True):
+    for task, bank in zip(tasks, read_banks(root, variant.proposals, tasks=tasks), strict=True):
         choices[task.id] = [
             choose_one(variant, bank, task=task.id, seed=seed, probabilities=table)
             for seed, table in _per_seed(variant, probabilities.get(task.id))

@@ -41,17 +41,21 @@ def _train(root: Path, config: Config, variant: Variant, out: Path, track: Track
 
     tasks = study_tasks(root)
     names = [task.id for task in tasks]
-    banks = read_banks(root, variant.proposals, tasks)
+    banks = read_banks(root, variant.proposals, tasks=tasks)
     probabilities: dict[str, list[np.ndarray]] = {name: [] for name in names}
     summary: dict[str, dict] = {}
     with atomic_write(out / "curves.jsonl") as part, part.open("w") as curves:
         for seed in range(variant.seeds):
             learned = learn_sizes(
-                names, banks, variant, side=config.models.side, seed=config.study.seed + seed
+                names,
+                banks,
+                variant=variant,
+                side=config.models.side,
+                seed=config.study.seed + seed,
             )
             label = f"train {variant.learner}, seed {seed + 1} of {variant.seeds}"
             for name, bank, net in zip(
-                names, banks, track(learned, label, len(names)), strict=True
+                names, banks, track(learned, label, total=len(names)), strict=True
             ):
                 probabilities[name].append(net.probabilities.numpy())
                 if seed == 0:

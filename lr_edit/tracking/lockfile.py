@@ -116,10 +116,10 @@ def read_study(root: Path) -> list[Chain]:
 
 def chain_of(lock: dict[str, Entry], variant: str) -> Chain:
     """The variant's stages and all that they lead to; UserError if it has not been run."""
-    return chain_from(lock, variant, [f"{stage}@{variant}" for stage in STAGES])
+    return chain_from(lock, variant, last=[f"{stage}@{variant}" for stage in STAGES])
 
 
-def chain_from(lock: dict[str, Entry], name: str, last: list[str]) -> Chain:
+def chain_from(lock: dict[str, Entry], name: str, *, last: list[str]) -> Chain:
     """The stages in `last` and all that they lead to, under a name."""
     writers = _writers(lock.values())
     todo, found = list(last), {}

@@ -56,7 +56,7 @@ def read_outcome(root: Path, variant: str) -> Outcome:
     )
 
 
-def picture(root: Path, variant: str, task: EditTask, box: Box | None) -> Image.Image:
+def picture(root: Path, variant: str, *, task: EditTask, box: Box | None) -> Image.Image:
     """Source and edit side by side, the chosen box drawn on both."""
     source = read_image(root / "artifacts/tasks" / task.image)
     edited = read_image(root / "artifacts/edits" / variant / f"{task.id}.png")
@@ -68,7 +68,7 @@ def picture(root: Path, variant: str, task: EditTask, box: Box | None) -> Image.
     return sheet
 
 
-def chosen_boxes(root: Path, variant: str, proposals: str | None) -> dict[str, Box]:
+def chosen_boxes(root: Path, variant: str, *, proposals: str | None) -> dict[str, Box]:
     """Task id -> the box of the first seed's choice, for tasks whose table is on disk."""
     boxes = {}
     tables = root / "artifacts/candidates" / str(proposals) / "tables"

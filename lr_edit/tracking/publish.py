@@ -219,8 +219,8 @@ def _write_numbers(client: MlflowClient, run: str, chain: Chain, root: Path) -> 
 def _write_files(client: MlflowClient, run: str, chain: Chain, root: Path) -> None:
     """One image key with a step an image: one card with a slider. One table: a column a variant."""
     tasks = study_tasks(root)
-    boxes = chosen_boxes(root, chain.variant, chain.row.get("proposals"))
-    pictures = [picture(root, chain.variant, task, boxes.get(task.id)) for task in tasks]
+    boxes = chosen_boxes(root, chain.variant, proposals=chain.row.get("proposals"))
+    pictures = [picture(root, chain.variant, task=task, box=boxes.get(task.id)) for task in tasks]
     for step, image in enumerate(pictures):
         client.log_image(run, image, key="images/edit", step=step)
     table = {  # the page groups by the first column and compares the second

@@ -34,7 +34,7 @@ TOLERANCE: dict[str, float] = {
 ORDER = ("prepare", "candidates", "judge", "train", "edit", "evaluate", "ablate", "report")
 
 
-def trace(root: Path, config: Config, row: str, metric: str) -> dict[str, Any]:
+def trace(root: Path, config: Config, *, row: str, metric: str) -> dict[str, Any]:
     """Everything one cell came from; `row` is one of the main table, or GROUP/ROW of the ablations.
 
     UserError for names that the results do not hold.
@@ -85,9 +85,9 @@ def _chain(
         group, name = row.split("/")
         own = config.ablations[group][name]
         last = ["ablate", f"candidates@{own.proposals}", f"judge@{own.proposals}"]
-        return chain_from(lock, row, last), own.model_dump(mode="json")
+        return chain_from(lock, row, last=last), own.model_dump(mode="json")
     shared = next(r.proposals for r in config.variants.values() if r.choose in ("net", "table"))
-    return chain_from(lock, row, [f"judge@{shared}"]), {"proposals": shared}
+    return chain_from(lock, row, last=[f"judge@{shared}"]), {"proposals": shared}
 
 
 def _made_elsewhere(root: Path, chain: Chain) -> dict[str, str]:

@@ -159,7 +159,7 @@ def study_image(root: Path, task: EditTask) -> np.ndarray:
     return read_image(root / "artifacts/tasks" / task.image).transpose(2, 0, 1).copy()
 
 
-def read_banks(root: Path, proposals: str, tasks: list[EditTask]) -> list[Bank]:
+def read_banks(root: Path, proposals: str, *, tasks: list[EditTask]) -> list[Bank]:
     """The scored candidates of a proposal set, in the order of the tasks."""
     folder = root / "artifacts/candidates" / proposals / "tables"
     return [read_bank(folder / f"{task.id}.safetensors") for task in tasks]

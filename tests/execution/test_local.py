@@ -47,7 +47,7 @@ def test_a_task_that_fails_is_named_and_holds_up_no_other(
             raise ValueError("no luck")
         return make_bank(models, task, *rest, **options)
 
-    monkeypatch.setattr(editor, "make_bank", unlucky)
+    monkeypatch.setattr(method, "make_bank", unlucky)
     with pytest.raises(SystemExit) as stopped:
         main(words)
     said = capsys.readouterr().err

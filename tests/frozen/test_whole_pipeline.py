@@ -43,8 +43,8 @@ def painter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
 def paint(painter: Inpainter, *, batch: int = 8, seed: int = 3, steps: int = STEPS) -> Tensor:
     source = torch.randint(256, (3, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
     images, _ = inpaint_candidates(
-        painter, source.to(torch.uint8), "a fish", BOXES, seed=seed, feather=2, batch=batch,
-        sampler=Sampler(steps, 3.0, 1.0),
+        painter, source.to(torch.uint8), prompt="a fish", boxes=BOXES, seed=seed, feather=2,
+        batch=batch, sampler=Sampler(steps, 3.0, 1.0),
     )  # fmt: skip
     return images
 
@@ -101,7 +101,7 @@ def test_it_races_and_spends_no_more_than_was_planned(painter) -> None:
     done = edit_within_budget(
         Models(anchors=FakeAnchors(), clip=FakeClip(), inpainter=painter),
         EditTask("a", Path("a.png"), source="a red boat", prompt="a blue fish"),
-        (drawn(0, 3, SIDE, SIDE).sigmoid() * 255).to(torch.uint8),
+        source=(drawn(0, 3, SIDE, SIDE).sigmoid() * 255).to(torch.uint8),
         config=config, how=how, rules=rules, track=silent,
     )  # fmt: skip
     assert done.raced.entered == (4, 2 // painter.each)  # Flux is told its guidance: twice as many

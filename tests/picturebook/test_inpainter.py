@@ -37,7 +37,7 @@ def test_nothing_is_missing_only_where_no_thing_is_touched(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scene = sample_scene(rng)
     cell, thing = inpainter.draw_mask(scene, rng, over=False)
-    kind, colour = inpainter.told(scene, cell, thing)
+    kind, colour = inpainter.told(scene, cell, thing=thing)
     mask = np.zeros((CELLS, CELLS), bool)
     mask[cell[1] : cell[3], cell[0] : cell[2]] = True
     mask = mask.repeat(vae.GRID, 0).repeat(vae.GRID, 1)
@@ -52,8 +52,8 @@ def latents(tmp_path_factory: pytest.TempPathFactory) -> inpainter.Latents:
     scenes = tuple(sample_scene(rng) for _ in range(6))
     pool = Pool(scenes, np.stack([draw(scene) for scene in scenes]))
     path: Path = tmp_path_factory.mktemp("latents") / "latents.safetensors"
-    first = inpainter.encode(vae.build(), pool, path)
-    again = inpainter.encode(vae.build(), pool, path)
+    first = inpainter.encode(vae.build(), pool, path=path)
+    again = inpainter.encode(vae.build(), pool, path=path)
     assert torch.equal(first.clean, again.clean)
     return first
 
@@ -73,7 +73,9 @@ def test_one_batch_is_learned_and_the_head_tells_what_is_missing(
     indices = torch.arange(6)
     values = []
     for _ in range(12):
-        value = inpainter.loss(painter, latents, indices, torch.Generator().manual_seed(0))
+        value = inpainter.loss(
+            painter, latents, indices=indices, generator=torch.Generator().manual_seed(0)
+        )
         adam.zero_grad()
         value.backward()
         adam.step()
@@ -85,6 +87,6 @@ def test_one_batch_is_learned_and_the_head_tells_what_is_missing(
 def test_what_is_exported_names_no_folder_of_the_machine_that_trained(tmp_path: Path) -> None:
     vae.build().save_pretrained(tmp_path / "vae")
     loaded = vae.AutoencoderKL.from_pretrained(tmp_path / "vae")
-    inpainter.export(inpainter.build(), loaded, tmp_path / "inpainter")
+    inpainter.export(inpainter.build(), loaded, folder=tmp_path / "inpainter")
     for path in (tmp_path / "inpainter").rglob("*.json"):
         assert str(tmp_path) not in path.read_text(), path

@@ -55,8 +55,10 @@ def loss_of(name: str, module: nn.Module, pool: Pool) -> Callable[..., torch.Ten
     if name != "perceptual":
         return lambda indices, generator: home.loss(module, pool, indices, generator)
     assert isinstance(module, perceptual.Named)
-    named, triples = module, perceptual.make_triples(pool, 12, blur)
-    return lambda indices, generator: perceptual.loss(named, pool, triples, indices, generator)
+    named, triples = module, perceptual.make_triples(pool, 12, reconstruct=blur)
+    return lambda indices, generator: perceptual.loss(
+        named, pool, triples=triples, indices=indices, generator=generator
+    )
 
 
 LOADERS: dict[str, Callable[[str], Any]] = {
@@ -207,7 +209,7 @@ def test_pictures_are_made_worse_by_little_and_repeatably() -> None:
 
 
 def test_triples_change_nothing_then_a_colour_then_a_kind(pool: Pool) -> None:
-    triples = perceptual.make_triples(pool, 8, lambda images: images)
+    triples = perceptual.make_triples(pool, 8, reconstruct=lambda images: images)
     source = (pool.pictures(triples.rows) * 255).round().to(torch.uint8)
     assert torch.equal(triples.rebuilt, source)
     for row in range(len(triples)):

@@ -16,7 +16,7 @@ from lr_edit.workspace.storage import read_image, read_tasks
 
 CATEGORIES = ("replace", "recolour", "remove", "add")
 MADE = [
-    (category, *make_task(category, "eval", index))
+    (category, *make_task(category, "eval", index=index))
     for category in CATEGORIES
     for index in range(24)
 ]
@@ -30,8 +30,8 @@ def difference(before: Scene, after: Scene) -> tuple[set[Thing], set[Thing]]:
 def test_a_task_never_changes() -> None:
     for category, task, before, after in MADE[::7]:
         index = int(task.id.rsplit("-", 1)[1])
-        assert make_task(category, "eval", index) == (task, before, after)
-    assert make_task("replace", "eval", 0, seed=1) != make_task("replace", "eval", 0)
+        assert make_task(category, "eval", index=index) == (task, before, after)
+    assert make_task("replace", "eval", index=0, seed=1) != make_task("replace", "eval", index=0)
 
 
 def test_the_prompt_describes_the_scene_that_should_come() -> None:
@@ -87,13 +87,13 @@ def test_outside_the_true_box_the_two_scenes_look_alike() -> None:
 @pytest.mark.parametrize("category", ["replace", "recolour", "remove"])
 def test_every_second_scene_has_distractors(category: str) -> None:
     for index in range(12):
-        _, before, _ = make_task(category, "eval", index)
+        _, before, _ = make_task(category, "eval", index=index)
         assert len(before.things) == 1 if index % 2 == 0 else len(before.things) in (2, 3)
 
 
 def test_splits_hold_other_scenes() -> None:
     seen = [
-        replace(make_task("replace", split, index)[1], texture=0)
+        replace(make_task("replace", split, index=index)[1], texture=0)
         for split in COUNTS
         for index in range(30)
     ]
@@ -114,7 +114,7 @@ def test_written_data_reads_back_as_it_was(tmp_path: Path, monkeypatch) -> None:
     assert read_tasks(tmp_path / "first/tasks.json") == tasks
     assert Counter(task.split for task in tasks) == {"train": 1, "eval": 4}
     for index, task in enumerate(tasks[1:]):
-        _, before, _ = make_task(task.category, "eval", index, seed=3)
+        _, before, _ = make_task(task.category, "eval", index=index, seed=3)
         assert np.array_equal(read_image(tmp_path / "first" / task.image), draw(before))
     write_data(tmp_path / "second", seed=3)
     for path in (tmp_path / "first").rglob("*.*"):

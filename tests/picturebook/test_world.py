@@ -153,10 +153,10 @@ def test_a_crowded_scene_has_no_room() -> None:
 
 
 def test_a_pool_is_drawn_once_and_read_again(tmp_path) -> None:
-    first = load_pool("val", 3, tmp_path)
+    first = load_pool("val", 3, folder=tmp_path)
     (kept,) = tmp_path.iterdir()
     before = kept.stat().st_mtime_ns
-    second = load_pool("val", 3, tmp_path)
+    second = load_pool("val", 3, folder=tmp_path)
     assert kept.stat().st_mtime_ns == before
     assert first.scenes == second.scenes and np.array_equal(first.images, second.images)
     assert np.array_equal(first.images[1], draw(first.scenes[1]))

@@ -42,7 +42,7 @@ def test_a_missing_summary_says_which_stage_makes_it(root: Path) -> None:
 
 def test_a_picture_shows_source_and_edit_with_the_box_around_what_was_painted(root: Path) -> None:
     task, box = study_tasks(root)[0], Box(4, 8, 20, 28)
-    sheet = np.asarray(picture(root, "learned", task, box))
+    sheet = np.asarray(picture(root, "learned", task=task, box=box))
     scale = SHOWN // SIDE
     assert sheet.shape == (SHOWN, 2 * SHOWN + GAP, 3)
     source = read_image(root / "artifacts/tasks" / task.image)
@@ -54,9 +54,9 @@ def test_a_picture_shows_source_and_edit_with_the_box_around_what_was_painted(ro
 
 
 def test_boxes_need_their_table(root: Path) -> None:
-    assert chosen_boxes(root, "learned", "dino")["t0"] == Box(4, 8, 20, 28)
+    assert chosen_boxes(root, "learned", proposals="dino")["t0"] == Box(4, 8, 20, 28)
     (root / "artifacts/candidates/dino/tables/t0.safetensors").unlink()
-    assert set(chosen_boxes(root, "learned", "dino")) == {"t1", "t2", "t3"}
+    assert set(chosen_boxes(root, "learned", proposals="dino")) == {"t1", "t2", "t3"}
 
 
 def test_no_two_variants_share_a_colour() -> None:

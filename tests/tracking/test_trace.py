@@ -56,7 +56,7 @@ def root(tmp_path: Path) -> Path:
 
 def test_a_cell_leads_to_stages_parameters_and_commit(root: Path) -> None:
     name = next(iter(VARIANTS))
-    found = trace(root, CONFIG, name, "iou")
+    found = trace(root, CONFIG, row=name, metric="iou")
     assert found["value"]["mean"] == 0.3 and found["run"] is None
     assert {f"{stage}@{name}" for stage in ("train", "edit", "evaluate")} <= {
         entry["name"] for entry in found["stages"]
@@ -76,9 +76,9 @@ def test_what_another_study_made_is_known_by_its_content(root: Path) -> None:
         (root / "studies/train/dvc.lock").write_text(text)
 
     other("0" * 32)
-    assert trace(root, CONFIG, "learned", "iou")["elsewhere"] == {}
+    assert trace(root, CONFIG, row="learned", metric="iou")["elsewhere"] == {}
     other(content_md5(root / "data"))
-    found = trace(root, CONFIG, "learned", "iou")
+    found = trace(root, CONFIG, row="learned", metric="iou")
     assert found["elsewhere"] == {"data": "amortise of studies/train"}
     assert "data: amortise of studies/train" in as_text(found)
 
@@ -92,18 +92,18 @@ def test_the_commit_is_the_one_that_brought_the_outputs(root: Path) -> None:
     (root / "artifacts/edits/untrained/choices.json").write_text("{}")
     (root / "artifacts/scores/untrained.csv").write_text("another run\n")
     lock(root, list(VARIANTS))
-    assert trace(root, CONFIG, "untrained", "iou")["commit"] is None
-    assert "no committed dvc.lock" in as_text(trace(root, CONFIG, "untrained", "iou"))
+    assert trace(root, CONFIG, row="untrained", metric="iou")["commit"] is None
+    assert "no committed dvc.lock" in as_text(trace(root, CONFIG, row="untrained", metric="iou"))
     git(root, "commit", "-qam", "the other variant changed")
-    assert trace(root, CONFIG, name, "iou")["commit"] == first
-    assert trace(root, CONFIG, "untrained", "iou")["commit"] == head().strip() != first
+    assert trace(root, CONFIG, row=name, metric="iou")["commit"] == first
+    assert trace(root, CONFIG, row="untrained", metric="iou")["commit"] == head().strip() != first
 
 
 def test_a_published_cell_names_its_run(root: Path) -> None:
     name = next(iter(VARIANTS))
     publish(root)
     chain = next(one for one in read_study(root) if one.variant == name)
-    found = trace(root, CONFIG, name, "iou")
+    found = trace(root, CONFIG, row=name, metric="iou")
     assert found["run"] is not None and found["run"] == run_of(root, chain.keys)
 
 
@@ -126,9 +126,9 @@ def test_code_that_changes_no_output_leaves_a_cell_its_run(root: Path) -> None:
 def test_unknown_names_are_one_sentence(root: Path) -> None:
     name = next(iter(VARIANTS))
     with pytest.raises(UserError, match=f"did you mean '{name}'"):
-        trace(root, CONFIG, name + "x", "iou")
+        trace(root, CONFIG, row=name + "x", metric="iou")
     with pytest.raises(UserError, match="did you mean 'iou'"):
-        trace(root, CONFIG, name, "iuo")
+        trace(root, CONFIG, row=name, metric="iuo")
 
 
 def test_the_committed_study_verifies(root: Path) -> None:
@@ -173,7 +173,7 @@ def test_every_row_of_the_committed_tables_can_be_traced() -> None:
     rows = [*results["variants"], *results["ceilings"]]
     rows += [f"{group}/{name}" for group, table in results["ablations"].items() for name in table]
     for row in rows:
-        found = trace(ROOT, CONFIG, row, "success")
+        found = trace(ROOT, CONFIG, row=row, metric="success")
         names = [entry["name"] for entry in found["stages"]]
         assert names[0] == "prepare" and any(name.startswith("judge@") for name in names)
         assert ("ablate" in names) == ("/" in row)

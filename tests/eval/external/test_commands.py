@@ -144,11 +144,11 @@ def test_a_killed_run_loses_nothing(
     assert evaluate(home, "--out", home / "whole") == 0
     real, reads = folder.read_pair, list[str]()
 
-    def stop(request: Any, task: Any, path: Path) -> Any:
+    def stop(request: Any, task: Any, *, path: Path) -> Any:
         reads.append(task.id)
         if len(reads) == 3:
             raise KeyboardInterrupt
-        return real(request, task, path)
+        return real(request, task, path=path)
 
     monkeypatch.setattr(folder, "read_pair", stop)
     assert evaluate(home, "--out", home / "out") == 130

@@ -46,4 +46,4 @@ def test_what_does_not_fit_is_refused(
     region: str, protocol: str, words: str,
 ) -> None:  # fmt: skip
     with pytest.raises(ValueError, match=words):
-        check_pair(source, edited, mask, region=region, protocol=protocol)  # type: ignore[arg-type]
+        check_pair(source, edited, mask=mask, region=region, protocol=protocol)  # type: ignore[arg-type]

@@ -31,7 +31,7 @@ SEEN = ("ball", "green")
 def test_replacing_needs_kind_colour_and_unchanged_bystanders(
     place: tuple[str, str], bystander: tuple[str, str], want: Verdict
 ) -> None:
-    assert verdict(REPLACE, place, [bystander]) == want
+    assert verdict(REPLACE, place, bystanders=[bystander]) == want
 
 
 @pytest.mark.parametrize(
@@ -41,7 +41,7 @@ def test_replacing_needs_kind_colour_and_unchanged_bystanders(
 def test_removing_needs_nothing_to_stand_there(
     place: str, bystander: tuple[str, str], success: float
 ) -> None:
-    got = verdict(Truth(PLACE, None, (CUP,)), (place, "red"), [bystander])
+    got = verdict(Truth(PLACE, None, (CUP,)), (place, "red"), bystanders=[bystander])
     assert got.success == success and math.isnan(got.colour)
 
 

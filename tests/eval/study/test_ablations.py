@@ -33,7 +33,7 @@ def config() -> Config:
 def root(tmp_path_factory: pytest.TempPathFactory, config: Config) -> Path:
     root = tmp_path_factory.mktemp("study")
     make_tree(root, config)
-    ablate.run(root, config, track=lambda items, *_: items)
+    ablate.run(root, config, track=lambda items, *_, **__: items)
     return root
 
 
@@ -47,16 +47,16 @@ def test_rows_choose_within_the_part_they_see(root: Path, config: Config) -> Non
 
 def test_the_best_of_the_bank_is_its_highest_s(root: Path, config: Config) -> None:
     tasks = study_tasks(root)
-    scores = ablation_scores(root, config, tasks)
+    scores = ablation_scores(root, config, tasks=tasks)
     best = next(row for row in scores["regions"] if row.variant == "best-of-bank-s")
-    expected = [bank.score.max() for bank in read_banks(root, "dino", tasks)]
+    expected = [bank.score.max() for bank in read_banks(root, "dino", tasks=tasks)]
     np.testing.assert_allclose(best.per_task("score_s"), expected)
     for row in scores["budget"]:
         assert (row.values["score_s"] <= np.array(expected)[:, None] + 1e-12).all()
 
 
 def test_a_row_pays_for_what_it_saw(root: Path, config: Config) -> None:
-    scores = ablation_scores(root, config, study_tasks(root))
+    scores = ablation_scores(root, config, tasks=study_tasks(root))
     paid = {row.variant: row.per_task("candidates")[0] for rows in scores.values() for row in rows}
     assert paid["six"] == POINTS * 6 and paid["two"] == POINTS * 2
     assert paid["random-1"] == 1 and paid["random-9"] == 9
@@ -64,7 +64,7 @@ def test_a_row_pays_for_what_it_saw(root: Path, config: Config) -> None:
 
 
 def test_differences_are_paired_with_the_first_row(root: Path, config: Config) -> None:
-    scores = ablation_scores(root, config, study_tasks(root))
+    scores = ablation_scores(root, config, tasks=study_tasks(root))
     found = ablation_results(scores, resamples=99, seed=0)
     six, two = scores["sizes"]
     keep = six.where()

@@ -54,7 +54,9 @@ def test_every_value_is_the_chosen_cell_of_its_table(root: Path, name: str) -> N
     tasks = study_tasks(root)
     choices = read_choices(root / "artifacts/edits" / name / "choices.json")
     assert scores.tasks == tuple(task.id for task in tasks)
-    for at, (task, bank) in enumerate(zip(tasks, read_banks(root, proposals, tasks), strict=True)):
+    for at, (task, bank) in enumerate(
+        zip(tasks, read_banks(root, proposals, tasks=tasks), strict=True)
+    ):
         table = read_tensors(root / f"artifacts/judge/{proposals}/{task.id}.safetensors")
         for seed, choice in enumerate(choices[task.id]):
             cell = (choice.point, choice.size)

@@ -68,10 +68,10 @@ def test_the_batch_gives_what_the_metrics_give_one_by_one() -> None:
                 source, edited, source_texts=["a red boat on sand"], prompts=prompts, model=clip
             ),
             "clip_i": image_similarity(source, edited, model=clip),
-            "lpips": lpips_distance(source, edited, mask, net=FakeLpips()),
+            "lpips": lpips_distance(source, edited, mask=mask, net=FakeLpips()),
             "structure_distance": structure_distance(source, edited, backbone=FakeDino()),
-            "background_mse": mean_squared_error(source, edited, mask),
-            "background_ssim": structural_similarity(source, edited, mask),
+            "background_mse": mean_squared_error(source, edited, mask=mask),
+            "background_ssim": structural_similarity(source, edited, mask=mask),
         }
         for name, want in one.items():
             np.testing.assert_allclose(values[name][point, size], want, rtol=1e-4, err_msg=name)

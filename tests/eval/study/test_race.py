@@ -116,5 +116,5 @@ def test_retention_is_a_share_of_the_gain_from_random_to_best() -> None:
 def test_equal_scores_are_not_above() -> None:
     same = np.linspace(0, 1, 12)
     noise = np.where(np.arange(12) % 2, 0.1, -0.1)
-    assert above("a", same, same + noise, resamples=99, seed=0).low < 0
-    assert above("a", same + 1 + noise, same, resamples=99, seed=0).low > 0
+    assert above("a", same, released=same + noise, resamples=99, seed=0).low < 0
+    assert above("a", same + 1 + noise, released=same, resamples=99, seed=0).low > 0
