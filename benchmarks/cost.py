@@ -212,10 +212,15 @@ def parts_of_an_edit(subject: Subject) -> dict[str, float]:
     bank, images = subject.bank()
     variant = next(row for row in config.variants.values() if row.learner != "none")
     seed, side = config.study.seed, subject.source.shape[-1]
-    scored = task, subject.source, images
     found = {
-        "propose": seconds_of(lambda: propose(models, *scored[:2], config=config, how=how)),
-        "score": seconds_of(lambda: score_candidates(models.clip, *scored, score=config.score)),
+        "propose": seconds_of(
+            lambda: propose(models, task, source=subject.source, config=config, how=how)
+        ),
+        "score": seconds_of(
+            lambda: score_candidates(
+                models.clip, task, source=subject.source, images=images, score=config.score
+            )
+        ),
         "train AnchorNet": seconds_of(
             lambda: list(
                 method.learn_sizes([task.id], [bank], variant=variant, side=side, seed=seed)

@@ -72,7 +72,7 @@ class Metric:
 
 def _pixel(function: Callable, region: Region) -> Callable[[PairTensors], Tensor]:
     return lambda seen: function(
-        seen.source, seen.edited, seen.mask, region=region, protocol=seen.protocol
+        seen.source, seen.edited, mask=seen.mask, region=region, protocol=seen.protocol
     )
 
 

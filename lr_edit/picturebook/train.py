@@ -61,7 +61,9 @@ def enrol(name: str, *, cache: Path) -> Trainee:
         module,
         package.RECIPES[name] if named else package.RECIPE,
         size=len(pool),
-        loss=lambda indices, generator: package.loss(module, pool, indices, generator),
+        loss=lambda indices, generator: package.loss(
+            module, pool, indices=indices, generator=generator
+        ),
         measure=lambda held_out: package.measure(module, held_out),
         export=lambda folder: package.export(module, folder, **also),
     )
