@@ -49,13 +49,13 @@ def test_one_pair_needs_no_weights_and_no_checkout(home: Path, capsys: Captured)
     assert not streams.err and set(found) == WEIGHT_FREE - {"background_ssim", "whole_ssim"}
     mask = torch.from_numpy(np.array(Image.open("m/0.png")) > 0)[None, None]
     pair = tensor(picture(0)), tensor(picture(100))
-    want = mean_squared_error(*pair, mask).item()
+    want = mean_squared_error(*pair, mask=mask).item()
     assert found["background_mse"]["value"] == pytest.approx(want, rel=1e-12)
     assert run(*words) == 0
     assert "background_mse" in capsys.readouterr().out
     assert run(*words, "--json", "--protocol", "pie-bench") == 0
     ringed = torch.from_numpy(pie_bench.add_ring(mask[0, 0].numpy()))[None, None]
-    want = peak_signal_noise_ratio(*pair, ringed, protocol="pie-bench").item()
+    want = peak_signal_noise_ratio(*pair, mask=ringed, protocol="pie-bench").item()
     found = json.loads(capsys.readouterr().out)["metrics"]
     assert found["background_psnr"]["value"] == pytest.approx(want, rel=1e-12)
 

@@ -89,7 +89,7 @@ def test_networks_give_what_the_pure_functions_give(nets: dict[str, Any], protoc
     seen = LpipsDistance(nets["lpips"], **how)
     seen.update(SOURCE.repeat(1, 1, 2, 2), EDITED.repeat(1, 1, 2, 2), MASK.repeat(1, 1, 2, 2))
     want = lpips_distance(
-        SOURCE.repeat(1, 1, 2, 2), EDITED.repeat(1, 1, 2, 2), MASK.repeat(1, 1, 2, 2),
+        SOURCE.repeat(1, 1, 2, 2), EDITED.repeat(1, 1, 2, 2), mask=MASK.repeat(1, 1, 2, 2),
         net=nets["lpips"], **how,
     )  # fmt: skip
     assert seen.compute().item() == pytest.approx(want.mean().item(), rel=1e-6)
@@ -112,7 +112,7 @@ def test_what_is_missing_or_infinite_is_counted_and_left_out_of_the_mean() -> No
     edited[0], mask[1] = SOURCE[0], True
     metric.update(SOURCE, edited, mask)
     assert metric.counts == Counts(finite=2, missing=1, infinite=1)
-    want = peak_signal_noise_ratio(SOURCE[2:], edited[2:], mask[2:]).mean()
+    want = peak_signal_noise_ratio(SOURCE[2:], edited[2:], mask=mask[2:]).mean()
     assert metric.compute().item() == pytest.approx(want.item())
 
 
@@ -131,7 +131,7 @@ def test_processes_are_joined_image_by_image() -> None:
         distributed_available_fn=lambda: True,
     )
     here.update(SOURCE[:3], EDITED[:3], MASK[:3])
-    want = mean_squared_error(SOURCE, EDITED, MASK)
+    want = mean_squared_error(SOURCE, EDITED, mask=MASK)
     assert here.compute().item() == pytest.approx(want.mean().item(), rel=1e-12)
     assert here.counts.finite == 4
 

@@ -34,9 +34,9 @@ def test_the_whole_image_equals_the_package(net: lpips.LPIPS) -> None:
 
 def test_the_background_ignores_what_was_edited(net: lpips.LPIPS) -> None:
     inside = torch.where(MASK, EDITED, SOURCE)
-    assert (lpips_distance(SOURCE, inside, MASK, net=net) == 0).all()
+    assert (lpips_distance(SOURCE, inside, mask=MASK, net=net) == 0).all()
     outside = torch.where(MASK, SOURCE, EDITED)
-    got = lpips_distance(SOURCE, EDITED, MASK, net=net)
+    got = lpips_distance(SOURCE, EDITED, mask=MASK, net=net)
     want = net(SOURCE, outside, normalize=True).flatten()
     torch.testing.assert_close(got, want.double(), rtol=1e-5, atol=1e-7)
 
@@ -50,13 +50,13 @@ def test_the_network_is_fed_minus_one_to_one() -> None:
 
 def test_an_empty_region_is_missing_and_others_are_not() -> None:
     mask = torch.stack([torch.ones_like(MASK[0]), MASK[1]])
-    got = lpips_distance(SOURCE, EDITED, mask, net=FakeLpips())
+    got = lpips_distance(SOURCE, EDITED, mask=mask, net=FakeLpips())
     assert got.isnan().tolist() == [True, False]
 
 
 def test_one_source_stands_for_all_edits() -> None:
-    got = lpips_distance(SOURCE[:1], EDITED, MASK[:1], net=FakeLpips())
-    assert got[1] == lpips_distance(SOURCE[:1], EDITED[1:], MASK[1:], net=FakeLpips())[0]
+    got = lpips_distance(SOURCE[:1], EDITED, mask=MASK[:1], net=FakeLpips())
+    assert got[1] == lpips_distance(SOURCE[:1], EDITED[1:], mask=MASK[1:], net=FakeLpips())[0]
 
 
 @pytest.mark.parametrize("size", [(67, 91), (64, 65)])
@@ -70,7 +70,7 @@ def test_odd_sizes_and_tiny_masks_equal_the_package(
         "background": torch.where(mask, source, edited),
         "edited": torch.where(mask, edited, source),
     }.items():
-        got = lpips_distance(source, edited, mask, net=net, region=region)
+        got = lpips_distance(source, edited, mask=mask, net=net, region=region)
         want = net(source, shown, normalize=True).flatten()
         torch.testing.assert_close(got, want.double(), rtol=1e-4, atol=1e-7)
-    assert lpips_distance(source, source.clone(), mask, net=net).item() == 0
+    assert lpips_distance(source, source.clone(), mask=mask, net=net).item() == 0

@@ -99,15 +99,17 @@ def test_mse_runs_over_the_whole_frame() -> None:
     source, edited, mask = pair()
     for region, a, b, count in each_region(source, edited, mask):
         want = np.where(count > 0, ((a - b) ** 2).mean((1, 2, 3)), np.nan)
-        got = mean_squared_error(source, edited, mask, region=region, protocol="pie-bench")
+        got = mean_squared_error(source, edited, mask=mask, region=region, protocol="pie-bench")
         np.testing.assert_allclose(got.numpy(), want, rtol=1e-12, equal_nan=True)
 
 
 def test_psnr_is_higher_by_the_share_of_the_region_and_equals_torchmetrics() -> None:
     source, edited, mask = pair()
     for region, a, b, count in each_region(source, edited, mask):
-        got = peak_signal_noise_ratio(source, edited, mask, region=region, protocol="pie-bench")
-        strict = peak_signal_noise_ratio(source, edited, mask, region=region)
+        got = peak_signal_noise_ratio(
+            source, edited, mask=mask, region=region, protocol="pie-bench"
+        )
+        strict = peak_signal_noise_ratio(source, edited, mask=mask, region=region)
         for row in range(3):
             if not count[row]:
                 assert got[row].isnan()
@@ -124,7 +126,7 @@ def test_psnr_is_higher_by_the_share_of_the_region_and_equals_torchmetrics() -> 
 def test_ssim_equals_torchmetrics_border_and_all(height: int, width: int) -> None:
     source, edited, mask = pair(height=height, width=width)
     for region, a, b, count in each_region(source, edited, mask):
-        got = structural_similarity(source, edited, mask, region=region, protocol="pie-bench")
+        got = structural_similarity(source, edited, mask=mask, region=region, protocol="pie-bench")
         first, second = (torch.from_numpy(x.transpose(0, 3, 1, 2).copy()) for x in (a, b))
         found: Any = structural_similarity_index_measure(
             first, second, data_range=1.0, reduction="none"
@@ -143,9 +145,9 @@ def test_identical_images_are_perfect() -> None:
     mask = mask[:1]
     same = source[:1].clone()
     how: Any = {"protocol": "pie-bench"}
-    assert mean_squared_error(source[:1], same, mask, **how).item() == 0
-    assert peak_signal_noise_ratio(source[:1], same, mask, **how).isposinf()
-    assert structural_similarity(source[:1], same, mask, **how).item() == pytest.approx(1)
+    assert mean_squared_error(source[:1], same, mask=mask, **how).item() == 0
+    assert peak_signal_noise_ratio(source[:1], same, mask=mask, **how).isposinf()
+    assert structural_similarity(source[:1], same, mask=mask, **how).item() == pytest.approx(1)
 
 
 def test_lpips_sees_the_zero_filled_pair() -> None:
@@ -157,7 +159,7 @@ def test_lpips_sees_the_zero_filled_pair() -> None:
     source, edited, mask = pair(height=64, width=49)
     for region, a, b, count in each_region(source, edited, mask):
         got = lpips_distance(
-            source, edited, mask, region=region, protocol="pie-bench", net=net
+            source, edited, mask=mask, region=region, protocol="pie-bench", net=net
         ).numpy()
         first, second = (torch.from_numpy(x.transpose(0, 3, 1, 2)).float() for x in (a, b))
         want = np.where(count > 0, net(2 * first - 1, 2 * second - 1).detach().flatten(), np.nan)

@@ -37,7 +37,7 @@ def by_loops(source: torch.Tensor, edited: torch.Tensor, inside: torch.Tensor) -
 def test_mse_is_the_mean_over_the_regions_pixels(seed: int, height: int, width: int) -> None:
     source, edited, mask = pair(seed, height=height, width=width)
     got = {
-        region: mean_squared_error(source, edited, mask, region=region)
+        region: mean_squared_error(source, edited, mask=mask, region=region)
         for region in ("background", "edited", "whole")
     }
     inside = {"background": ~mask, "edited": mask, "whole": torch.ones_like(mask)}
@@ -58,28 +58,28 @@ def test_psnr_equals_scikit_image_on_the_whole_image() -> None:
 
 def test_identical_pixels_have_infinite_psnr_and_no_error() -> None:
     source, _, mask = pair(2, height=9, width=7)
-    assert peak_signal_noise_ratio(source, source.clone(), mask).isposinf().all()
-    assert (mean_squared_error(source, source.clone(), mask) == 0).all()
+    assert peak_signal_noise_ratio(source, source.clone(), mask=mask).isposinf().all()
+    assert (mean_squared_error(source, source.clone(), mask=mask) == 0).all()
 
 
 @pytest.mark.parametrize(("value", "region"), [(True, "background"), (False, "edited")])
 def test_an_empty_region_is_missing(value: bool, region: str) -> None:
     source, edited, mask = pair(3, height=6, width=6)
     nowhere = torch.full_like(mask, value)
-    assert mean_squared_error(source, edited, nowhere, region=region).isnan().all()
-    assert peak_signal_noise_ratio(source, edited, nowhere, region=region).isnan().all()
+    assert mean_squared_error(source, edited, mask=nowhere, region=region).isnan().all()
+    assert peak_signal_noise_ratio(source, edited, mask=nowhere, region=region).isnan().all()
 
 
 def test_changes_inside_the_edited_region_leave_the_background_alone() -> None:
     source, _, mask = pair(4, height=8, width=8)
     edited = torch.where(mask, 1 - source, source)
-    assert (mean_squared_error(source, edited, mask) == 0).all()
-    assert (mean_squared_error(source, edited, mask, region="edited") > 0).all()
+    assert (mean_squared_error(source, edited, mask=mask) == 0).all()
+    assert (mean_squared_error(source, edited, mask=mask, region="edited") > 0).all()
 
 
 def test_one_source_and_one_mask_stand_for_all_edits() -> None:
     source, edited, mask = pair(5, height=8, width=8, count=4)
     repeated = mean_squared_error(
-        source[:1].expand(4, -1, -1, -1), edited, mask[:1].expand(4, -1, -1, -1)
+        source[:1].expand(4, -1, -1, -1), edited, mask=mask[:1].expand(4, -1, -1, -1)
     )
-    assert mean_squared_error(source[:1], edited, mask[:1]).equal(repeated)
+    assert mean_squared_error(source[:1], edited, mask=mask[:1]).equal(repeated)

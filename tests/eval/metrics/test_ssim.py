@@ -52,7 +52,7 @@ def test_it_equals_scikit_image_where_the_region_is_everything(height: int, widt
     got = structural_similarity(source, edited, region="whole")
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-9)
     nothing = torch.zeros(2, 1, height, width, dtype=torch.bool)
-    assert structural_similarity(source, edited, nothing).equal(got)
+    assert structural_similarity(source, edited, mask=nothing).equal(got)
 
 
 def test_it_agrees_with_torchmetrics_inside_the_frame() -> None:
@@ -76,7 +76,7 @@ def test_only_windows_inside_the_region_count(region: str) -> None:
         window_by_window(a.double().numpy(), b.double().numpy(), m[0].numpy())
         for a, b, m in zip(source, edited, inside, strict=True)
     ]
-    got = structural_similarity(source, edited, mask, region=region)
+    got = structural_similarity(source, edited, mask=mask, region=region)
     np.testing.assert_allclose(got.numpy(), want, rtol=1e-9, equal_nan=True)
     assert bool(got[1].isnan()) == (region == "edited")
 
@@ -84,8 +84,10 @@ def test_only_windows_inside_the_region_count(region: str) -> None:
 def test_identical_images_have_one_and_full_masks_leave_nothing() -> None:
     source, _ = pair(height=20, width=20)
     mask = torch.zeros(2, 1, 20, 20, dtype=torch.bool)
-    np.testing.assert_allclose(structural_similarity(source, source.clone(), mask).numpy(), 1.0)
-    assert structural_similarity(source, source.clone(), ~mask).isnan().all()
+    np.testing.assert_allclose(
+        structural_similarity(source, source.clone(), mask=mask).numpy(), 1.0
+    )
+    assert structural_similarity(source, source.clone(), mask=~mask).isnan().all()
 
 
 def test_an_image_smaller_than_the_window_has_no_value() -> None:

@@ -48,9 +48,9 @@ def test_every_metric_gives_what_its_function_gives() -> None:
     a, b, mask = tensor(SOURCE), tensor(EDITED), torch.from_numpy(MASK)[None, None]
     clip: dict[str, Any] = {"model": NETS["clip"]}
     want = {
-        "edited_psnr": peak_signal_noise_ratio(a, b, mask, region="edited"),
-        "background_ssim": structural_similarity(a, b, mask),
-        "lpips": lpips_distance(a, b, mask, net=FakeLpips()),
+        "edited_psnr": peak_signal_noise_ratio(a, b, mask=mask, region="edited"),
+        "background_ssim": structural_similarity(a, b, mask=mask),
+        "lpips": lpips_distance(a, b, mask=mask, net=FakeLpips()),
         "whole_lpips": lpips_distance(a, b, region="whole", net=FakeLpips()),
         "structure_distance": structure_distance(a, b, backbone=FakeDino()),
         "clip_edited": clip_similarity(b, ["a blue fish"], mask=mask, region="edited", **clip),
