@@ -102,7 +102,7 @@ def read_pie_bench(path: Path) -> Dataset:
         tasks.append(
             EditTask(
                 id=name,
-                image=inside(images, _text(row, "image_path", at), at),
+                image=inside(images, _text(row, "image_path", at), said=at),
                 source=words[0] if words else caption,
                 prompt=pie_bench.strip_brackets(_text(row, "editing_prompt", at)),
                 category=PIE_TYPES[int(kind)] if kind in map(str, range(10)) else kind or "edit",
@@ -136,7 +136,7 @@ def read_table(path: Path) -> Dataset:
     tasks, masks = [], dict[str, MaskSource]()
     for number, row in rows:
         at = f"{path}, line {number}"
-        image = inside(path.parent, _text(row, "image", at), at)
+        image = inside(path.parent, _text(row, "image", at), said=at)
         task = EditTask(
             id=row.get("id") or image.with_suffix("").as_posix(),
             image=image,
@@ -147,7 +147,7 @@ def read_table(path: Path) -> Dataset:
         )
         tasks.append(task)
         if row.get("mask"):
-            masks[task.id] = path.parent / inside(path.parent, row["mask"], at)
+            masks[task.id] = path.parent / inside(path.parent, row["mask"], said=at)
     return Dataset("csv", path.parent, tuple(tasks), masks)
 
 
@@ -167,14 +167,14 @@ def read_magicbrush(path: Path) -> Dataset:
         tasks.append(
             EditTask(
                 id=name,
-                image=inside(home, str(folder / source), at),
+                image=inside(home, str(folder / source), said=at),
                 source="",
                 prompt=about.get(output) or _text(row, "instruction", at),
                 caption=about.get(source),
             )
         )
         if row.get("mask"):
-            masks[name] = Cutout(home / inside(home, str(folder / str(row["mask"])), at))
+            masks[name] = Cutout(home / inside(home, str(folder / str(row["mask"])), said=at))
     return Dataset("magicbrush", home, tuple(tasks), masks)
 
 
@@ -188,7 +188,7 @@ def read_tedbench(path: Path) -> Dataset:
         at = f"{path}: row {number}"
         name, prompt = _text(row, "img_name", at), _text(row, "target_text", at)
         words = re.sub(r"[^a-z0-9]+", "-", prompt.lower()).strip("-")
-        image = inside(images, name, at)
+        image = inside(images, name, said=at)
         tasks.append(EditTask(id=f"{image.stem}-{words}", image=image, source="", prompt=prompt))
     return Dataset("tedbench", images, tuple(tasks))
 

@@ -68,7 +68,7 @@ def _task(path: Path, home: Path, row: Any) -> EditTask:
         raise UserError(
             f"{said}: an id may hold letters, digits, '-', '_', '.' only, 200 bytes at most"
         )
-    image = inside(home, row["image"], f"{said}: the image")
+    image = inside(home, row["image"], said=f"{said}: the image")
     try:
         truth = _truth(row.get("truth"))
     except (KeyError, TypeError, ValueError) as error:
@@ -76,7 +76,7 @@ def _task(path: Path, home: Path, row: Any) -> EditTask:
     return EditTask(**{**row, "image": image, "truth": truth})
 
 
-def inside(home: Path, name: str, said: str) -> Path:
+def inside(home: Path, name: str, *, said: str) -> Path:
     """The relative path that an input names. UserError, which begins with `said`, if it steps out
     of `home`, on its way or by a link, or is no path at all."""
     path = PurePosixPath(name)

@@ -53,7 +53,9 @@ def loss_of(name: str, module: nn.Module, pool: Pool) -> Callable[..., torch.Ten
     """A model's loss as training sees it: indices and a generator in."""
     home, _ = parts(name)
     if name != "perceptual":
-        return lambda indices, generator: home.loss(module, pool, indices=indices, generator=generator)
+        return lambda indices, generator: home.loss(
+            module, pool, indices=indices, generator=generator
+        )
     assert isinstance(module, perceptual.Named)
     named, triples = module, perceptual.make_triples(pool, 12, reconstruct=blur)
     return lambda indices, generator: perceptual.loss(
