@@ -71,8 +71,8 @@ def _measured(where: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str
     for row in rows:
         rate = row["flops"] / row["seconds"]
         lines.append(
-            [row["strategy"], f"{row['evaluations']:,}",
-             f"{released['evaluations'] / row['evaluations']:.0f}x", f"{row['seconds']:.2f}",
+            [row["strategy"], f"{row['nfe']:,}",
+             f"{released['nfe'] / row['nfe']:.0f}x", f"{row['seconds']:.2f}",
              f"{released['seconds'] / row['seconds']:.0f}x", f"{row['peak_bytes'] / 2**30:.2f}",
              f"{row['flops'] / 1e12:.3g}", f"{rate / 1e12:.3g}", f"{rate / where['matmul']:.0%}"]
         )  # fmt: skip
@@ -89,8 +89,8 @@ def _full_size(found: dict[str, Any]) -> list[str]:
     plans = found["counted"]["plans"]
     most = plans[0]
     lines = [
-        [row["strategy"], f"{row['evaluations']:,}",
-         f"{most['evaluations'] / row['evaluations']:.0f}x", "not yet run",
+        [row["strategy"], f"{row['nfe']:,}",
+         f"{most['nfe'] / row['nfe']:.0f}x", "not yet run",
          f"{row['flops'] / 1e12:,.0f}", f"{most['flops'] / row['flops']:.0f}x"]
         for row in plans
     ]  # fmt: skip

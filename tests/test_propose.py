@@ -75,7 +75,7 @@ def test_nine_anchors_of_a_grid_are_three_rows_of_three() -> None:
 @given(st.integers(0, 999), st.sampled_from([(8, 8), (16, 16), (5, 9)]))
 def test_a_threshold_box_holds_every_high_cell_and_touches_one_on_each_side(seed, grid) -> None:
     scores = np.random.default_rng(seed).normal(size=grid) ** 3
-    box = draw(proposals("difference", "threshold"), torch.from_numpy(scores).float())
+    box = draw(proposals("diffedit", "threshold"), torch.from_numpy(scores).float())
     kept = np.maximum(scores, 0)
     rows, cols = np.nonzero(kept >= min(kept.max(), 3 * kept.mean()) / 2)
     step = np.array([SIDE / grid[1], SIDE / grid[0]])

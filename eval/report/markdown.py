@@ -156,7 +156,7 @@ def _number_of_tasks(results: dict[str, Any]) -> str:
     said = " but ".join(part for part in parts if part) or "are what the budget pays for"
     return (
         f"For `{method}`, {n} tasks {said}. The split's {meta['tasks']['all']} tasks cost "
-        f"{meta['unet_evaluations']:,} UNet evaluations; a study allows itself {BUDGET:,}."
+        f"{meta['nfe']:,} UNet evaluations; a study allows itself {BUDGET:,}."
     )
 
 

@@ -104,11 +104,11 @@ def test_the_cluster_makes_the_loops_bytes_though_a_worker_is_killed(
 
 def test_without_an_address_this_machine_is_the_cluster_and_a_user_error_ends_the_run() -> None:
     code = """
-from lr_edit.execution.ray import over_ray
+from lr_edit.execution.ray import run_over_ray
 from lr_edit.errors import UserError
 from tests.trouble import forbidden
 try:
-    print(list(over_ray([0], forbidden)))
+    print(list(run_over_ray([0], forbidden)))
 except UserError as error:
     print(error)
 """
@@ -128,12 +128,12 @@ def test_what_was_done_when_the_head_went_away_is_kept(head: psutil.Process) -> 
     code = """
 import os
 from pathlib import Path
-from lr_edit.execution.ray import over_ray
+from lr_edit.execution.ray import run_over_ray
 from lr_edit.errors import Unfinished
 from tests.trouble import Squares
 try:
     make = Squares(Path(), slow=0.5)
-    for item, _ in over_ray(range(99), make, address=os.environ["RAY_ADDRESS"], patience=1):
+    for item, _ in run_over_ray(range(99), make, address=os.environ["RAY_ADDRESS"], patience=1):
         print(item, flush=True)
 except Unfinished as error:
     print(error)
