@@ -1,4 +1,4 @@
-"""A painted study -> nets across images, and back again from where the profile keeps its own.
+"""Nets across images: read from where the profile keeps its own, and asked before an edit.
 
 {blind,text}-TASKS-SEED.safetensors   AnchorNet's parameters
 card.json                             what they learned from, and its best size
@@ -8,81 +8,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from lr_edit.anchor_net import (
-    AnchorNet,
-    add_relevance,
-    bank_rois,
-    fresh_net,
-    roi_features,
-)
+from lr_edit.anchor_net import AnchorNet, add_relevance, bank_rois, fresh_net, roi_features
 from lr_edit.config import Ablation, Config, DatasetNet
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, resolve
-from lr_edit.learn_amortised import learn_amortised, predict_log_probabilities, training_set
+from lr_edit.learn_amortised import predict_log_probabilities
 from lr_edit.saliency import Saliency
-from lr_edit.types import Bank, EditTask, LossWeights, Track
-from lr_edit.workspace.storage import (
-    content_key,
-    empty_folder,
-    read_banks,
-    read_json,
-    read_tensors,
-    study_tasks,
-    write_json,
-    write_tensors,
-)
-
-
-def amortise(root: Path, config: Config, *, track: Track) -> Path:
-    """Train on the tables of the study at `root`; returns the folder that was written, an artifact
-    of this study. Others read what their profile names: bundling it is a copy.
-
-    Raises UserError if the study has fewer tasks than a net is to be trained on.
-    """
-    rules, folder, tasks = _dataset_net(config), root / "artifacts/anchor-net", study_tasks(root)
-    if max(rules.tasks) > len(tasks):
-        raise UserError(
-            f"dataset_net.tasks asks for {max(rules.tasks)} tasks and the split "
-            f"{config.study.split!r} has {len(tasks)}: ask for less, or add tasks"
-        )
-    banks = read_banks(root, rules.proposals, tasks=tasks)
-    tables = torch.from_numpy(np.stack([bank.loss(LossWeights()) for bank in banks])).float()
-    how = rules.model_dump(include={"steps", "rate", "weight_decay", "batch"})
-    plan = [(count, seed) for count in rules.tasks for seed in range(rules.seeds)]
-    empty_folder(folder)
-    for text in (False, True):
-        rois = bank_rois(banks, side=config.models.side, text=text)
-        label = "nets across images" + (", with text" if text else "")
-        for count, seed in track(plan, label, total=len(plan)):
-            own = training_set(len(tasks), count, seed=config.study.seed)
-            net = learn_amortised(rois[own], tables[own], seed=seed, **how)
-            state = {name: value.detach().numpy() for name, value in net.state_dict().items()}
-            write_tensors(folder / _name(text, count, seed), state)
-    write_json(folder / "card.json", _card(config, tasks, banks))
-    return folder
-
-
-def _card(config: Config, tasks: Sequence[EditTask], banks: Sequence[Bank]) -> dict[str, Any]:
-    """What the nets come from, and the size that does best there if it is used everywhere."""
-    loss = np.stack([bank.loss(LossWeights()) for bank in banks]).mean((0, 1))
-    score = np.stack([bank.score for bank in banks]).max(1).mean(0)  # of the anchor that wins
-    return {
-        "profile": config.profile,
-        "split": config.study.split,
-        "tasks": len(tasks),
-        "tables": content_key(*(bank.losses for bank in banks)),
-        "dataset_net": _dataset_net(config).model_dump(mode="json"),
-        "sizes": list(config.propose.sizes),
-        "by_size": {"J": loss.tolist(), "S": score.tolist()},
-        "best_size": {"J": int(loss.argmin()), "S": int(score.argmax())},
-    }
+from lr_edit.types import Bank
+from lr_edit.workspace.storage import read_json, read_tensors
 
 
 def read_nets(
@@ -93,7 +32,7 @@ def read_nets(
     Raises UserError where the profile has none.
     """
     folder = nets_folder(root, config)
-    return [_read_net(folder / _name(text, trained_on, seed)) for seed in range(seeds)]
+    return [_read_net(folder / net_file(text, trained_on, seed=seed)) for seed in range(seeds)]
 
 
 def predict_tables(
@@ -153,13 +92,15 @@ def nets_folder(root: Path, config: Config) -> Path:
     return folder
 
 
-def _dataset_net(config: Config) -> DatasetNet:
+def dataset_net(config: Config) -> DatasetNet:
+    """How nets across images are trained; UserError where nothing says it."""
     if config.dataset_net is None:
         raise UserError("params.yaml has no `dataset_net`: it says how to train one")
     return config.dataset_net
 
 
-def _name(text: bool, tasks: int, seed: int) -> str:
+def net_file(text: bool, tasks: int, *, seed: int) -> str:
+    """The name of a net's file: does it see the words, of how many tasks and which seed is it."""
     return f"{'text' if text else 'blind'}-{tasks}-{seed}.safetensors"
 
 

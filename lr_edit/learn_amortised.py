@@ -45,20 +45,22 @@ def learn_amortised(
     weight_decay: float,
     batch: int,
 ) -> AnchorNet:
-    """Train one net on all tasks, `batch` of them a step, with Adam and decoupled decay.
+    """Train one net on all tasks, `batch` of them a step, with Adam and decoupled decay, on the
+    device of the features; random numbers are drawn on the CPU.
 
     No task gives the start, as it is drawn from `seed`.
     """
     tasks, points, sizes, channels = rois.shape[:4]
     generator = torch.Generator().manual_seed(seed)
-    net = fresh_net(channels, sizes, generator=generator)
+    net = fresh_net(channels, sizes, generator=generator).to(rois.device)
     adam = torch.optim.AdamW(net.parameters(), lr=rate, weight_decay=weight_decay, fused=True)
     # The order in memory in which the net reads: sizes, channels, then the points of all tasks.
     cells = rois.flatten(0, 1).permute(1, 2, 0, 3, 4).contiguous()
     rows, whole = _centred(tables), _centred(tables.flatten(1))
+    within = torch.arange(points, device=rois.device)
     for step in range(steps if tasks else 0):
-        drawn = torch.randperm(tasks, generator=generator)[:batch]
-        columns = (drawn[:, None] * points + torch.arange(points)).flatten()
+        drawn = torch.randperm(tasks, generator=generator)[:batch].to(rois.device)
+        columns = (drawn[:, None] * points + within).flatten()
         scores = net.scores(cells.index_select(2, columns).permute(2, 0, 1, 3, 4))
         scores = scores.unflatten(0, (len(drawn), points))
         bonus = bonus_at(step, steps)

@@ -39,11 +39,12 @@ def make_bank(models: Models, task: EditTask, *, source: Tensor, config: Config,
 
 
 def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], *, variant: Variant,
-                side: int, seed: int) -> Iterator[Learned]:
+                side: int, seed: int, device: str = "cpu") -> Iterator[Learned]:
     """One AnchorNet an image, from its table of losses: no inpainting, no words."""
     tables = torch.stack([torch.from_numpy(bank.loss(variant.losses)).float() for bank in banks])
-    return learn_many(bank_rois(banks, side=side), tables, learner=variant.learner,
-                      steps=variant.steps, rate=variant.rate, weight_decay=variant.weight_decay,
+    rois = bank_rois(banks, side=side).to(device)
+    return learn_many(rois, tables.to(device), learner=variant.learner, steps=variant.steps,
+                      rate=variant.rate, weight_decay=variant.weight_decay,
                       seeds=[noise_seed(task, seed) for task in tasks])
 
 
@@ -52,7 +53,8 @@ def edit(models: Models, task: EditTask, *, source: Tensor, config: Config, vari
     """Text-driven editing of one image, from its words to the edited picture."""
     how, side, seed = config.proposals[variant.proposals], source.shape[-1], config.study.seed
     bank, images = make_bank(models, task, source=source, config=config, how=how)
-    net = next(learn_sizes([task.id], [bank], variant=variant, side=side, seed=seed))
+    net = next(learn_sizes([task.id], [bank], variant=variant, side=side, seed=seed,
+                           device=models.device))
     sizes = pick_sizes("net", bank, probabilities=net.probabilities.numpy())
     choice = choose(bank, sizes, rank=variant.rank, weights=variant.losses)
     return images[choice.point, choice.size], choice, bank

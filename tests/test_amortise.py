@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -11,11 +12,12 @@ import numpy as np
 import pytest
 import torch
 
-from lr_edit.amortise import amortise, best_size, predict_tables, read_nets
+from lr_edit.amortise import best_size, predict_tables, read_nets
 from lr_edit.anchor_net import fresh_net
 from lr_edit.config import Ablation, Config, load_config
 from lr_edit.errors import UserError
-from lr_edit.stages import ablate
+from lr_edit.execution.local import run_over_cores
+from lr_edit.stages import ablate, amortise
 from lr_edit.types import Bank, EditTask, LossWeights
 from lr_edit.workspace.storage import (
     read_banks,
@@ -96,23 +98,24 @@ def row(name: str, config: Config) -> Ablation:
     return config.ablations["amortised"][name]
 
 
-def test_a_net_a_number_of_tasks_sight_and_start_and_the_same_bytes_twice(
+def test_a_net_a_number_of_tasks_sight_and_start_and_the_same_bytes_on_two_processes(
     root: Path, config: Config
 ) -> None:
-    folder = amortise(root, config, track=track)
+    folder = root / "artifacts/anchor-net"
+    amortise.run(root, config, track=track)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(files) == {"card.json"} | {
         f"{sight}-{count}-{seed}.safetensors"
         for sight in ("blind", "text") for count in (2, 4) for seed in (0, 1)
     }  # fmt: skip
-    amortise(root, config, track=track)
+    amortise.run(root, config, track=track, execute=partial(run_over_cores, workers=2))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
 
 
 def test_the_best_size_has_the_lowest_mean_loss_or_the_highest_s_of_its_winner(
     root: Path, config: Config
 ) -> None:
-    amortise(root, config, track=track)
+    amortise.run(root, config, track=track)
     banks = read_banks(root, "dino", tasks=study_tasks(root))
     losses = np.mean([one.loss(LossWeights()).mean(0) for one in banks], axis=0)
     winners = np.mean([one.score.max(0) for one in banks], axis=0)
@@ -124,7 +127,7 @@ def test_the_best_size_has_the_lowest_mean_loss_or_the_highest_s_of_its_winner(
 def test_no_loss_of_the_unseen_task_is_read_and_no_companion_matters(
     root: Path, config: Config, name: str
 ) -> None:
-    amortise(root, config, track=track)
+    amortise.run(root, config, track=track)
     banks = read_banks(root, "dino", tasks=study_tasks(root))
     blank = [
         replace(one, losses=one.losses * np.nan, cosines=one.cosines * np.nan) for one in banks
@@ -136,7 +139,7 @@ def test_no_loss_of_the_unseen_task_is_read_and_no_companion_matters(
 
 
 def test_only_a_net_with_text_sees_the_words(root: Path, config: Config) -> None:
-    amortise(root, config, track=track)
+    amortise.run(root, config, track=track)
     banks = read_banks(root, "dino", tasks=study_tasks(root))
     turned = [replace(one, relevance=one.relevance[::-1].copy()) for one in banks]
     for name, equal in (("blind", True), ("text", False)):
@@ -146,7 +149,7 @@ def test_only_a_net_with_text_sees_the_words(root: Path, config: Config) -> None
 
 
 def test_trained_on_nothing_it_is_the_start_of_its_seed(root: Path, config: Config) -> None:
-    amortise(root, config, track=track)
+    amortise.run(root, config, track=track)
     for text, channels in ((False, CHANNELS), (True, CHANNELS + 1)):
         nets = read_nets(root, config, text=text, trained_on=2, seeds=2)
         for seed, net in enumerate(nets):
@@ -158,7 +161,7 @@ def test_trained_on_nothing_it_is_the_start_of_its_seed(root: Path, config: Conf
 def test_a_row_pays_for_what_it_paints_and_expects_what_its_distribution_does(
     root: Path, config: Config
 ) -> None:
-    amortise(root, config, track=track)
+    amortise.run(root, config, track=track)
     ablate.run(root, config, track=track)
     found = read_json(root / "artifacts/ablations.json")["amortised"]
     assert found["blind"]["paid"] == [POINTS] * 6 and found["top-2"]["paid"] == [2] * 6
@@ -175,7 +178,7 @@ def test_a_row_pays_for_what_it_paints_and_expects_what_its_distribution_does(
 def test_of_the_likeliest_pairs_the_one_with_the_highest_s_is_taken(
     root: Path, config: Config
 ) -> None:
-    amortise(root, config, track=track)
+    amortise.run(root, config, track=track)
     ablate.run(root, config, track=track)
     choices = read_json(root / "artifacts/ablations.json")["amortised"]["top-2"]["choices"]
     banks = read_banks(root, "dino", tasks=study_tasks(root))
@@ -188,7 +191,7 @@ def test_of_the_likeliest_pairs_the_one_with_the_highest_s_is_taken(
 
 
 def test_the_likeliest_pair_of_all_seeds_together_enters_a_race(root: Path, config: Config) -> None:
-    amortise(root, config, track=track)
+    amortise.run(root, config, track=track)
     ablate.run(root, config, track=track)
     raced = read_json(root / "artifacts/ablations.json")["amortised"]["raced"]
     banks = read_banks(root, "dino", tasks=study_tasks(root))
@@ -207,4 +210,4 @@ def test_what_is_missing_is_said_with_its_cure(root: Path, config: Config) -> No
     assert config.dataset_net
     many = config.dataset_net.model_copy(update={"tasks": (2, 7)})
     with pytest.raises(UserError, match="7 tasks"):
-        amortise(root, config.model_copy(update={"dataset_net": many}), track=track)
+        amortise.run(root, config.model_copy(update={"dataset_net": many}), track=track)

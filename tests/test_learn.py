@@ -2,13 +2,21 @@
 
 from __future__ import annotations
 
-from typing import get_args
+from typing import Any, get_args
 
 import pytest
 import torch
 
 from lr_edit.anchor_net import fresh_net
-from lr_edit.learn import Learned, Learner, learn, learn_many, row_z_scores
+from lr_edit.learn import (
+    TOLERANCE,
+    Learned,
+    Learner,
+    learn,
+    learn_many,
+    learn_together,
+    row_z_scores,
+)
 
 POINTS, SIZES, CHANNELS = 6, 4, 16
 LEARNERS = ("exact", "gumbel", "reinforce", "leave-one-out")
@@ -93,6 +101,30 @@ def test_a_task_s_net_does_not_depend_on_its_companions(learner: Learner) -> Non
         assert alone.paid == together[i].paid
         assert torch.equal(alone.probabilities, together[i].probabilities)
         assert all(torch.equal(alone.state[k], together[i].state[k]) for k in alone.state)
+
+
+# A sampler goes another way once rounding has decided a draw: it is compared before.
+@pytest.mark.parametrize(
+    ("learner", "steps"),
+    [("exact", 200), ("gumbel", 200), ("reinforce", 20), ("leave-one-out", 20), ("none", 0)],
+)
+def test_nets_trained_together_are_those_trained_alone_within_the_tolerance(
+    learner: Learner, steps: int
+) -> None:
+    rois, tables = tasks(5)
+    how: dict[str, Any] = {"learner": learner, "steps": steps, "weight_decay": 0.01}
+    together = learn_together(rois, tables, seeds=range(5), **how)
+    alone = list(learn_many(rois, tables, seeds=range(5), **how))
+    start = learn_many(rois, tables, seeds=range(5), **how | {"learner": "none"})
+    for ours, theirs, before in zip(together, alone, start, strict=True):
+        torch.testing.assert_close(ours.probabilities, theirs.probabilities, atol=TOLERANCE, rtol=0)
+        assert len(ours.curve) == steps + 1 and ours.paid == theirs.paid
+        assert ours.curve[-1].expected_loss == pytest.approx(
+            theirs.curve[-1].expected_loss, abs=TOLERANCE
+        )
+        assert ours.state.keys() == theirs.state.keys()
+        moved = (ours.probabilities - before.probabilities).abs().max()
+        assert moved > 10 * TOLERANCE or learner == "none"
 
 
 def test_learning_is_plain_adam_on_the_expected_loss_with_a_fading_entropy_bonus() -> None:

@@ -1,4 +1,5 @@
-"""What a process fixes before torch is imported: instruction sets, threads, no downloads."""
+"""What a process fixes before torch is imported: instruction sets, threads, no downloads; and the
+device that it then computes on."""
 
 from __future__ import annotations
 
@@ -27,3 +28,10 @@ def pin_environment(*, one_thread: bool = False) -> None:
 def pinned_environment() -> dict[str, str]:
     """What is fixed in this process, for others that are to compute the same bytes."""
     return {key: os.environ[key] for key in _PINNED if key in os.environ}
+
+
+def choose_device() -> str:
+    """A GPU if there is one."""
+    import torch  # after the environment is pinned
+
+    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -57,6 +57,21 @@ def run_in_loop(items: Iterable[Any], make: Callable[[Any], Any]) -> Iterator[tu
     return ((item, attempt(make, item)) for item in items)
 
 
+def make_all(
+    items: Iterable[Any], make: Callable[[Any], Any], *, execute: Execute
+) -> Iterator[Any]:
+    """What was made of the items, in the order in which they are done.
+
+    Raises Unfinished at the first that failed: for stages that keep nothing of an unfinished run.
+    """
+    for _, made in execute(items, make):
+        if isinstance(made, Failed):
+            error = Unfinished(f"{made.cause}; of this stage nothing was kept")
+            error.__cause__ = RuntimeError(made.trace)
+            raise error
+        yield made
+
+
 def choose_executor(count: int, *, small: bool) -> Execute:
     """The executor of this machine for `count` items: a process a core where models are small and
     items many, as far as the memory goes; else this process, whose models have the GPU or all

@@ -5,42 +5,40 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-import torch
-
+from lr_edit.execution.environment import choose_device
 from lr_edit.frozen import AnchorModel, ClipModel, Inpainter
-from lr_edit.frozen.clip import load_clip
-from lr_edit.frozen.dino import load_dino
-from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.weights import resolve
 from lr_edit.profiles import Profile
 
 
 @dataclass(frozen=True)
 class Models:
-    """What proposes, what scores, what paints."""
+    """What proposes, what scores, what inpaints, and the device on which all is computed."""
 
     anchors: AnchorModel
     clip: ClipModel
     inpainter: Inpainter
-
-
-def device() -> str:
-    """A GPU if there is one."""
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    device: str = "cpu"
 
 
 def load_models(root: Path, profile: Profile) -> Models:
     """The profile's models by their real loaders. UserError where weights are missing."""
-    painter, tiny = profile.inpainter, profile.tiny_vae
+    # Here, so that stages which only learn start without diffusers, timm and open_clip.
+    from lr_edit.frozen.clip import load_clip
+    from lr_edit.frozen.dino import load_dino
+    from lr_edit.frozen.inpainter import load_inpainter
+
+    painter, tiny, device = profile.inpainter, profile.tiny_vae, choose_device()
     return Models(
-        anchors=load_dino(resolve(root, profile.anchors.name), device=device()),
-        clip=load_clip(resolve(root, profile.clip.name), profile.clip.pretrained, device=device()),
+        anchors=load_dino(resolve(root, profile.anchors.name), device=device),
+        clip=load_clip(resolve(root, profile.clip.name), profile.clip.pretrained, device=device),
         inpainter=load_inpainter(
             resolve(root, painter.name),
             revision=painter.revision,
             variant=painter.variant,
             tiny_vae=resolve(root, tiny.name) if tiny else None,
             tiny_revision=tiny.revision if tiny else None,
-            device=device(),
+            device=device,
         ),
+        device=device,
     )

@@ -1,16 +1,22 @@
 """train@variant: banks -> one AnchorNet an image, its curve and its probabilities.
 
-Reads tables, paints nothing. A variant whose sizes no net chooses leaves a summary that says so.
+Reads tables, inpaints nothing. A variant whose sizes no net chooses leaves a summary that says so.
+Nets are trained on the GPU, TOGETHER at once, or spread over the cores, one thread each.
 """
 
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from lr_edit.config import Config, Variant
+from lr_edit.execution.environment import choose_device
+from lr_edit.execution.local import Execute, choose_executor, make_all
 from lr_edit.types import Bank, Track
 from lr_edit.workspace.storage import (
     atomic_write,
@@ -21,55 +27,113 @@ from lr_edit.workspace.storage import (
     write_tensors,
 )
 
-if TYPE_CHECKING:
-    from lr_edit.learn import Learned
+if TYPE_CHECKING:  # torch is for variants that have a net: the others start in no time
+    from lr_edit.learn import Learned, LearningStep
+
+TOGETHER = 64  # tasks; each one's features take 11 MB at 768 channels and 54 boxes
 
 
-def run(root: Path, config: Config, *, name: str, track: Track) -> None:
+def run(
+    root: Path, config: Config, *, name: str, track: Track, execute: Execute | None = None
+) -> None:
     """Train, or draw untrained starts, for every task and seed."""
     variant, out = config.variant(name), empty_folder(root / "artifacts/nets" / name)
     if variant.choose != "net":
         write_json(out / "summary.json", {"learner": None})
         return
-    _train(root, config, variant, out, track)
-
-
-def _train(root: Path, config: Config, variant: Variant, out: Path, track: Track) -> None:
-    import numpy as np  # torch is for variants that have a net: the others start in no time
-
-    from lr_edit.method import learn_sizes
-
-    tasks = study_tasks(root)
-    names = [task.id for task in tasks]
-    banks = read_banks(root, variant.proposals, tasks=tasks)
-    probabilities: dict[str, list[np.ndarray]] = {name: [] for name in names}
-    summary: dict[str, dict] = {}
+    tasks = [task.id for task in study_tasks(root)]
+    banks = read_banks(root, variant.proposals, tasks=study_tasks(root))
+    trainer = NetTrainer(variant, side=config.models.side, seed=config.study.seed)
+    nets = train_nets(tasks, banks, trainer=trainer, track=track, execute=execute)
+    for task, net in nets.items():
+        write_tensors(out / f"{task}.safetensors", net.state)
     with atomic_write(out / "curves.jsonl") as part, part.open("w") as curves:
-        for seed in range(variant.seeds):
-            learned = learn_sizes(
-                names,
-                banks,
-                variant=variant,
-                side=config.models.side,
-                seed=config.study.seed + seed,
-            )
-            label = f"train {variant.learner}, seed {seed + 1} of {variant.seeds}"
-            for name, bank, net in zip(
-                names, banks, track(learned, label, total=len(names)), strict=True
-            ):
-                probabilities[name].append(net.probabilities.numpy())
-                if seed == 0:
-                    summary[name] = _summary(net, bank, variant)
-                    state = {key: value.numpy() for key, value in net.state.items()}
-                    write_tensors(out / f"{name}.safetensors", state)
-                    for step in net.curve:
-                        curves.write(json.dumps({"task": name, **asdict(step)}) + "\n")
-    stacked = {name: np.stack(rows) for name, rows in probabilities.items()}
-    write_tensors(out / "probabilities.safetensors", stacked)
+        for task, net in nets.items():
+            for step in net.curve:
+                curves.write(json.dumps({"task": task, **asdict(step)}) + "\n")
+    probabilities = {task: net.probabilities for task, net in nets.items()}
+    write_tensors(out / "probabilities.safetensors", probabilities)
+    summary = {task: net.summary for task, net in nets.items()}
     write_json(out / "summary.json", {"learner": variant.learner, "tasks": summary})
 
 
-def _summary(net: Learned, bank: Bank, variant: Variant) -> dict:
+@dataclass(frozen=True)
+class TaskNets:
+    """The nets of one task: of the first seed all, of the others what they say.
+
+    state          the first seed's parameters
+    curve          its records
+    summary        its expected losses, and the candidates that it paid for
+    probabilities  (seeds, points, sizes): pi of every seed
+    """
+
+    state: dict[str, np.ndarray]
+    curve: tuple[LearningStep, ...]
+    summary: dict[str, Any]
+    probabilities: np.ndarray
+
+
+@dataclass(frozen=True)
+class NetTrainer:
+    """Trains the nets of some tasks, in whichever process it is called."""
+
+    variant: Variant
+    side: int
+    seed: int
+    device: str = "cpu"
+
+    def __call__(self, part: Sequence[tuple[str, Bank]]) -> dict[str, TaskNets]:
+        """Task -> its nets."""
+        from lr_edit.method import learn_sizes
+
+        names, banks = zip(*part, strict=True)
+        seeds = [
+            list(
+                learn_sizes(
+                    names, banks, variant=self.variant,
+                    side=self.side, seed=self.seed + seed, device=self.device,
+                )
+            )
+            for seed in range(self.variant.seeds)
+        ]  # fmt: skip
+        return {
+            name: _task_nets(nets, bank, self.variant)
+            for name, bank, nets in zip(names, banks, zip(*seeds, strict=True), strict=True)
+        }
+
+
+def train_nets(
+    tasks: Sequence[str],
+    banks: Sequence[Bank],
+    *,
+    trainer: NetTrainer,
+    track: Track,
+    execute: Execute | None = None,
+) -> dict[str, TaskNets]:
+    """Task -> its nets, in the order of `tasks`: on any number of processes the same bytes."""
+    trainer = replace(trainer, device=choose_device())
+    together = TOGETHER if trainer.device == "cuda" else 1
+    named = list(zip(tasks, banks, strict=True))
+    parts = [named[at : at + together] for at in range(0, len(named), together)]
+    execute = execute or choose_executor(len(parts), small=True)
+    label = f"train {trainer.variant.learner}"
+    found: dict[str, TaskNets] = {}
+    for nets in track(make_all(parts, trainer, execute=execute), label, total=len(parts)):
+        found |= nets
+    return {task: found[task] for task in tasks}
+
+
+def _task_nets(nets: Sequence[Learned], bank: Bank, variant: Variant) -> TaskNets:
+    first = nets[0]
+    return TaskNets(
+        state={name: value.numpy() for name, value in first.state.items()},
+        curve=first.curve,
+        summary=_summary(first, bank, variant),
+        probabilities=np.stack([net.probabilities.numpy() for net in nets]),
+    )
+
+
+def _summary(net: Learned, bank: Bank, variant: Variant) -> dict[str, Any]:
     """Expected loss under pi at the start, at the end, and the least any pi can have."""
     import torch
 

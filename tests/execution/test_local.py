@@ -85,7 +85,8 @@ def test_a_process_that_dies_ends_the_run_and_keeps_what_was_made(tmp_path: Path
     with pytest.raises(Unfinished, match="run again"):
         for item, one in run_over_cores(range(9), Squares(tmp_path, always=5), workers=2):
             made[item] = one
-    assert {0, 1, 2, 3} <= set(made) and 5 not in made
+    # The other process was at one item too.
+    assert len({0, 1, 2, 3, 4} - set(made)) <= 1 and 5 not in made
     assert all(one == item * item for item, one in made.items())
 
 
