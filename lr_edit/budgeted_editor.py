@@ -61,7 +61,7 @@ def edit_within_budget(
 
     def look(level: int, candidates: np.ndarray) -> tuple[np.ndarray, int]:
         chosen = torch.from_numpy(candidates)
-        looked = seen if level == 0 else replace(seen, nfe=0)  # looking is paid once
+        looked = seen if level == 0 else replace(seen, nfe=0)  # counted once
         part = looked, anchors[chosen // boxes.shape[1]], flat[chosen][:, None]
         what = "previews" if level < len(rules.previews) else "full quality"
         ((bank, painted),) = track(

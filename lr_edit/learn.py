@@ -56,13 +56,13 @@ class Learned:
     state          AnchorNet's parameters
     curve          steps + 1 records, the start first
     probabilities  (points, sizes): pi at the end
-    paid           candidates whose loss was read while learning
+    candidates_used           candidates whose loss was read while learning
     """
 
     state: dict[str, Tensor]
     curve: tuple[LearningStep, ...]
     probabilities: Float[Tensor, "points sizes"]
-    paid: int
+    candidates_used: int
 
 
 def row_z_scores(
@@ -260,7 +260,7 @@ def _learned(
         state={name: value.clone().cpu() for name, value in state.items()},
         curve=_curve(path, table.cpu()),
         probabilities=path[-1].exp(),
-        paid=int(read.sum()),
+        candidates_used=int(read.sum()),
     )
 
 

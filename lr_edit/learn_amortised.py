@@ -1,7 +1,7 @@
 """Banks of many tasks -> one AnchorNet for images it has never seen (scope `dataset`).
 
 A table of losses can be learned from wherever candidates were painted; the net then chooses on an
-unseen image before any candidate is paid for. Its scores are compared within an anchor, as the
+unseen image before any candidate is inpainted. Its scores are compared within an anchor, as the
 paper does, and over all (anchor, size) pairs of a task, so that it can say which few to paint:
 
     J(theta) = mean_p sum_k pi(k | p) z[p, k]  +  sum_{p, k} q(p, k) z[p, k]

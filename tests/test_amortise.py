@@ -164,7 +164,10 @@ def test_a_row_pays_for_what_it_paints_and_expects_what_its_distribution_does(
     amortise.run(root, config, track=track)
     ablate.run(root, config, track=track)
     found = read_json(root / "artifacts/ablations.json")["amortised"]
-    assert found["blind"]["paid"] == [POINTS] * 6 and found["top-2"]["paid"] == [2] * 6
+    assert (
+        found["blind"]["candidates_used"] == [POINTS] * 6
+        and found["top-2"]["candidates_used"] == [2] * 6
+    )
     banks = read_banks(root, "dino", tasks=study_tasks(root))
     floor = [one.loss(LossWeights()).min(-1).mean() for one in banks]
     np.testing.assert_allclose(np.ravel(found["table"]["expected"]), floor)

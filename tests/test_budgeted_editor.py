@@ -70,7 +70,7 @@ def test_a_live_race_answers_as_the_tables_do(tiny_root: Path, config: Config) -
         assert done.raced.winner == 2 * point + size
         assert done.raced.nfe == row["nfe"][at]
         assert done.raced.nfe == models.inpainter.nfe - before <= BUDGET
-        assert row["paid"][at] == -(-row["nfe"][at] // 4)
+        assert row["candidates_used"][at] == -(-row["nfe"][at] // 4)
         table = tiny_root / f"artifacts/candidates/dino/images/{task.id}.safetensors"
         kept = read_tensors(table)["images"][point, size].astype(int)
         # In another batch convolutions round otherwise: a pixel may differ by one of 255.

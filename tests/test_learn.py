@@ -98,7 +98,7 @@ def test_a_task_s_net_does_not_depend_on_its_companions(learner: Learner) -> Non
     for i in (0, 4):
         alone = learn(rois[i], tables[i], learner=learner, seed=i, steps=6)
         assert alone.curve == together[i].curve
-        assert alone.paid == together[i].paid
+        assert alone.candidates_used == together[i].candidates_used
         assert torch.equal(alone.probabilities, together[i].probabilities)
         assert all(torch.equal(alone.state[k], together[i].state[k]) for k in alone.state)
 
@@ -118,7 +118,7 @@ def test_nets_trained_together_are_those_trained_alone_within_the_tolerance(
     start = learn_many(rois, tables, seeds=range(5), **how | {"learner": "none"})
     for ours, theirs, before in zip(together, alone, start, strict=True):
         torch.testing.assert_close(ours.probabilities, theirs.probabilities, atol=TOLERANCE, rtol=0)
-        assert len(ours.curve) == steps + 1 and ours.paid == theirs.paid
+        assert len(ours.curve) == steps + 1 and ours.candidates_used == theirs.candidates_used
         assert ours.curve[-1].expected_loss == pytest.approx(
             theirs.curve[-1].expected_loss, abs=TOLERANCE
         )
@@ -147,14 +147,14 @@ def test_learning_is_plain_adam_on_the_expected_loss_with_a_fading_entropy_bonus
 
 def test_learners_say_what_they_would_have_paid() -> None:
     rois, tables = tasks(1)
-    paid = {
-        learner: learn(rois[0], tables[0], learner=learner, seed=0, steps=2).paid
+    candidates_used = {
+        learner: learn(rois[0], tables[0], learner=learner, seed=0, steps=2).candidates_used
         for learner in get_args(Learner)
     }
-    assert paid["exact"] == paid["gumbel"] == POINTS * SIZES
-    assert paid["none"] == 0
-    assert POINTS <= paid["reinforce"] <= 2 * POINTS
-    assert POINTS <= paid["leave-one-out"] <= 4 * POINTS
+    assert candidates_used["exact"] == candidates_used["gumbel"] == POINTS * SIZES
+    assert candidates_used["none"] == 0
+    assert POINTS <= candidates_used["reinforce"] <= 2 * POINTS
+    assert POINTS <= candidates_used["leave-one-out"] <= 4 * POINTS
 
 
 def test_reinforce_never_looks_at_what_it_has_not_paid_for() -> None:

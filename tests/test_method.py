@@ -273,7 +273,7 @@ def test_training_leaves_curves_probabilities_and_a_summary(
     assert summary["learner"] == "exact" and set(summary["tasks"]) == set(tasks)
     for row in summary["tasks"].values():
         assert row["floor"] <= row["start"] and row["floor"] <= row["end"]
-        assert row["paid"] == 4
+        assert row["candidates_used"] == 4
     steps = config.variant("learned").steps
     assert len((folder / "curves.jsonl").read_text().splitlines()) == len(tasks) * (steps + 1)
 

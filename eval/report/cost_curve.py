@@ -1,4 +1,4 @@
-"""Score against candidates paid, every strategy a point -> reports/cost.png."""
+"""Score against candidates inpainted, every strategy a point -> reports/cost.png."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class Place:
 
     name: str
     group: str
-    paid: float
+    candidates: float
     value: float
 
 
@@ -43,7 +43,7 @@ def cost_figure(path: Path, results: dict[str, Any], *, caption: str) -> None:
         _luck(axes, results.get("budget", {}), measure)
         places = list(_places(results, measure))
         for group, colour in GROUPS.items():
-            mine = [(one.paid, one.value) for one in places if one.group == group]
+            mine = [(one.candidates, one.value) for one in places if one.group == group]
             if mine:
                 axes.plot(*zip(*mine, strict=True), "o", ms=5, color=colour, label=group)
         axes.set_xscale("log")
@@ -54,8 +54,8 @@ def cost_figure(path: Path, results: dict[str, Any], *, caption: str) -> None:
         axes.set_ylim(bottom=low)
         for one, at, left in _spread(places, low):
             name = one.name if one.value >= low else f"{one.name} ({one.value:.2f}, below)"
-            axes.annotate(name, (one.paid, max(one.value, low)),
-                          (one.paid * (0.9 if left else 1.1), at), fontsize=6, va="center",
+            axes.annotate(name, (one.candidates, max(one.value, low)),
+                          (one.candidates * (0.9 if left else 1.1), at), fontsize=6, va="center",
                           color=GROUPS[one.group], ha="right" if left else "left",
                           arrowprops={"arrowstyle": "-", "lw": 0.3, "color": INK})  # fmt: skip
         unit = ", %" if measure.power == 2 else ""
@@ -76,13 +76,15 @@ def _luck(axes: Axes, budget: dict[str, Any], measure: Measure) -> None:
     rows.sort(key=lambda row: row["candidates"]["mean"])
     if not rows:
         return
-    paid = [row["candidates"]["mean"] for row in rows]
+    candidates = [row["candidates"]["mean"] for row in rows]
     mean, low, high = (
         [_scaled(row[measure.key][part], measure) for row in rows]
         for part in ("mean", "low", "high")
     )
-    axes.fill_between(paid, low, high, color=LUCK, alpha=0.15, lw=0)
-    axes.plot(paid, mean, color=LUCK, marker="o", ms=3, label="best S of m drawn from the bank")
+    axes.fill_between(candidates, low, high, color=LUCK, alpha=0.15, lw=0)
+    axes.plot(
+        candidates, mean, color=LUCK, marker="o", ms=3, label="best S of m drawn from the bank"
+    )
 
 
 def _places(results: dict[str, Any], measure: Measure) -> Iterator[Place]:
@@ -132,7 +134,7 @@ def _spread(places: Sequence[Place], low: float) -> Iterator[tuple[Place, float,
 def _column(one: Place) -> int:
     """Points of about the same cost stand over one another; where the next column is near, labels
     go to the left."""
-    return round(4 * np.log2(max(one.paid, 1)))
+    return round(4 * np.log2(max(one.candidates, 1)))
 
 
 def _is_named(one: Place, better: Sequence[Place]) -> bool:

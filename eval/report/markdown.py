@@ -63,7 +63,7 @@ def readme(tables: Sequence[Table], results: dict[str, Any]) -> str:
             "",
             *(f"- {table.heading}: [tables.md](tables.md#{_anchor(table)})" for table in letters),
             "",
-            "![Score against candidates paid](cost.png)",
+            "![Score against candidates inpainted](cost.png)",
             "",
             "## What this study can resolve",
             "",

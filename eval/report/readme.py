@@ -18,7 +18,7 @@ COLUMNS = (
     ("success", "edit success, %", 100, 1),
     ("score_s", "S", 1, 3),
     ("loss", "L", 1, 3),
-    ("candidates", "candidates paid", 1, 0),
+    ("candidates", "candidates inpainted", 1, 0),
 )
 
 

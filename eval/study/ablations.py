@@ -14,7 +14,7 @@ import numpy as np
 
 from eval.metrics.registry import ABLATED
 from eval.statistics import estimate, holm, paired_difference
-from eval.study.evaluate import Judgements, candidates_paid, cell, read_judgements, score_choices
+from eval.study.evaluate import Judgements, cell, count_candidates, read_judgements, score_choices
 from eval.study.scores import Scores
 from lr_edit.config import Ablation, Config
 from lr_edit.types import Choice, EditTask
@@ -63,10 +63,12 @@ def _score(
         for bank in read_banks(root, row.proposals, tasks=tasks)
     ]
     judged = [_part(table, row) for table in read_judgements(root, row.proposals, tasks=tasks)]
-    paid = chosen["paid"] or [candidates_paid(row, bank, trained=None) for bank in banks]
+    candidates_used = chosen["candidates_used"] or [
+        count_candidates(row, bank, trained=None) for bank in banks
+    ]
     choices = [[Choice(*pair) for pair in seeds] for seeds in chosen["choices"]]
     scores = score_choices(
-        name, tasks, choices=choices, banks=banks, judged=judged, paid=paid,
+        name, tasks, choices=choices, banks=banks, judged=judged, candidates_used=candidates_used,
         nfe=chosen.get("nfe"),
     )  # fmt: skip
     scores.values["expected_loss"] = np.array(chosen["expected"], dtype=np.float64)

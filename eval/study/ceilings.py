@@ -33,7 +33,7 @@ def ceiling_scores(
 ) -> list[Scores]:
     """The ceilings scored like variants; each pays for every candidate."""
     chosen = [ceiling_choices(bank) for bank in banks]
-    paid = [bank.losses[..., 0].size for bank in banks]
+    candidates_used = [bank.losses[..., 0].size for bank in banks]
     return [
         score_choices(
             name,
@@ -41,7 +41,7 @@ def ceiling_scores(
             choices=[[row[name]] for row in chosen],
             banks=banks,
             judged=judged,
-            paid=paid,
+            candidates_used=candidates_used,
         )
         for name in chosen[0]
     ]

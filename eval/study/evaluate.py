@@ -38,13 +38,15 @@ def evaluate(root: Path, config: Config, *, name: str) -> None:
     chosen = read_choices(root / "artifacts/edits" / name / "choices.json")
     trained = read_json(root / "artifacts/nets" / name / "summary.json").get("tasks") or {}
     banks = read_banks(root, variant.proposals, tasks=tasks)
-    paid = [
-        candidates_paid(variant, bank, trained=trained.get(task.id))
+    candidates_used = [
+        count_candidates(variant, bank, trained=trained.get(task.id))
         for task, bank in zip(tasks, banks, strict=True)
     ]
     judged = read_judgements(root, variant.proposals, tasks=tasks)
     choices = [_of_task(chosen, task, name) for task in tasks]
-    scores = score_choices(name, tasks, choices=choices, banks=banks, judged=judged, paid=paid)
+    scores = score_choices(
+        name, tasks, choices=choices, banks=banks, judged=judged, candidates_used=candidates_used
+    )
     seeds = [str(seed) for seed in range(scores.seeds)]
     folder = root / "artifacts/scores"
     write_rows(folder / f"{name}.csv", rows(scores, seeds=seeds))
@@ -59,22 +61,22 @@ def score_choices(
     choices: Sequence[Sequence[Choice]],
     banks: Sequence[Bank],
     judged: Sequence[Judgements],
-    paid: Sequence[int],
+    candidates_used: Sequence[int],
     nfe: Sequence[int] | None = None,
 ) -> Scores:
     """The metrics of what was chosen; everything is in the order of the tasks, one choice a seed.
 
     `loss` has the paper's weights in every row, whatever weights a variant chose by. UNet
-    `evaluations` are the share of the candidates' that was paid, unless they are given.
+    `evaluations` are the candidates' own, for the share that was used, unless they are given.
     """
     values = {m.key: np.full((len(tasks), len(choices[0])), np.nan) for m in MEASURES}
     for at, (row, bank, table) in enumerate(zip(choices, banks, judged, strict=True)):
-        share = bank.nfe * paid[at] / bank.losses[..., 0].size
+        share = bank.nfe * candidates_used[at] / bank.losses[..., 0].size
         whole_bank = {
             **{key: table[key] for key in values if key in table},
             "score_s": bank.score,
             "loss": bank.loss(LossWeights()),
-            "candidates": np.full(bank.losses.shape[:2], float(paid[at])),
+            "candidates": np.full(bank.losses.shape[:2], float(candidates_used[at])),
             "nfe": np.full(bank.losses.shape[:2], nfe[at] if nfe else share),
             "area_ratio": _area_ratios(bank, tasks[at]),
         }
@@ -91,15 +93,15 @@ def _area_ratios(bank: Bank, task: EditTask) -> np.ndarray:
     return area_ratio(bank.boxes, np.array(task.truth.box.as_tuple()))
 
 
-def candidates_paid(variant: Variant, bank: Bank, *, trained: dict[str, Any] | None) -> int:
+def count_candidates(variant: Variant, bank: Bank, *, trained: dict[str, Any] | None) -> int:
     """Candidates that had to be made before the choice could.
 
-    A net's training says what it paid; a table is read whole; a sample is what was drawn; a
-    random or fixed size costs one candidate an anchor.
+    A net's training says which candidates it read; a table is read as a whole; a sample is what was
+    drawn; a random or fixed size costs one candidate per anchor.
     """
     points, sizes = bank.losses.shape[:2]
-    if trained and "paid" in trained:
-        return int(trained["paid"])
+    if trained and "candidates_used" in trained:
+        return int(trained["candidates_used"])
     if variant.choose == "sample":
         return variant.draws
     whole_table = variant.choose in ("table", "best") or variant.learner in ("exact", "gumbel")

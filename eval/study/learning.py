@@ -1,6 +1,7 @@
 """What the train stage wrote -> how far learning went: start, end, floor and the share of the gap.
 
-artifacts/nets/VARIANT/summary.json   {"learner", "tasks": {id: start, end, floor, ..._z, paid}}
+artifacts/nets/VARIANT/summary.json   {"learner", "tasks"}; each task has start, end, floor,
+                                      the same of z-scores (..._z) and candidates_used
 artifacts/nets/VARIANT/curves.jsonl   {"task", "step", "expected_loss", ...} a line
 """
 

@@ -17,7 +17,7 @@ from scipy import stats
 
 from eval.metrics.registry import is_headline
 from eval.statistics import LEVEL, estimate
-from eval.study.evaluate import candidates_paid
+from eval.study.evaluate import count_candidates
 from lr_edit.config import Ablation, Config
 from lr_edit.errors import UserError
 from lr_edit.types import Bank
@@ -193,7 +193,7 @@ def _chosen(
         if chosen.get("nfe"):
             nfe.append(float(chosen["nfe"][place]))
         else:
-            known = chosen.get("paid")  # what nets read or chose
-            paid = known[place] if known else candidates_paid(row, bank, trained=None)
-            nfe.append(bank.nfe * paid / bank.score.size)
+            known = chosen.get("candidates_used")  # what nets read or chose
+            candidates_used = known[place] if known else count_candidates(row, bank, trained=None)
+            nfe.append(bank.nfe * candidates_used / bank.score.size)
     return np.array(scores), float(np.mean(nfe))

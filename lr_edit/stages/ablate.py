@@ -22,9 +22,8 @@ from lr_edit.workspace.storage import read_banks, study_tasks, write_json
 
 
 def run(root: Path, config: Config, *, track: Track) -> None:
-    """Write artifacts/ablations.json: group -> row -> {choices, paid, expected}, tasks in order.
-
-    Races say their `evaluations` too.
+    """Write artifacts/ablations.json: group -> row -> {choices, candidates_used, expected}, in the
+    order of the tasks. Races say their `nfe` too.
     """
     tasks = study_tasks(root)
     rows = [
@@ -52,14 +51,14 @@ class _Known:
     """
 
     tables: Sequence[Sequence[np.ndarray | None]]
-    paid: list[int] | None = None
+    candidates_used: list[int] | None = None
 
 
 def _row(
     root: Path, config: Config, row: Ablation, *, tasks: list[EditTask], banks: list[Bank]
 ) -> dict[str, Any]:
     """choices   (tasks, seeds, 2): point and size within the part
-    paid      candidates a task, where the row's rule does not say it
+    candidates_used  candidates per task, where the row's rule does not say it
     expected  (tasks, seeds): the expected loss of the sizes' distribution, None where it has none
     """
     if row.scope == "dataset":
@@ -73,7 +72,7 @@ def _row(
         made = [_choose(row, bank, task.id, seed, table) for seed, table in enumerate(tables)]
         choices.append([[one.point, one.size] for one in made])
         expected.append([_expected_loss(row, bank, table) for table in tables])
-    return {"choices": choices, "paid": known.paid, "expected": expected}
+    return {"choices": choices, "candidates_used": known.candidates_used, "expected": expected}
 
 
 def _choose(row: Ablation, bank: Bank, task: str, seed: int, table: np.ndarray | None) -> Choice:
@@ -109,7 +108,7 @@ def _from_dataset(
         fixed = row.model_copy(update={"size": best_size(root, config, by=row.by)})
         return fixed, _Known([[None] * row.seeds for _ in banks])
     seen = list(predict_tables(root, config, row=row, banks=banks))
-    return row, _Known(seen, paid=[row.top or len(bank.losses) for bank in banks])
+    return row, _Known(seen, candidates_used=[row.top or len(bank.losses) for bank in banks])
 
 
 def _priors(
@@ -130,11 +129,11 @@ def _race(
 ) -> dict[str, Any]:
     """The same from a race over the tables of a task's previews and of its full quality.
 
-    evaluations: what it spent, (tasks,); paid: the same in candidates of full quality, rounded up.
+    nfe: what it cost, (tasks,); candidates_used: the same in candidates of full quality, rounded up.
     """
     if row.rank == "released":
         raise UserError("a race has `rank: S` or `rank: loss`: `released` ranks finalists alone")
-    choices, nfe, paid = [], [], []
+    choices, nfe, candidates_used = [], [], []
     expected = [[None] for _ in banks]
     for rounds, prior in zip(banks, priors, strict=True):
         costs = [nfe_each(bank) for bank in rounds]
@@ -145,8 +144,13 @@ def _race(
         raced = run_race(look, entrants, plan=plan)
         choices.append([list(divmod(raced.winner, seen[-1].boxes.shape[1]))])
         nfe.append(raced.nfe)
-        paid.append(-(-raced.nfe // costs[-1]))
-    return {"choices": choices, "paid": paid, "nfe": nfe, "expected": expected}
+        candidates_used.append(-(-raced.nfe // costs[-1]))
+    return {
+        "choices": choices,
+        "candidates_used": candidates_used,
+        "nfe": nfe,
+        "expected": expected,
+    }
 
 
 def _learn(config: Config, row: Ablation, tasks: list[EditTask], banks: list[Bank]) -> _Known:
@@ -160,5 +164,8 @@ def _learn(config: Config, row: Ablation, tasks: list[EditTask], banks: list[Ban
     ]
     return _Known(
         [[net.probabilities.numpy() for net in seeds] for seeds in zip(*nets, strict=True)],
-        paid=[net.paid or len(bank.losses) for net, bank in zip(nets[0], banks, strict=True)],
+        candidates_used=[
+            net.candidates_used or len(bank.losses)
+            for net, bank in zip(nets[0], banks, strict=True)
+        ],
     )

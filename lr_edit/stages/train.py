@@ -63,7 +63,7 @@ class TaskNets:
 
     state          the first seed's parameters
     curve          its records
-    summary        its expected losses, and the candidates that it paid for
+    summary        its expected losses, and the candidates that it candidates_used for
     probabilities  (seeds, points, sizes): pi of every seed
     """
 
@@ -149,5 +149,5 @@ def _summary(net: Learned, bank: Bank, variant: Variant) -> dict[str, Any]:
         "end_z": last.expected_z,
         "floor_z": float(row_z_scores(table).amin(-1).mean()),
         # A net that was not trained still needs one candidate an anchor to rank.
-        "paid": net.paid or len(table),
+        "candidates_used": net.candidates_used or len(table),
     }

@@ -81,9 +81,13 @@ def _ablations(config: Config, tasks: int, rng: np.random.Generator) -> dict:
                 len(row.sizes or range(SIZES[row.proposals])),
             )
             drawn = rng.integers(shape, size=(tasks, row.seeds, 2)).tolist()
-            paid = [7] * tasks if row.choose == "net" else None
+            candidates_used = [7] * tasks if row.choose == "net" else None
             expected = rng.random((tasks, row.seeds)).tolist()
-            found[group][name] = {"choices": drawn, "paid": paid, "expected": expected}
+            found[group][name] = {
+                "choices": drawn,
+                "candidates_used": candidates_used,
+                "expected": expected,
+            }
     return found
 
 
@@ -137,7 +141,7 @@ def write_training(
         summary[task.id] = {
             "start": start, "end": losses[-1], "floor": start - 0.6, "start_z": 0.0,
             "end_z": losses[-1] - start, "floor_z": -0.6,
-            "paid": POINTS if learner == "none" else POINTS * SIZES["dino"],
+            "candidates_used": POINTS if learner == "none" else POINTS * SIZES["dino"],
         }  # fmt: skip
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "curves.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))

@@ -57,10 +57,12 @@ def test_the_best_of_the_bank_is_its_highest_s(root: Path, config: Config) -> No
 
 def test_a_row_pays_for_what_it_saw(root: Path, config: Config) -> None:
     scores = ablation_scores(root, config, tasks=study_tasks(root))
-    paid = {row.variant: row.per_task("candidates")[0] for rows in scores.values() for row in rows}
-    assert paid["six"] == POINTS * 6 and paid["two"] == POINTS * 2
-    assert paid["random-1"] == 1 and paid["random-9"] == 9
-    assert paid["first-anchor-medium"] == 1 and paid["whole-image"] == 1
+    candidates_used = {
+        row.variant: row.per_task("candidates")[0] for rows in scores.values() for row in rows
+    }
+    assert candidates_used["six"] == POINTS * 6 and candidates_used["two"] == POINTS * 2
+    assert candidates_used["random-1"] == 1 and candidates_used["random-9"] == 9
+    assert candidates_used["first-anchor-medium"] == 1 and candidates_used["whole-image"] == 1
 
 
 def test_differences_are_paired_with_the_first_row(root: Path, config: Config) -> None:

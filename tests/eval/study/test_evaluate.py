@@ -11,7 +11,7 @@ import pytest
 
 from eval.metrics.registry import BY_KEY
 from eval.study.ceilings import ceiling_choices
-from eval.study.evaluate import candidates_paid, evaluate
+from eval.study.evaluate import count_candidates, evaluate
 from eval.study.scores import COLUMNS, read_scores
 from lr_edit.choose import best_of_bank
 from lr_edit.config import Variant
@@ -79,7 +79,7 @@ def test_the_long_table_has_a_row_for_every_task_seed_and_metric(root: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("name", "paid", "share"),
+    ("name", "candidates_used", "share"),
     [
         ("learned", POINTS * SIZES["dino"], 1),
         ("argmin-table", POINTS * SIZES["dino"], 1),
@@ -89,16 +89,18 @@ def test_the_long_table_has_a_row_for_every_task_seed_and_metric(root: Path) -> 
         ("ground-truth-box", 1, 1),
     ],
 )
-def test_every_row_states_what_it_paid(root: Path, name: str, paid: int, share: float) -> None:
+def test_every_row_states_its_candidates(
+    root: Path, name: str, candidates_used: int, share: float
+) -> None:
     metrics = read_json(root / f"artifacts/scores/{name}.json")["metrics"]
-    assert metrics["candidates"]["mean"] == paid
-    made = 12 * (paid / share)
+    assert metrics["candidates"]["mean"] == candidates_used
+    made = 12 * (candidates_used / share)
     assert metrics["nfe"]["mean"] == pytest.approx(made * share)
 
 
 def test_a_net_that_samples_pays_for_what_it_sampled() -> None:
     variant = Variant.model_validate({"proposals": "dino", "learner": "reinforce"})
-    assert candidates_paid(variant, random_bank(), trained={"paid": 7}) == 7
+    assert count_candidates(variant, random_bank(), trained={"candidates_used": 7}) == 7
 
 
 def test_the_headline_leaves_remove_and_add_to_their_own_rows(root: Path) -> None:
