@@ -129,7 +129,7 @@ def _race(
 ) -> dict[str, Any]:
     """The same from a race over the tables of a task's previews and of its full quality.
 
-    nfe: what it cost, (tasks,); candidates_used: the same in candidates of full quality, rounded up.
+    nfe: what it cost, (tasks,); candidates_used: the same in full-quality candidates, rounded up.
     """
     if row.rank == "released":
         raise UserError("a race has `rank: S` or `rank: loss`: `released` ranks finalists alone")
