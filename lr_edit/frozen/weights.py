@@ -10,7 +10,7 @@ from typing import Any
 from safetensors import SafetensorError
 
 from lr_edit.errors import UserError
-from lr_edit.profiles import LOCAL
+from lr_edit.profiles import LOCAL, Weights
 from lr_edit.workspace.paths import checkout, locate
 from lr_edit.workspace.storage import content_key, folder_digest, read_json
 
@@ -61,6 +61,11 @@ def digest(root: Path, name: str, *, revision: str | None = None) -> str:
     if not (place := locate(root, folder)).is_dir():
         raise UserError(f"weights {name!r}: the folder is not there; get it with `dvc pull`")
     return folder_digest(place)
+
+
+def identify(root: Path, part: Weights) -> list[str | None]:
+    """What tells a part of a profile from another: its weights, and how they are read."""
+    return [digest(root, part.name, revision=part.revision), part.pretrained, part.variant]
 
 
 def pulled_weights(root: Path) -> dict[str, dict[str, Any]]:

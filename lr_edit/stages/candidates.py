@@ -2,51 +2,45 @@
 
 The one stage that pays for diffusion. A finished task is kept by content (its bytes, words,
 parameters, weights and code), so a killed run goes on where it was, and nothing is painted twice.
+Where nothing is missing, no model library is imported.
 """
 
 from __future__ import annotations
 
 import platform
-import shutil
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
-import torch
 
-from lr_edit import boxes, inpaint, losses, method, propose, saliency, score
-from lr_edit.baselines import diffedit, released
 from lr_edit.config import Config
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.execution.local import Execute, Failed, choose_executor
-from lr_edit.frozen import clip, dino, inpainter, weights, whole_pipeline
-from lr_edit.frozen.models import Models, load_models
+from lr_edit.files import empty_folder
+from lr_edit.frozen import weights
 from lr_edit.types import Bank, EditTask, Track
+from lr_edit.workspace.cache import Cache
+from lr_edit.workspace.code import code_digest
 from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.storage import (
-    atomic_write,
-    code_digest,
     content_key,
-    empty_folder,
     study_image,
     study_tasks,
     write_bank,
     write_tensors,
 )
 
+if TYPE_CHECKING:
+    from lr_edit.frozen.models import Models
+
 _PARTS = ("tables", "images")
-# Editing one of these makes candidates anew.
-_CODE = (
-    diffedit, method, inpaint, saliency, propose, boxes, released, losses, score, clip, dino,
-    inpainter, whole_pipeline,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
 class CandidateTask:
-    """A task to be painted: its key in the cache, and its source, uint8 (3, side, side)."""
+    """A task to be painted, and its source, uint8 (3, side, side)."""
 
-    key: str
     task: EditTask
     source: np.ndarray
 
@@ -59,29 +53,31 @@ def run(
     Raises Unfinished with the tasks that failed, after all others are made and kept.
     """
     out = empty_folder(root / "artifacts/candidates" / name)
-    kept = cache_folder(root) / "candidates"
-    painter = CandidateMaker(root, config, name=name)
+    cache = Cache(cache_folder(root), "candidates")
+    maker = CandidateMaker(root, config, name=name)
     tasks = study_tasks(root)
-    keys = {task.id: painter.key(task, study_image(root, task)) for task in tasks}
-    missing = [task for task in tasks if not all(p.exists() for p in _files(kept, keys[task.id]))]
-    items = (CandidateTask(keys[task.id], task, study_image(root, task)) for task in missing)
+    keys = {task.id: maker.key(task, study_image(root, task)) for task in tasks}
+    files = {task.id: {p: out / p / f"{task.id}.safetensors" for p in _PARTS} for task in tasks}
+    missing = [
+        task for task in tasks if not cache.restore(keys[task.id], files[task.id].__getitem__)
+    ]
+    if not missing:
+        return
+    items = (CandidateTask(task, study_image(root, task)) for task in missing)
     small = config.models.world == "picturebook"
     execute = execute or choose_executor(len(missing), small=small)
     failed = {}
-    for item, made in track(execute(items, painter), f"candidates {name}", total=len(missing)):
+    for item, made in track(execute(items, maker), f"candidates {name}", total=len(missing)):
+        here = files[item.task.id]
         if isinstance(made, Failed):
             failed[item.task.id] = made
             continue
         bank, images = made
-        tables, pictures = _files(kept, item.key)
-        write_tensors(pictures, {"images": images})
-        write_bank(tables, bank)
+        write_tensors(here["images"], {"images": images})
+        write_bank(here["tables"], bank)
+        cache.keep(keys[item.task.id], here)
     if failed:
         raise _unfinished(failed, name, of=len(tasks))
-    for task in tasks:
-        for part, path in zip(_PARTS, _files(kept, keys[task.id]), strict=True):
-            with atomic_write(out / part / f"{task.id}.safetensors") as target:
-                shutil.copyfile(path, target)
 
 
 class CandidateMaker:
@@ -89,7 +85,7 @@ class CandidateMaker:
 
     def __init__(self, root: Path, config: Config, *, name: str) -> None:
         self._root, self._config, self._name = root, config, name
-        self._common = _common_key(root, config, name)
+        self._common = _common_key(root, config, name=name)
         self._models: Models | None = None
 
     def key(self, task: EditTask, source: np.ndarray) -> str:
@@ -98,23 +94,32 @@ class CandidateMaker:
 
     def __call__(self, item: CandidateTask) -> tuple[Bank, np.ndarray]:
         """The bank, and its candidates as uint8 (points, sizes, 3, side, side)."""
-        config = self._config
         if self._models is None:
-            if _common_key(self._root, config, self._name) != self._common:
+            if _common_key(self._root, self._config, name=self._name) != self._common:
                 raise UserError(
-                    f"{platform.node()} has other code or weights in {self._root}:"
-                    " bring every machine to the same commit and run `dvc pull` there"
+                    f"{platform.node()} has other code, libraries or weights in {self._root}:"
+                    " bring every machine to the same commit and packages, and run `dvc pull` there"
                 )
-            self._models = load_models(self._root, config.models)
-        bank, images = method.make_bank(
-            self._models, item.task, source=torch.from_numpy(item.source.copy()), config=config,
-            how=config.proposal_set(self._name),
-        )  # fmt: skip
-        return bank, images.numpy()
+            self._models = _load(self._root, self._config)
+        return _make(self._models, item, config=self._config, name=self._name)
 
 
-def _files(kept: Path, key: str) -> list[Path]:
-    return [kept / f"{key}.{part}.safetensors" for part in _PARTS]
+def _load(root: Path, config: Config) -> Models:
+    from lr_edit.frozen.models import load_models
+
+    return load_models(root, config.models)
+
+
+def _make(
+    models: Models, item: CandidateTask, *, config: Config, name: str
+) -> tuple[Bank, np.ndarray]:
+    import torch
+
+    from lr_edit.method import make_bank
+
+    source, how = torch.from_numpy(item.source.copy()), config.proposal_set(name)
+    bank, images = make_bank(models, item.task, source=source, config=config, how=how)
+    return bank, images.numpy()
 
 
 def _unfinished(failed: dict[str, Failed], name: str, *, of: int) -> Unfinished:
@@ -128,15 +133,15 @@ def _unfinished(failed: dict[str, Failed], name: str, *, of: int) -> Unfinished:
     return error
 
 
-def _common_key(root: Path, config: Config, name: str) -> str:
+def _common_key(root: Path, config: Config, *, name: str) -> str:
     """Everything that candidates depend on beside the task."""
-    models = config.models
-    frozen = [models.anchors, models.clip, models.inpainter]
-    frozen += [models.tiny_vae] if models.tiny_vae else []
+    models, how = config.models, config.proposal_set(name)
+    frozen = [models.anchors, models.clip, models.inpainter, models.tiny_vae]
     return content_key(
-        [weights.digest(root, part.name, revision=part.revision) for part in frozen],
-        [code_digest(Path(module.__file__ or "")) for module in _CODE],
+        code_digest(__name__, "_load", "_make"),
+        [part and weights.identify(root, part) for part in frozen],
         config.score.model_dump(),
-        config.proposal_set(name).model_dump(),  # its batch too: it moves convolutions' last bits
+        how.model_dump(),  # its batch too: it moves convolutions' last bits
+        asdict(how.inpaint.sampler),
         [models.side, models.cell, models.attention_side, config.study.seed],
     )

@@ -16,7 +16,6 @@ Every write goes to a temporary name and is renamed: a killed run leaves whole f
 
 from __future__ import annotations
 
-import ast
 import hashlib
 import json
 from dataclasses import asdict
@@ -136,17 +135,6 @@ def folder_digest(folder: Path) -> str:
     """sha256 over names and contents of every file below a folder (or of one file)."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else [folder]
     return content_key(*(x for p in paths for x in (p.name, p.read_bytes())))
-
-
-def code_digest(file: Path) -> str:
-    """sha256 over what a Python file does: its syntax tree without comments and docstrings."""
-    tree = ast.parse(file.read_text(encoding="utf-8"))
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef) and ast.get_docstring(
-            node
-        ):
-            node.body[0] = ast.Pass()
-    return content_key(ast.dump(tree))
 
 
 def study_tasks(root: Path) -> list[EditTask]:

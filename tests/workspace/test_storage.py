@@ -19,7 +19,6 @@ from lr_edit.errors import Notice, UserError
 from lr_edit.types import Bank, Box, Choice, EditTask, Label, Truth
 from lr_edit.workspace.storage import (
     atomic_write,
-    code_digest,
     content_key,
     folder_digest,
     read_bank,
@@ -257,15 +256,3 @@ def test_a_content_key_tells_values_types_shapes_and_borders_apart(tmp_path: Pat
     first = folder_digest(tmp_path)
     (tmp_path / "a").write_text("2")
     assert folder_digest(tmp_path) != first
-
-
-def test_a_code_digest_changes_with_the_code_and_not_with_its_words(tmp_path: Path) -> None:
-    file = tmp_path / "code.py"
-
-    def digest(text: str) -> str:
-        file.write_text(text)
-        return code_digest(file)
-
-    plain = digest('"""Words."""\n\ndef f(x):\n    """More."""\n    return x + 1\n')
-    assert digest('"""Other."""\n# why\ndef f(x):\n    """Else."""\n    return x + 1\n') == plain
-    assert digest('"""Words."""\n\ndef f(x):\n    """More."""\n    return x + 2\n') != plain
