@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pull repro study test check benchmark readme ui clean
+.PHONY: help setup pull repro study test check benchmark deps readme ui clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ check: setup  ## lint, format, types, tests: what must pass before a commit
 
 benchmark: pull  ## measure what an edit costs here: reports/performance.md
 	OMP_NUM_THREADS=$(WORKERS) MKL_NUM_THREADS=$(WORKERS) $(BIN)/python -m benchmarks.cost
+
+deps: setup  ## write the code that stages stand on into dvc.yaml and the studies
+	@$(BIN)/python -m lr_edit.stages.dependencies
 
 readme: setup  ## put the results of reports/results.json into README.md
 	$(BIN)/python -m eval.report.readme

@@ -69,11 +69,7 @@ def test_a_stage_depends_on_exactly_the_code_it_runs(stage: str) -> None:
     listed = {path for path in given if path.split("/")[0] in PACKAGES and (ROOT / path).is_file()}
     folders = [p for p in given if (ROOT / p / "__init__.py").exists()]
     assert not folders, f"{stage} depends on whole packages: {folders}"
-    assert listed == needed, "\n".join(
-        [f"deps of {stage} in {EXTRA if stage in read(EXTRA) else 'dvc.yaml'}"]
-        + [f"  add     - {path}" for path in sorted(needed - listed)]
-        + [f"  remove  - {path}" for path in sorted(listed - needed)]
-    )
+    assert listed == needed, f"run `make deps`: {stage}, {sorted(listed ^ needed)}"
 
 
 @needs_pipeline

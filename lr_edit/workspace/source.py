@@ -65,7 +65,7 @@ class Module:
     @cached_property
     def imports(self) -> dict[str, list[Place]]:
         """Name -> where it is imported from, inside functions too."""
-        found = defaultdict(list)
+        found = defaultdict[str, list[Place]](list)
         for node in ast.walk(self.tree):
             if isinstance(node, ast.Import):
                 for alias in node.names:
@@ -149,8 +149,9 @@ class SourceTree:
         yield from page.imports.get(name, [])
         for table in (node for node in ast.walk(page.tree) if isinstance(node, ast.Dict)):
             for key, value in zip(table.keys, table.values, strict=True):
-                if getattr(key, "value", None) == name and isinstance(value, ast.Constant):
-                    for home in (str(value.value), f"{page.name}.{value.value}"):
+                if getattr(key, "value", None) == name:
+                    at = str(getattr(value, "value", ""))
+                    for home in (at, f"{page.name}.{at}"):
                         if self.module(home):
                             yield home, name
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from typing import Any
 
 import pytest
 
@@ -39,7 +40,7 @@ class Mutant(ast.NodeTransformer):
     def __init__(self, *, calls: bool = False) -> None:
         self.changed, self._calls = False, calls
 
-    def visit(self, node: ast.AST) -> ast.AST:
+    def visit(self, node: ast.AST) -> Any:
         silent = isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
         if self.changed or silent or isinstance(node, ast.Raise):
             return node
