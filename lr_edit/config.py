@@ -5,41 +5,69 @@ from __future__ import annotations
 
 from dataclasses import fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, model_validator
+import numpy as np
+from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from lr_edit.errors import UserError, describe_error, suggest_name
-from lr_edit.profiles import DEFAULTS, Profile, read_mapping, with_defaults
+from lr_edit.files import is_plain_name
+from lr_edit.profiles import DEFAULTS, Profile, check_tables, read_mapping, with_defaults
 from lr_edit.profiles import Frozen as _Frozen
 from lr_edit.types import LossWeights, Merit, Sampler
 
 Map = Literal["dino", "relevance", "diffedit"]  # where anchors come from, or a box
 MAPS = get_args(Map)
+MOST = 10**6  # of anything that is counted: a number beyond it is a slip
+
+
+def _plain_name(name: str) -> str:
+    if not is_plain_name(name):  # folders are named after it
+        raise ValueError("a name may hold letters, digits, '-', '_', '.' only")
+    return name
+
+
+def _one_place(template: str) -> str:
+    if template.count("{}") != 1 or set(template.replace("{}", "")) & set("{}"):
+        raise ValueError("a template holds {} once, where the words go, and no other brace")
+    return template
+
+
+def _finite(weights: LossWeights) -> LossWeights:
+    if not (np.isfinite(weights.as_array()) & (weights.as_array() >= 0)).all():
+        raise ValueError("a weight is a number from 0")
+    return weights
+
+
+Name = Annotated[str, AfterValidator(_plain_name)]
+Template = Annotated[str, AfterValidator(_one_place)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Index = Annotated[int, Field(ge=0, le=MOST)]
+Share = Annotated[float, Field(gt=0, le=1)]  # of the image's side
 
 
 class Propose(_Frozen):
     """Anchor points and box sizes. `sizes` are sides as shares of the image's."""
 
-    points: int = Field(9, ge=1)
-    sizes: tuple[float, ...] = (0.25, 0.375, 0.5, 0.625, 0.75, 0.875)
-    distance: float = Field(0.0, ge=0)  # least distance between anchors, in cells
-    margin: float = Field(0.0, ge=0)  # the release's border rule, in cells
+    points: Count = 9
+    sizes: tuple[Share, ...] = Field((0.25, 0.375, 0.5, 0.625, 0.75, 0.875), min_length=1)
+    distance: float = Field(0.0, ge=0, le=MOST)  # least distance between anchors, in cells
+    margin: float = Field(0.0, ge=0, le=MOST)  # the release's border rule, in cells
 
 
 class Inpaint(_Frozen):
     """The sampler (types.Sampler says what its values mean), the seam in pixels, the batch."""
 
     solver: Literal["dpm", "pndm"] = "dpm"
-    steps: int = Field(8, ge=1)
-    guidance: float = 3.0
+    steps: int = Field(8, ge=1, le=1000)  # of the 1,000 times that models are trained at
+    guidance: float = Field(3.0, ge=0, le=1000)
     guided: float = Field(0.5, ge=0, le=1)
-    refresh: int = Field(1, ge=1)
-    stop: int | None = Field(None, ge=1)
-    strength: float = Field(1.0, gt=0, le=1)
+    refresh: Count = 1
+    stop: Count | None = None
+    strength: Share = 1.0
     tiny_vae: bool = False
-    feather: int = Field(2, ge=0)
-    batch: int = Field(54, ge=1)
+    feather: Index = 2
+    batch: Count = 54
 
     @model_validator(mode="after")
     def _has_steps(self) -> Inpaint:
@@ -59,9 +87,9 @@ class Inpaint(_Frozen):
 class Score(_Frozen):
     """The scoring CLIP's view: 0 augmented views is the plain image."""
 
-    views: int = Field(0, ge=0)
-    prompt: str = "{}"
-    source: str = "{}"
+    views: int = Field(0, ge=0, le=1000)
+    prompt: Template = "{}"
+    source: Template = "{}"
 
 
 class ProposalSet(_Frozen):
@@ -73,12 +101,12 @@ class ProposalSet(_Frozen):
 
     anchors: Map | Literal["grid", "random", "centre", "truth", "released"]
     boxes: Literal["squares", "random", "threshold", "truth", "released"]
-    draws: int = Field(1, ge=1)  # random rectangles an anchor
+    draws: Count = 1  # random rectangles an anchor
     prompt: Literal["scene", "object"] = "scene"  # the task's words, or the thing asked for alone
-    template: str = "{}"  # around those; release: "a high quality image of {}."
+    template: Template = "{}"  # around those; release: "a high quality image of {}."
     relevance: bool = False  # look for the source words: nets with text read where they are
     noise: Literal["common", "independent"] = "common"  # of the candidates of a task
-    noise_seed: int = 0  # other noise in the same boxes
+    noise_seed: Index = 0  # other noise in the same boxes
     propose: Propose
     inpaint: Inpaint
 
@@ -96,15 +124,15 @@ class Variant(_Frozen):
 
     proposals: str
     choose: Literal["net", "table", "random", "fixed", "best", "sample"] = "net"
-    size: int = Field(0, ge=0)  # for `fixed`: index into the sizes
-    draws: int = Field(1, ge=1)  # for `sample`: candidates drawn
+    size: Index = 0  # for `fixed`: index into the sizes
+    draws: Count = 1  # for `sample`: candidates drawn
     learner: Literal["exact", "gumbel", "reinforce", "leave-one-out", "none"] = "none"
     rank: Literal["S", "loss", "released"] = "S"
-    losses: LossWeights = LossWeights()
-    steps: int = Field(400, ge=1)
-    rate: float = Field(5e-3, gt=0)
-    weight_decay: float = Field(0.0, ge=0)
-    seeds: int = Field(1, ge=1)  # random draws or random starts to average over
+    losses: Annotated[LossWeights, AfterValidator(_finite)] = LossWeights()
+    steps: Count = 400
+    rate: float = Field(5e-3, gt=0, le=MOST)
+    weight_decay: float = Field(0.0, ge=0, le=MOST)
+    seeds: Count = 1  # random draws or random starts to average over
 
 
 class Ablation(Variant):
@@ -114,16 +142,18 @@ class Ablation(Variant):
     there for `fixed`, a net for `net`.
     """
 
-    points: int | None = Field(None, ge=1)  # the first so many anchors; default: all
-    sizes: tuple[int, ...] | None = None  # indices of the sizes; default: all
+    points: Count | None = None  # the first so many anchors; default: all
+    sizes: tuple[Index, ...] | None = Field(
+        None, min_length=1
+    )  # indices of the sizes; default: all
     scope: Literal["image", "dataset"] = "image"
-    trained_on: int = Field(0, ge=0)  # images, of `across.tasks`; 0: a random start
+    trained_on: Index = 0  # images, of `across.tasks`; 0: a random start
     text: bool = False  # whether the net sees the relevance of the source words
     by: Literal["J", "S"] = "J"  # what the best size was best by
-    top: int | None = Field(None, ge=1)  # paint so many likeliest pairs; default: one an anchor
+    top: Count | None = None  # paint so many likeliest pairs; default: one an anchor
     previews: tuple[str, ...] = ()  # a race: the sets of its rounds before `proposals`, and
-    budget: int = Field(400, ge=1)  # the UNet evaluations it may spend
-    entrants: int | None = Field(None, ge=1)  # with `scope: dataset`: only the likeliest enter it
+    budget: Count = 400  # the UNet evaluations it may spend
+    entrants: Count | None = None  # with `scope: dataset`: only the likeliest enter it
 
 
 class DatasetNet(_Frozen):
@@ -133,12 +163,12 @@ class DatasetNet(_Frozen):
     """
 
     proposals: str
-    tasks: tuple[int, ...]
-    seeds: int = Field(ge=1)
-    steps: int = Field(ge=1)
-    rate: float = Field(gt=0)
-    weight_decay: float = Field(ge=0)
-    batch: int = Field(ge=1)  # tasks a step
+    tasks: tuple[Count, ...] = Field(min_length=1)
+    seeds: Count
+    steps: Count
+    rate: float = Field(gt=0, le=MOST)
+    weight_decay: float = Field(ge=0, le=MOST)
+    batch: Count  # tasks a step
 
 
 class Race(_Frozen):
@@ -148,8 +178,8 @@ class Race(_Frozen):
 
     proposals: str = "dino"
     previews: tuple[Inpaint, ...] = ()
-    budget: int = Field(400, ge=1)
-    entrants: int | None = Field(None, ge=1)
+    budget: Count = 400
+    entrants: Count | None = None
     rank: Merit = "S"  # who goes on, and who wins
 
 
@@ -157,9 +187,9 @@ class Study(_Frozen):
     """Which tasks, and what every variant is compared with."""
 
     split: Literal["train", "val", "eval"] = "eval"
-    seed: int = 0
+    seed: int = Field(0, ge=0, lt=2**32)
     baseline: str = "dino-random-size"
-    resamples: int = 9999
+    resamples: Count = 9999
 
 
 class Config(_Frozen):
@@ -170,15 +200,14 @@ class Config(_Frozen):
     propose: Propose
     inpaint: Inpaint
     score: Score
-    proposals: dict[str, ProposalSet]
-    variants: dict[str, Variant] = Field({})
+    proposals: dict[Name, ProposalSet]
+    variants: dict[Name, Variant] = Field({})
     dataset_net: DatasetNet | None = None  # a study without one trains none
     race: Race
     amortised: Race
-    ablations: dict[str, dict[str, Ablation]] = Field(
-        {}
-    )  # group -> rows; the first is compared with
-    profiles: dict[str, Profile]
+    # group -> rows; the first is compared with
+    ablations: dict[Name, dict[Name, Ablation]] = Field({})
+    profiles: dict[Name, Profile]
 
     @property
     def models(self) -> Profile:
@@ -218,7 +247,32 @@ def load_config(path: Path | None = None, *, profile: str | None = None) -> Conf
 
 def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None) -> Config:
     """Parameters as params.yaml holds them; `path` is what errors name."""
-    raw = with_defaults(params | ({"profile": profile} if profile else {}))
+    params = params | ({"profile": profile} if profile else {})
+    try:
+        if not isinstance(params.get("profile", ""), str):
+            raise ValueError(f"parameter 'profile' must be a name, got {params['profile']!r}")
+        check_tables(params)
+        config = Config.model_validate(_assemble(params))
+    except ValidationError as error:
+        raise UserError(f"{path}: {describe_error(error, Config, also=('base',))}") from None
+    except ValueError as error:
+        raise UserError(f"{path}: {error}") from None
+    _lookup(config.profiles, config.profile, "profile")
+    for name in config.profiles:
+        _check_start(params | {"profile": name}, path)
+    rows = [row for group in config.ablations.values() for row in group.values()]
+    races = [race for race in (config.race, config.amortised, config.dataset_net) if race]
+    named = [row.proposals for row in (*config.variants.values(), *rows, *races)]
+    for name in (*named, *(name for row in rows for name in row.previews)):
+        _lookup(config.proposals, name, "proposal set")
+    if config.variants:
+        _lookup(config.variants, config.study.baseline, "variant")
+    return config
+
+
+def _assemble(params: dict[str, Any]) -> dict[str, Any]:
+    """Every part with what it only states its difference from."""
+    raw = with_defaults(params)
     base = raw.pop("base", None) or {}
     variants = raw.get("variants") or {}
     raw["variants"] = {name: {**base, **(row or {})} for name, row in variants.items()}
@@ -234,18 +288,25 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
         group: {name: {**base, **(row or {})} for name, row in (rows or {}).items()}
         for group, rows in (raw.get("ablations") or {}).items()
     }
+    return raw
+
+
+class _Start(_Frozen):
+    """What a profile says of the parts that a study may leave to it."""
+
+    inpaint: Inpaint
+    race: Race
+    amortised: Race
+
+
+def _check_start(params: dict[str, Any], path: Path) -> None:
+    """UserError where a profile, chosen or not, says what cannot be."""
+    raw = _assemble(params)
     try:
-        config = Config.model_validate(raw)
+        _Start.model_validate({part: raw[part] for part in _Start.model_fields})
     except ValidationError as error:
-        raise UserError(f"{path}: {describe_error(error, Config, also=('base',))}") from None
-    _lookup(config.profiles, config.profile, "profile")
-    rows = [row for group in config.ablations.values() for row in group.values()]
-    named = [row.proposals for row in (*config.variants.values(), *rows)]
-    for name in (*named, *(name for row in rows for name in row.previews)):
-        _lookup(config.proposals, name, "proposal set")
-    if config.variants:
-        _lookup(config.variants, config.study.baseline, "variant")
-    return config
+        said = describe_error(error, _Start)
+        raise UserError(f"{path}: with the profile {params['profile']!r}, {said}") from None
 
 
 def _lookup(table: dict[str, Any], name: str, what: str) -> Any:

@@ -51,7 +51,9 @@ def describe_error(error: ValidationError, model: Any, *, also: tuple[str, ...] 
     if first["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
         known = _fields(model, first["loc"]) + list(also if len(first["loc"]) == 1 else ())
         return f"unknown parameter {where!r}{suggest_name(str(first['loc'][-1]), known)}"
-    return f"parameter {where!r}: {first['msg'].lower()}"
+    said = first["msg"].removeprefix("Value error, ")
+    given = "" if isinstance(first["input"], dict) else f", got {shorten(first['input'], most=60)}"
+    return f"parameter {where!r}: {said[:1].lower()}{said[1:]}{given}"
 
 
 def _fields(model: Any, location: tuple) -> list[str]:

@@ -22,6 +22,7 @@ from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from unicodedata import category
 
 import yaml
 
@@ -83,7 +84,8 @@ def check_path(path: Path) -> None:
 def is_plain_name(name: str) -> bool:
     """Whether a name can be a file's or a folder's everywhere, and leads nowhere else."""
     fits = bool(name) and len(name.encode(errors="replace")) <= 200 and not name.startswith(".")
-    return fits and all(c.isalnum() or c in "-_." for c in name)
+    # Marks: an accent that is written on its own.
+    return fits and all(c.isalnum() or c in "-_." or category(c)[0] == "M" for c in name)
 
 
 def empty_folder(folder: Path) -> Path:

@@ -6,8 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from lr_edit.errors import shorten
 from lr_edit.files import read_yaml
 
 DEFAULTS = Path(__file__).with_name("profiles.yaml")
@@ -17,7 +18,17 @@ LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
 class Frozen(BaseModel):
     """What every part of a configuration is: unchangeable, and of known keys alone."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _is_no_yes(cls, values: Any) -> Any:
+        """`yes` is no number, though Python counts with it."""
+        for name, value in values.items() if isinstance(values, dict) else ():
+            field = cls.model_fields.get(name)
+            if isinstance(value, bool) and field and "bool" not in str(field.annotation):
+                raise ValueError(f"`{name}` is no yes or no, got {value}")
+        return values
 
 
 class Weights(Frozen):
@@ -47,10 +58,10 @@ class Judges(Frozen):
 class Profile(Frozen):
     """One set of frozen models and the sizes they work at, in pixels."""
 
-    data: str
-    side: int
-    cell: int  # pixels a latent cell
-    attention_side: int  # side at which the anchor model sees the image
+    data: str = Field(min_length=1)
+    side: int = Field(ge=8, le=2**13)
+    cell: int = Field(ge=1, le=2**10)  # pixels a latent cell
+    attention_side: int = Field(ge=8, le=2**13)  # side at which the anchor model sees the image
     anchors: Weights
     clip: Weights
     inpainter: Weights
@@ -62,6 +73,12 @@ class Profile(Frozen):
     amortised: dict[str, Any] = {}
     world: Literal["picturebook", "photos"] = "photos"
 
+    @model_validator(mode="after")
+    def _is_of_whole_cells(self) -> Profile:
+        if self.side % self.cell:
+            raise ValueError(f"side {self.side} is no multiple of cell {self.cell}")
+        return self
+
     @property
     def roles(self) -> dict[str, Weights]:
         """Every model by its role."""
@@ -69,6 +86,29 @@ class Profile(Frozen):
         named = {role.replace("_", " "): getattr(self, role) for role in own}
         named |= {f"judge {role}": part for role, part in self.judges}
         return {role: part for role, part in named.items() if part is not None}
+
+
+# Which parts are tables, or lists of them, since others are laid over them: "*" is any name.
+_RACE: dict[str, Any] = {"previews": [{}]}
+_PARTS: dict[str, Any] = {"inpaint": {}, "race": _RACE, "amortised": _RACE}
+_TABLES: dict[str, Any] = {
+    **_PARTS, "study": {}, "base": {}, "propose": {}, "score": {}, "variants": {"*": {}},
+    "proposals": {"*": {"propose": {}, "inpaint": {}}}, "ablations": {"*": {"*": {}}},
+    "profiles": {"*": {**_PARTS, "judges": {}}},
+}  # fmt: skip
+
+
+def check_tables(value: Any, shape: Any = _TABLES, *, where: str = "") -> None:
+    """ValueError where a part of the parameters is not the table, or the list of tables, that it
+    has to be."""
+    kind, said = (list, "a list of tables") if isinstance(shape, list) else (dict, "a table")
+    if value is not None and not isinstance(value, kind):
+        raise ValueError(f"parameter {where!r} must be {said}, got {shorten(value)}")
+    parts = enumerate(value or ()) if kind is list else (value or {}).items()
+    for name, part in parts:
+        inner = shape[0] if kind is list else shape.get(name, shape.get("*"))
+        if inner is not None:
+            check_tables(part, inner, where=f"{where}.{name}".removeprefix("."))
 
 
 def lay_profiles(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import pytest
@@ -182,6 +183,64 @@ def test_an_impossible_value_is_named(
     table[where[-1]] = value
     with pytest.raises(UserError, match=f"parameter '.*{where[-1]}'"):
         load(tmp_path, params)
+
+
+WRONG = [
+    ("propose.sizes", [1.5]), ("propose.sizes", [-0.5]), ("propose.sizes", []),
+    ("propose.distance", math.inf), ("inpaint.guidance", math.nan), ("inpaint.guidance", -1.0),
+    ("inpaint.steps", 1001), ("profiles.picturebook.side", 63), ("profiles.picturebook.side", 0),
+    ("profiles.picturebook.side", 10**30), ("profiles.picturebook.cell", 0),
+    ("profiles.picturebook.attention_side", -4), ("profiles.sd2.inpaint.steps", math.nan),
+    ("profiles.sd2.side", "wide"), ("profiles.sd2.race.budget", 0), ("race.budget", 10**12),
+    ("base.losses.clip", math.nan), ("base.losses", {"clip": -1.0}), ("base.losses", 3),
+    ("base.rate", math.inf), ("base.steps", True), ("base.seeds", 10**9), ("study.seed", -1),
+    ("study.resamples", 0), ("score.prompt", "photo"), ("score.prompt", "{} {}"),
+    ("score.source", "{word}"), ("proposals.dino.template", "a photo"),
+    ("ablations.sizes.four.sizes", [-1]), ("ablations.sizes.four.sizes", []),
+    # Of another kind: a table, a list of tables, a name.
+    ("variants", ["a"]), ("base", 0.5), ("race", []), ("race", "fast"), ("race.previews", 3),
+    ("race.previews", [3]), ("variants.learned", "exact"), ("proposals.dino", 3), ("study", [1]),
+    ("ablations.regions", 3), ("profiles", 3), ("profiles.sd2", [1]),
+    ("profiles.picturebook.judges", 3), ("profile", ["sd2"]), ("dataset_net", 3),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("key", "value"), WRONG, ids=lambda v: str(v)[:30])
+def test_a_value_out_of_bounds_or_of_another_kind_is_refused_by_its_key(
+    tmp_path: Path, params: dict, key: str, value: object
+) -> None:
+    *above, last = key.split(".")
+    table = params
+    for part in above:
+        table = table.setdefault(part, {})
+    table[last] = value
+    with pytest.raises(UserError, match=r"parameter '") as caught:
+        load(tmp_path, params)
+    said = str(caught.value)
+    assert last in said and "\n" not in said, said
+
+
+@pytest.mark.parametrize("name", ["../up", "a/b", "", ".hidden", "a b", "a\\b"])
+@pytest.mark.parametrize("table", ["variants", "proposals"])
+def test_a_name_that_could_lead_to_another_folder_is_refused(
+    tmp_path: Path, params: dict, table: str, name: str
+) -> None:
+    params[table][name] = dict(next(iter(params[table].values())))
+    with pytest.raises(UserError, match="a name may hold letters"):
+        load(tmp_path, params)
+
+
+@pytest.mark.parametrize("part", ["race", "amortised", "dataset_net"])
+def test_what_a_race_draws_from_must_exist(tmp_path: Path, params: dict, part: str) -> None:
+    params.setdefault(part, {})["proposals"] = "nonsense"
+    with pytest.raises(UserError, match="unknown proposal set 'nonsense'"):
+        load(tmp_path, params)
+
+
+def test_a_key_that_is_given_twice_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "params.yaml").write_text("profile: sd2\nprofile: sdxl\n")
+    with pytest.raises(UserError, match="key 'profile' is given twice, again in line 2"):
+        load_config(tmp_path / "params.yaml")
 
 
 def test_unknown_names_are_named_with_the_nearest_known_one(tmp_path: Path, params: dict) -> None:

@@ -17,7 +17,7 @@ from typing import Any
 import yaml
 
 from lr_edit.config import Config, as_config
-from lr_edit.errors import UserError, suggest_name
+from lr_edit.errors import UserError, shorten, suggest_name
 from lr_edit.files import read_yaml
 from lr_edit.profiles import Profile, lay_profiles
 from lr_edit.workspace.paths import locate
@@ -75,8 +75,10 @@ def study_files(
 def apply_overlay(table: dict[str, Any], overlay: dict[str, Any], *, where: str) -> dict[str, Any]:
     """The table with an overlay's differences; `where` names the overlay in errors."""
     kept = overlay.get("only", list(table))
+    if not isinstance(kept, list):
+        raise UserError(f"{where}: `only` must be a list of names, got {shorten(kept)}")
     for name in (*kept, *(name for name, value in overlay.items() if value is None)):
-        if name not in table:
+        if name not in [*table]:  # a name may be no text, nor a key at all
             raise UserError(
                 f"{where}: there is no {name!r} to keep or remove{suggest_name(name, table)}"
             )

@@ -3,9 +3,11 @@ its own folder alone."""
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections import Counter
 from dataclasses import asdict, fields
+from functools import cache
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -81,12 +83,22 @@ def inside(home: Path, name: str, *, said: str) -> Path:
     of `home`, on its way or by a link, or is no path at all."""
     path = PurePosixPath(name)
     try:
-        stays = (home / path).resolve().is_relative_to(home.resolve())
+        stays = _is_below(home, os.path.realpath(home / path))
     except (OSError, ValueError, RuntimeError):  # a NUL, half a character, a link to itself
         stays = False
     if path.is_absolute() or ".." in path.parts or not path.name or not stays:
         raise UserError(f"{said} {shorten(name)} leaves {home.resolve().name}/")
     return Path(path)
+
+
+def _is_below(home: Path, real: str) -> bool:
+    return os.path.commonpath([_real(home), real]) == _real(home)
+
+
+@cache
+def _real(home: Path) -> str:
+    """Looked up once: a list may name 20,000 images of one folder."""
+    return os.path.realpath(home)
 
 
 def _is_text(value: str) -> bool:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -16,7 +14,7 @@ from hypothesis.extra import numpy as arrays
 from PIL import Image
 
 from lr_edit.errors import Notice, UserError
-from lr_edit.types import Bank, Box, Choice, EditTask, Label, Truth
+from lr_edit.types import Bank, Choice
 from lr_edit.workspace.storage import (
     atomic_write,
     content_key,
@@ -31,56 +29,10 @@ from lr_edit.workspace.storage import (
     write_choices,
     write_image,
     write_json,
-    write_tasks,
     write_tensors,
 )
 
 few = hypothesis_settings(max_examples=25)
-# Alphabets by hand: hypothesis' Unicode tables take long to build.
-words = st.text("aZ0 \"\\/{}'\n\tä字🐟", min_size=1, max_size=8).filter(lambda s: bool(s.strip()))
-names = st.text("aZ0_-.", max_size=8).map(lambda rest: f"a{rest}")
-corners = st.tuples(
-    st.integers(0, 99), st.integers(0, 99), st.integers(100, 199), st.integers(100, 199)
-)
-labels = st.tuples(words, words)
-truths = st.tuples(
-    st.none() | corners, st.none() | labels, st.lists(st.tuples(labels, corners), max_size=2)
-)
-tasks = st.tuples(names, words, words, st.none() | words, st.none() | truths)
-
-
-def truth_of(box: tuple | None, wanted: tuple | None, bystanders: list) -> Truth:
-    return Truth(
-        box=Box(*box) if box else None,
-        wanted=Label(*wanted) if wanted else None,
-        bystanders=tuple((Label(*label), Box(*place)) for label, place in bystanders),
-    )
-
-
-def task_of(name: str, source: str, prompt: str, caption: str | None, truth: Any) -> EditTask:
-    image = Path("images") / f"{name}.png"
-    known = truth_of(*truth) if truth else None
-    return EditTask(name, image, source, prompt, caption=caption, truth=known)
-
-
-@pytest.fixture
-def task() -> dict:
-    return {"id": "a", "image": "images/a.png", "source": "a boat", "prompt": "a fish"}
-
-
-def tasks_file(folder: Path, *rows: dict) -> Path:
-    path = folder / "tasks.json"
-    path.write_text(json.dumps(list(rows)))
-    return path
-
-
-@few
-@given(st.lists(tasks, max_size=3, unique_by=lambda parts: parts[0]))
-def test_tasks_come_back_as_they_were(drawn: list) -> None:
-    rows = [task_of(*parts) for parts in drawn]
-    with tempfile.TemporaryDirectory() as folder:
-        write_tasks(Path(folder) / "tasks.json", rows)
-        assert read_tasks(Path(folder) / "tasks.json") == rows
 
 
 @few
@@ -130,6 +82,50 @@ def test_choices_come_back_as_they_were(tmp_path: Path) -> None:
     choices = {"a": [Choice(1, 2), Choice(0, 0)], "b": []}
     write_choices(tmp_path / "choices.json", choices)
     assert read_choices(tmp_path / "choices.json") == choices
+
+
+@pytest.mark.parametrize(
+    "row", [{"point": -1, "size": 0}, {"point": 0}, {"point": 0.5, "size": 0}, [0, 0], "x", None,
+            {"point": True, "size": 0}, {"point": 0, "size": 0, "more": 1}],
+)  # fmt: skip
+def test_a_choice_that_is_no_candidate_is_named(tmp_path: Path, row: object) -> None:
+    write_json(tmp_path / "choices.json", {"a": [row]})
+    with pytest.raises(UserError, match="task 'a' has the choice"):
+        read_choices(tmp_path / "choices.json")
+    write_json(tmp_path / "choices.json", [row])
+    with pytest.raises(UserError, match="must map tasks to choices"):
+        read_choices(tmp_path / "choices.json")
+
+
+GOOD = {
+    "boxes": np.zeros((2, 3, 4), int), "losses": np.zeros((2, 3, 3)),
+    "cosines": np.zeros((2, 3, 2)), "anchors": np.zeros((2, 2), int), "attention": np.zeros((4, 5)),
+    "features": np.zeros((6, 4, 5)), "relevance": np.zeros((4, 5)), "nfe": np.array([8]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("losses", np.zeros((2, 2, 3))),
+        ("losses", np.zeros((2, 3, 3), int)),
+        ("cosines", np.zeros((2, 3))),
+        ("boxes", np.zeros((2, 3, 4))),
+        ("anchors", np.zeros((3, 2), int)),
+        ("features", np.zeros((6, 5, 4))),
+        ("nfe", np.array([8, 9])),
+        ("extra", np.zeros(3)),
+        ("relevance", None),
+        *((name, GOOD[name][:0]) for name in GOOD if name != "features"),
+    ],
+)
+def test_tables_of_another_shape_or_kind_are_no_candidates(
+    tmp_path: Path, name: str, value: np.ndarray | None
+) -> None:
+    tables = {key: table for key, table in {**GOOD, name: value}.items() if table is not None}
+    write_tensors(tmp_path / "bank.safetensors", tables)
+    with pytest.raises(UserError, match=r"bank\.safetensors holds no candidates"):
+        read_bank(tmp_path / "bank.safetensors")
 
 
 def test_equal_values_are_equal_files(tmp_path: Path) -> None:
@@ -185,63 +181,6 @@ def test_unreadable_tensors_and_json_are_named(tmp_path: Path) -> None:
     (tmp_path / "j.json").write_text("{")
     with pytest.raises(UserError, match="not valid JSON"):
         read_json(tmp_path / "j.json")
-
-
-@pytest.mark.parametrize("key", ["id", "image", "source", "prompt"])
-@pytest.mark.parametrize("value", ["", "  ", None, 3])
-def test_an_empty_field_is_named(tmp_path: Path, task: dict, key: str, value: object) -> None:
-    with pytest.raises(UserError, match=f"empty '{key}'"):
-        read_tasks(tasks_file(tmp_path, task | {key: value}))
-
-
-@pytest.mark.parametrize("image", ["/etc/a.png", "../a.png", "images/../../a.png"])
-def test_an_image_outside_the_data_folder_is_refused(
-    tmp_path: Path, task: dict, image: str
-) -> None:
-    with pytest.raises(UserError, match="leaves"):
-        read_tasks(tasks_file(tmp_path, task | {"image": image}))
-
-
-def test_a_link_out_of_the_data_folder_is_refused(tmp_path: Path, task: dict) -> None:
-    data = tmp_path / "data"
-    data.mkdir()
-    (data / "images").symlink_to(tmp_path)
-    with pytest.raises(UserError, match="leaves"):
-        read_tasks(tasks_file(data, task))
-
-
-@pytest.mark.parametrize("name", ["a/b", "..", ".a", "a b", "a\\b"])
-def test_an_id_that_is_no_file_name_is_refused(tmp_path: Path, task: dict, name: str) -> None:
-    with pytest.raises(UserError, match="may hold letters"):
-        read_tasks(tasks_file(tmp_path, task | {"id": name}))
-
-
-def test_a_repeated_id_an_unknown_key_and_other_shapes_are_refused(
-    tmp_path: Path, task: dict
-) -> None:
-    with pytest.raises(UserError, match="more than once"):
-        read_tasks(tasks_file(tmp_path, task, task))
-    with pytest.raises(UserError, match="unknown key 'promt'"):
-        read_tasks(tasks_file(tmp_path, task | {"promt": "a fish"}))
-    with pytest.raises(UserError, match="must be a mapping"):
-        read_tasks(tasks_file(tmp_path, ["a"]))  # type: ignore[arg-type]
-    with pytest.raises(UserError, match="malformed truth"):
-        read_tasks(tasks_file(tmp_path, task | {"truth": {"box": 3}}))
-    (tmp_path / "tasks.json").write_text("3")
-    with pytest.raises(UserError, match="must hold a list"):
-        read_tasks(tmp_path / "tasks.json")
-
-
-def test_the_released_form_is_read(tmp_path: Path) -> None:
-    path = tmp_path / "images.json"
-    path.write_text(json.dumps({"1.png": ["trees", "a big tree"]}))
-    assert read_tasks(path) == [EditTask("1", Path("1.png"), "trees", "a big tree")]
-    path.write_text(json.dumps({"1.png": ["trees", " "]}))
-    with pytest.raises(UserError, match="empty 'prompt'"):
-        read_tasks(path)
-    path.write_text(json.dumps({"1.png": "trees"}))
-    with pytest.raises(UserError, match="must map to"):
-        read_tasks(path)
 
 
 def test_a_content_key_tells_values_types_shapes_and_borders_apart(tmp_path: Path) -> None:
