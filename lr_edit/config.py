@@ -11,39 +11,30 @@ import numpy as np
 from pydantic import AfterValidator, Field, ValidationError, model_validator
 
 from lr_edit.errors import UserError, describe_error, suggest_name
-from lr_edit.files import is_plain_name
-from lr_edit.profiles import DEFAULTS, Profile, check_tables, read_mapping, with_defaults
+from lr_edit.profiles import (
+    DEFAULTS,
+    MOST,
+    Count,
+    Index,
+    Name,
+    Profile,
+    Share,
+    Template,
+    check_tables,
+    read_mapping,
+    with_defaults,
+)  # fmt: skip
 from lr_edit.profiles import Frozen as _Frozen
 from lr_edit.types import LossWeights, Merit, Sampler
 
 Map = Literal["dino", "relevance", "diffedit"]  # where anchors come from, or a box
 MAPS = get_args(Map)
-MOST = 10**6  # of anything that is counted: a number beyond it is a slip
-
-
-def _plain_name(name: str) -> str:
-    if not is_plain_name(name):  # folders are named after it
-        raise ValueError("a name may hold letters, digits, '-', '_', '.' only")
-    return name
-
-
-def _one_place(template: str) -> str:
-    if template.count("{}") != 1 or set(template.replace("{}", "")) & set("{}"):
-        raise ValueError("a template holds {} once, where the words go, and no other brace")
-    return template
 
 
 def _finite(weights: LossWeights) -> LossWeights:
     if not (np.isfinite(weights.as_array()) & (weights.as_array() >= 0)).all():
         raise ValueError("a weight is a number from 0")
     return weights
-
-
-Name = Annotated[str, AfterValidator(_plain_name)]
-Template = Annotated[str, AfterValidator(_one_place)]
-Count = Annotated[int, Field(ge=1, le=MOST)]
-Index = Annotated[int, Field(ge=0, le=MOST)]
-Share = Annotated[float, Field(gt=0, le=1)]  # of the image's side
 
 
 class Propose(_Frozen):
@@ -187,7 +178,7 @@ class Study(_Frozen):
     """Which tasks, and what every variant is compared with."""
 
     split: Literal["train", "val", "eval"] = "eval"
-    seed: int = Field(0, ge=0, lt=2**32)
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     baseline: str = "dino-random-size"
     resamples: Count = 9999
 

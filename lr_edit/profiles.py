@@ -4,15 +4,37 @@ from. A study's params.yaml may add profiles, and change values of these."""
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from lr_edit.errors import shorten
-from lr_edit.files import read_yaml
+from lr_edit.files import is_plain_name, read_yaml
 
 DEFAULTS = Path(__file__).with_name("profiles.yaml")
 LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
+
+
+MOST = 10**6  # of anything that is counted: a number beyond it is a slip
+
+
+def _plain_name(name: str) -> str:
+    if not is_plain_name(name):  # folders are named after it
+        raise ValueError("a name may hold letters, digits, '-', '_', '.' only")
+    return name
+
+
+def _one_place(template: str) -> str:
+    if template.count("{}") != 1 or set(template.replace("{}", "")) & set("{}"):
+        raise ValueError("a template holds {} once, where the words go, and no other brace")
+    return template
+
+
+Name = Annotated[str, AfterValidator(_plain_name)]
+Template = Annotated[str, AfterValidator(_one_place)]
+Count = Annotated[int, Field(ge=1, le=MOST)]
+Index = Annotated[int, Field(ge=0, le=MOST)]
+Share = Annotated[float, Field(gt=0, le=1)]  # of the image's side
 
 
 class Frozen(BaseModel):
@@ -104,7 +126,8 @@ def check_tables(value: Any, shape: Any = _TABLES, *, where: str = "") -> None:
     kind, said = (list, "a list of tables") if isinstance(shape, list) else (dict, "a table")
     if value is not None and not isinstance(value, kind):
         raise ValueError(f"parameter {where!r} must be {said}, got {shorten(value)}")
-    parts = enumerate(value or ()) if kind is list else (value or {}).items()
+    value = value or {}
+    parts = value.items() if isinstance(value, dict) else enumerate(value)
     for name, part in parts:
         inner = shape[0] if kind is list else shape.get(name, shape.get("*"))
         if inner is not None:

@@ -150,7 +150,7 @@ def test_a_value_of_another_kind_is_refused(
 @pytest.mark.parametrize("box", [{"left": 0.5, "top": 0, "right": 2, "bottom": 2},
                                  {"left": "0", "top": 0, "right": 2, "bottom": 2}])  # fmt: skip
 def test_a_box_of_other_than_whole_pixels_is_refused(tmp_path: Path, task: dict, box: dict) -> None:
-    truth = {"box": box, "wanted": None, "bystanders": []}
+    truth: dict[str, object] = {"box": box, "wanted": None, "bystanders": []}
     with pytest.raises(UserError, match="malformed truth"):
         read_tasks(tasks_file(tmp_path, task | {"truth": truth}))
 
