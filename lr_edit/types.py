@@ -135,11 +135,15 @@ class Sampler:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the three losses; the paper's are 1, 1, 1."""
+    """Weights of the three losses; the paper's are 1, 1, 1. ValueError below 0, or for no number."""
 
     clip: float = 1.0
     directional: float = 1.0
     structure: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not (np.isfinite(self.as_array()) & (self.as_array() >= 0)).all():
+            raise ValueError(f"a weight is a number from 0, got {self}")
 
     def as_array(self) -> np.ndarray:
         """(3,) in the order of `Bank.losses`."""
