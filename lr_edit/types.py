@@ -135,7 +135,7 @@ class Sampler:
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the three losses; the paper's: 1, 1, 1. ValueError for what is no number from 0."""
+    """Weights of the three losses; the paper's: 1, 1, 1. ValueError for one that is no number."""
 
     clip: float = 1.0
     directional: float = 1.0
