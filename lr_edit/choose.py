@@ -31,12 +31,24 @@ def pick_sizes(
 ) -> Int[np.ndarray, " points"]:
     """The index of one size at every anchor point.
 
-    net      the likeliest under AnchorNet's `probabilities` (paper, inference)
-    table    the lowest loss: what a perfect net would pick
-    random   any, by `rng` (paper, Table 2)
-    fixed    `size` everywhere; UserError if the bank has fewer sizes
-
     Departure: the release draws Gumbel noise when it chooses; here the same net chooses the same.
+
+    Args:
+        rule: "net" takes the size of highest probability (paper, section 3.4), "table" that of
+            lowest loss, which a perfect net would pick, "random" any (paper, Table 2), "fixed"
+            `size` everywhere.
+        bank: The candidates.
+        probabilities: For "net": pi(size | point), or its logarithm; NaN never wins.
+        size: For "fixed": an index into the bank's sizes.
+        weights: For "table": the weights of the losses.
+        rng: For "random": what is drawn from.
+
+    Returns:
+        An index into the sizes for every anchor.
+
+    Raises:
+        UserError: The bank has no such `size`.
+        ValueError: The rule lacks its argument.
     """
     points, sizes = bank.losses.shape[:2]
     if rule == "net":
@@ -62,11 +74,27 @@ def choose(
     rank: Rank = "S",
     weights: LossWeights = LossWeights(),
 ) -> Choice:
-    """The best of the picked candidates, one an anchor: highest S = 2 S_t2i + 1 S_i2i.
+    """The best of the picked candidates, one per anchor: highest S = 2 S_t2i + 1 S_i2i.
 
-    Paper, inference. `rank="loss"` takes the lowest loss instead; `rank="released"` is what the
-    release does: softmaxes of both cosines over the candidates that compete, and of the three with
-    the highest text cosine the one with the highest sum.
+    Args:
+        bank: The candidates.
+        sizes: The index of the size that was picked at every anchor.
+        rank: "loss" takes the lowest loss instead; "released" is what the release does: softmaxes
+            of both cosines over the candidates that compete, and of the three with the highest
+            text cosine the one with the highest sum.
+        weights: For "loss": the weights of the losses.
+
+    Source: paper, section 3.4.
+
+    Example:
+        >>> scores = np.array([[[0.2, 0.9], [0.3, 0.8]], [[0.4, 0.9], [0.1, 0.9]]])
+        >>> bank = Bank(
+        ...     boxes=np.zeros((2, 2, 4), int), losses=np.zeros((2, 2, 3)), cosines=scores,
+        ...     anchors=np.zeros((2, 2), int), attention=np.ones((4, 4)),
+        ...     features=np.ones((1, 4, 4)), relevance=np.ones((4, 4)), nfe=40,
+        ... )
+        >>> choose(bank, np.array([1, 0]))
+        Choice(point=1, size=0)
     """
     drawn = np.arange(len(sizes)) * bank.losses.shape[1] + sizes
     return _best_of(bank, drawn, rank=rank, weights=weights)
@@ -82,12 +110,12 @@ def best_of_top_k(
     bank: Bank,
     count: int,
     *,
-    likely: Float[np.ndarray, "points sizes"],
+    probabilities: Float[np.ndarray, "points sizes"],
     rank: Rank = "S",
     weights: LossWeights = LossWeights(),
 ) -> Choice:
-    """The best of the `count` pairs that are highest in `likely`: no other is painted."""
-    order = np.argsort(-np.nan_to_num(likely, nan=-np.inf), axis=None, kind="stable")[:count]
+    """The best of the top `count` pairs by (log) probability: no other need be inpainted."""
+    order = np.argsort(-np.nan_to_num(probabilities, nan=-np.inf), axis=None, kind="stable")[:count]
     return _best_of(bank, order, rank=rank, weights=weights)
 
 
@@ -99,7 +127,7 @@ def best_of_sample(
     rank: Rank = "S",
     weights: LossWeights = LossWeights(),
 ) -> Choice:
-    """The best of `draws` candidates drawn from all of them, none twice: what luck buys."""
+    """Best of k random candidates, k = `draws`, without replacement: the random-k baseline."""
     every = bank.losses[..., 0].size
     if draws > every:
         raise UserError(f"{draws} draws do not exist: the candidates are {every}")

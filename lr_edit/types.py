@@ -30,7 +30,22 @@ class Track(Protocol):
 
 @dataclass(frozen=True)
 class Box:
-    """A half-open pixel box, `left <= x < right`, `top <= y < bottom`; ValueError if empty."""
+    """A half-open box in image pixels: `left <= x < right`, `top <= y < bottom`.
+
+    Args:
+        left: First column inside, from 0.
+        top: First row inside, from 0.
+        right: First column to the right of it, more than `left`.
+        bottom: First row below it, more than `top`.
+
+    Raises:
+        ValueError: The box is empty or begins outside of the image.
+
+    Example:
+        >>> box = Box(left=16, top=8, right=40, bottom=24)
+        >>> box.area, box.as_tuple()
+        (384, (16, 8, 40, 24))
+    """
 
     left: int
     top: int
@@ -76,8 +91,19 @@ class Truth:
 class EditTask:
     """One edit: the words that name what is edited, and the prompt that describes the result.
 
-    `image` is relative to the folder the tasks were read from. `caption` describes the source image
-    where somebody wrote it down.
+    Args:
+        id: Unique in its study; the seed of the task's noise follows from it.
+        image: The source image, relative to the folder that the tasks were read from.
+        source: What is edited, T_ROI in the paper: "a red boat".
+        prompt: The result, T in the paper: "a blue fish on sand".
+        category: The kind of edit, for tables per category.
+        split: The part of the data that the task belongs to.
+        caption: A description of the source image, where somebody wrote it down.
+        truth: Where the edit belongs, known of drawn scenes alone.
+
+    Example:
+        >>> EditTask("boat", Path("boat.png"), "a red boat", "a blue fish on sand").split
+        'eval'
     """
 
     id: str
@@ -92,15 +118,27 @@ class EditTask:
 
 @dataclass(frozen=True)
 class Sampler:
-    """How one picture is painted: `steps` of DPM++ 2M, `guidance` on the first `guided` share.
+    """How one candidate is sampled, and what it costs in NFE (UNet evaluations per image).
 
-    Guidance is the difference that the prompt makes. It is measured at every `refresh`th guided
-    step, by a second evaluation, and stands for the steps between (Lv et al., FasterCache, 2024;
-    Dinh et al., Compress Guidance, 2024).
-    `stop` decodes the early estimate of the picture (x0) after so many steps. `strength` below 1
-    starts from the noised source and leaves out the first steps (SDEdit, Meng et al., ICLR 2022).
-    `tiny_vae` encodes and decodes with the profile's small autoencoder, where it names one.
-    `solver="pndm"` is the release's: it evaluates the second of its times twice.
+    Args:
+        steps: Steps of the solver, at least 1.
+        guidance: Scale of classifier-free guidance; 1 is none.
+        guided: Share of the steps, the first ones, with guidance, in [0, 1].
+        refresh: Guidance is measured at every `refresh`th guided step, by a second evaluation, and
+            stands for the steps between (Lv et al., FasterCache, 2024; Dinh et al., Compress
+            Guidance, 2024).
+        stop: Decode the estimate of x0 after so many steps; None takes them all.
+        strength: Below 1, start from the noised source and leave out the first steps, in (0, 1]
+            (SDEdit, Meng et al., ICLR 2022).
+        tiny_vae: Encode and decode with the profile's small autoencoder, where it names one.
+        solver: "dpm" is DPM++ 2M; "pndm" is the release's and evaluates the second of its times
+            twice.
+
+    Example:
+        >>> Sampler(steps=20, guidance=7.5, guided=0.6).nfe
+        32
+        >>> Sampler(steps=20, guidance=7.5, guided=0.6, refresh=3).nfe
+        24
     """
 
     steps: int
@@ -114,28 +152,36 @@ class Sampler:
 
     @property
     def length(self) -> int:
-        """Calls of the trajectory; cut short by `strength` as diffusers rounds it."""
+        """Steps of the trajectory; cut short by `strength` as diffusers rounds it."""
         return min(int(self.steps * self.strength), self.steps) + (self.solver == "pndm")
 
     @property
     def guided_steps(self) -> int:
-        """The first so many steps."""
+        """Steps with guidance: the first so many."""
         return round(self.guided * self.length) if self.guidance > 1 else 0
 
     @property
     def nfe(self) -> int:
-        """UNet evaluations a picture."""
+        """NFE: UNet evaluations per image, those that guidance adds included."""
         taken = min(self.stop or self.length, self.length)
         return taken + -(-min(taken, self.guided_steps) // self.refresh)
 
     def measures_guidance(self, step: int) -> bool:
-        """Whether a step, from 0, costs two evaluations."""
+        """Whether a step, from 0, takes two evaluations."""
         return step < self.guided_steps and step % self.refresh == 0
 
 
 @dataclass(frozen=True)
 class LossWeights:
-    """Weights of the three losses; the paper's: 1, 1, 1. ValueError for one that is no number."""
+    """alpha, beta, gamma: weights of the three losses. Paper, Eq. 6: 1, 1, 1.
+
+    Raises:
+        ValueError: A weight is no finite number.
+
+    Example:
+        >>> LossWeights(structure=0.0).as_array()
+        array([1., 1., 0.])
+    """
 
     clip: float = 1.0
     directional: float = 1.0
@@ -152,16 +198,16 @@ class LossWeights:
 
 @dataclass(frozen=True)
 class Bank:
-    """All candidates of one task and one proposal set, scored: what learning and choosing see.
+    """All candidates of one task and one proposal set, scored: what learning and choosing read.
 
-    boxes        (points, sizes, 4) int: left, top, right, bottom
-    losses       (points, sizes, 3) float: clip, directional, structure, unweighted
-    cosines      (points, sizes, 2) float: prompt/edit and source/edit, by the scoring CLIP
-    anchors      (points, 2) int: row and column of the anchor's cell; -1 where a box has none
-    attention    (rows, cols) float: where DINO attends
-    features     (channels, rows, cols) float: what AnchorNet sees
-    relevance    (rows, cols) float: how much of the source words stands at each cell; or NaN
-    evaluations  UNet sample-evaluations that were spent on these candidates
+    boxes      (points, sizes, 4) int: left, top, right, bottom in pixels
+    losses     (points, sizes, 3) float: clip, directional, structure, unweighted; lower is better
+    cosines    (points, sizes, 2) float in [-1, 1]: S_t2i and S_i2i, by the scoring CLIP
+    anchors    (points, 2) int: row and column of the anchor's cell; -1 where a box has none
+    attention  (rows, cols) float: DINO's class attention
+    features   (channels, rows, cols) float: DINO's patch features, AnchorNet's input
+    relevance  (rows, cols) float: text relevance of each cell; NaN where it was not computed
+    nfe        UNet evaluations of all these candidates together
     """
 
     boxes: np.ndarray
@@ -174,7 +220,15 @@ class Bank:
     nfe: int
 
     def part(self, *, points: int | None = None, sizes: Sequence[int] | None = None) -> Bank:
-        """The first so many anchors and these sizes alone, with their share of the cost."""
+        """The bank of fewer anchors or sizes.
+
+        Args:
+            points: Keep the first so many anchors; None keeps all.
+            sizes: Indices of the sizes to keep, in this order; None keeps all.
+
+        Returns:
+            A Bank with the same maps and its share of the NFE.
+        """
         rows, columns = slice(points), list(range(self.boxes.shape[1]) if sizes is None else sizes)
         boxes = self.boxes[rows][:, columns]
         return replace(
@@ -187,16 +241,22 @@ class Bank:
         )
 
     def loss(self, weights: LossWeights) -> np.ndarray:
-        """L = alpha L_clip + beta L_dir + gamma L_str, (points, sizes). Paper, Eq. 6."""
+        """L = alpha L_Clip + beta L_Dir + gamma L_Str, (points, sizes), lower is better.
+
+        Source: paper, Eq. 6.
+        """
         return self.losses @ weights.as_array()
 
     @property
     def score(self) -> np.ndarray:
-        """S = 2 S_t2i + 1 S_i2i, (points, sizes). Paper, section 3.4."""
+        """S = 2 S_t2i + 1 S_i2i, (points, sizes), in [-3, 3], higher is better.
+
+        Source: paper, section 3.4.
+        """
         return self.cosines @ S_WEIGHTS
 
     def merit(self, rank: Merit = "S", weights: LossWeights = LossWeights()) -> np.ndarray:
-        """How good, higher better, (points, sizes): S, or the loss below zero."""
+        """How good, (points, sizes), higher is better: S, or the negative loss."""
         return -self.loss(weights) if rank == "loss" else self.score
 
 

@@ -77,7 +77,7 @@ def _row(
 
 def _choose(row: Ablation, bank: Bank, task: str, seed: int, table: np.ndarray | None) -> Choice:
     if row.top and table is not None:
-        return best_of_top_k(bank, row.top, likely=table, rank=row.rank, weights=row.losses)
+        return best_of_top_k(bank, row.top, probabilities=table, rank=row.rank, weights=row.losses)
     return choose_one(row, bank, task=task, seed=seed, probabilities=table)
 
 
