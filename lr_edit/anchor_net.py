@@ -28,11 +28,26 @@ def roi_features(
     *,
     side: int,
 ) -> Float[Tensor, "points sizes channels 8 8"]:
-    """The features inside every box of an image of `side` pixels, resampled to 8x8 cells.
+    """The features inside every box, resampled to 8x8 cells: what AnchorNet reads.
 
     Departure: RoIAlign to 8x8 as in the release, where the paper has RoI pooling to 7x7. The scale
     is cells / pixels, so every box reads its own place: the release scales boxes that are in cells
     already, and reads the top left corner of 4x4 cells.
+
+    Args:
+        features: Patch features on a square grid that covers the image.
+        boxes: left, top, right, bottom in pixels.
+        side: Pixels of the square image.
+
+    Raises:
+        ValueError: The grid is not square.
+
+    Source: paper, section 3.2, region generation network.
+
+    Example:
+        >>> rois = roi_features(torch.rand(3, 16, 16), torch.tensor([[[0, 0, 32, 32]]]), side=64)
+        >>> rois.shape
+        torch.Size([1, 1, 3, 8, 8])
     """
     rows, cols = features.shape[-2:]
     if rows != cols:
@@ -51,8 +66,7 @@ def roi_features(
 def bank_rois(
     banks: Sequence[Bank], *, side: int, text: bool = False
 ) -> Float[Tensor, "tasks points sizes channels 8 8"]:
-    """The RoI features of every task's boxes; with `text`, their relevance to the words is the last
-    channel."""
+    """The RoI features of every task's boxes; with `text`, text relevance is the last channel."""
     return torch.stack(
         [
             roi_features(
@@ -70,20 +84,22 @@ def bank_rois(
 def add_relevance(
     features: Float[np.ndarray, "channels rows cols"], relevance: Float[np.ndarray, "rows cols"]
 ) -> Float[Tensor, "channels_1 rows cols"]:
-    """Features with one channel more: the relevance, standardised over the image and as loud as all
-    features together. On val, a net across images that sees it as one channel of many hardly uses
-    it. UserError where nobody looked for the words.
+    """Features with one channel more: the text relevance, standardised over the image and scaled to
+    weigh as much as all features together. On val, a dataset-level net hardly uses it unscaled.
 
-    Departure: the paper's and the release's AnchorNet see no words.
+    Departure: the paper's and the release's AnchorNet read no words.
+
+    Raises:
+        UserError: The proposal set computes no relevance (it is NaN).
     """
     if np.isnan(relevance).any():
         raise UserError(
-            "a net with text needs to know where the source words are: give its proposal set "
+            "a net with text reads the text relevance of the source words: give its proposal set "
             "`relevance: true`"
         )
     spread = max(float(relevance.std()), 1e-6)
-    loud = len(features) ** 0.5
-    channel = (loud * (relevance - relevance.mean()) / spread).astype(features.dtype)
+    weight = len(features) ** 0.5
+    channel = (weight * (relevance - relevance.mean()) / spread).astype(features.dtype)
     return torch.from_numpy(np.concatenate([features, channel[None]]))
 
 
@@ -91,6 +107,18 @@ class AnchorNet(nn.Module):
     """pi(size | anchor point) from the features of all sizes at that point.
 
     1x1 convolutions are linear maps of the channels and are written so.
+
+    Args:
+        channels: Of the features; one more with text relevance.
+        sizes: Boxes per anchor.
+
+    Source: paper, section 3.2; layer sizes of the release.
+
+    Example:
+        >>> net = fresh_net(channels=3, sizes=2, generator=torch.Generator().manual_seed(0))
+        >>> log_pi = net(torch.rand(9, 2, 3, 8, 8))
+        >>> log_pi.shape, bool(torch.allclose(log_pi.exp().sum(-1), torch.ones(9)))
+        (torch.Size([9, 2]), True)
 
     Departure: trained, projection included; in the release no gradient reaches the net and its
     projection is in no optimiser.
@@ -112,13 +140,13 @@ class AnchorNet(nn.Module):
     def forward(
         self, rois: Float[Tensor, "points sizes channels 8 8"]
     ) -> Float[Tensor, "points sizes"]:
-        """Log probabilities of the sizes at every anchor point."""
+        """log pi(size | anchor point); the exponentials of a row sum to 1."""
         return F.log_softmax(self.scores(rois), dim=-1)
 
     def scores(
         self, rois: Float[Tensor, "points sizes channels 8 8"]
     ) -> Float[Tensor, "points sizes"]:
-        """What `forward` normalises: a net across images learns to compare anchors by it too."""
+        """Logits, which `forward` normalises; a dataset-level net compares anchors by them too."""
         points, sizes, channels = rois.shape[:3]
         # Nothing stands between the projection and the first convolution: their product is taken
         # first, (8, sizes * 12) by (12, channels), which saves the wide intermediate.

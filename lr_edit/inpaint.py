@@ -1,9 +1,9 @@
 """Boxes -> masks -> candidates, pasted back so that nothing outside a box changes.
 
-Enters a source image, a prompt and boxes; leaves one edited uint8 image a box. All boxes of a task
-share their starting noise (common random numbers), so that candidates differ by their box alone and
-equal boxes are painted once. Departure: the release draws new noise for every box, which is an
-option here.
+Enters a source image, a prompt and boxes; leaves one edited uint8 image per box. All boxes of a
+task share their starting noise (common random numbers), so that candidates differ by their box
+alone and equal boxes are inpainted once. Departure: the release draws new noise for every box,
+which is an option here.
 """
 
 from __future__ import annotations
@@ -28,7 +28,14 @@ def noise_seed(task: str, seed: int) -> int:
 
 
 def box_masks(boxes: Int[Tensor, "n 4"], *, side: int) -> Bool[Tensor, "n 1 side side"]:
-    """True inside each half-open box."""
+    """True inside each half-open box of a square image of `side` pixels.
+
+    Example:
+        >>> box_masks(torch.tensor([[1, 0, 3, 1]]), side=3).int()
+        tensor([[[[0, 1, 1],
+                  [0, 0, 0],
+                  [0, 0, 0]]]], dtype=torch.int32)
+    """
     at = torch.arange(side)
     left, top, right, bottom = boxes[:, :, None].unbind(1)  # (n, 1) each
     wide, high = (at >= left) & (at < right), (at >= top) & (at < bottom)
@@ -36,7 +43,7 @@ def box_masks(boxes: Int[Tensor, "n 4"], *, side: int) -> Bool[Tensor, "n 1 side
 
 
 def feather_weights(boxes: Int[Tensor, "n 4"], *, side: int, feather: int) -> Tensor:
-    """Weight of the painted image, (n, 1, side, side): 0 outside, rising inward over `feather`
+    """Weight of the inpainted image, (n, 1, side, side): 0 outside, rising inward over `feather`
     pixels to 1; edges on the image's border do not fade."""
     at = torch.arange(side)
 
@@ -52,14 +59,29 @@ def feather_weights(boxes: Int[Tensor, "n 4"], *, side: int, feather: int) -> Te
 
 def paste_back(
     source: UInt8[Tensor, "3 side side"],
-    painted: Float[Tensor, "n 3 side side"],
+    inpainted: Float[Tensor, "n 3 side side"],
     *,
     boxes: Int[Tensor, "n 4"],
     feather: int,
 ) -> UInt8[Tensor, "n 3 side side"]:
-    """Painted pixels inside each box, the source's very bytes outside it."""
+    """Inpainted pixels inside each box, the source's very bytes outside it.
+
+    Args:
+        source: The source image, 0 to 255.
+        inpainted: What the inpainter made, in [0, 1].
+        boxes: left, top, right, bottom in pixels, one per image.
+        feather: Pixels inside the box over which the seam fades; 0 is a hard edge.
+
+    Example:
+        >>> source = torch.zeros(3, 4, 4, dtype=torch.uint8)
+        >>> edited = paste_back(
+        ...     source, torch.ones(1, 3, 4, 4), boxes=torch.tensor([[0, 0, 4, 2]]), feather=1
+        ... )
+        >>> edited[0, 0, :, 0]
+        tensor([255, 128,   0,   0], dtype=torch.uint8)
+    """
     weight = feather_weights(boxes, side=source.shape[-1], feather=feather)
-    mixed = (weight * painted * 255 + (1 - weight) * source).round().to(torch.uint8)
+    mixed = (weight * inpainted * 255 + (1 - weight) * source).round().to(torch.uint8)
     return torch.where(weight > 0, mixed, source)
 
 
@@ -75,11 +97,24 @@ def inpaint_candidates(
     batch: int,
     noise: Literal["common", "independent"] = "common",
 ) -> tuple[UInt8[Tensor, "points sizes 3 side side"], int]:
-    """One candidate a box, painted in batches of at most `batch`, and the UNet sample-evaluations
-    that were spent on them.
+    """One candidate per box, and the NFE (UNet evaluations) of all of them.
 
-    With common noise equal boxes are painted once. Independent noise follows from `seed` and the
-    candidate's (point, size), never from its place in a batch.
+    Args:
+        inpainter: A frozen model, as `frozen.protocols.Inpainter` describes it.
+        source: The source image, 0 to 255.
+        prompt: What every box is filled with.
+        boxes: left, top, right, bottom in pixels; with common noise equal ones are inpainted once.
+        sampler: Steps, guidance and the like.
+        seed: Of the starting noise.
+        feather: Pixels of the seam, see `paste_back`.
+        batch: Boxes inpainted at once, at most; running out of memory halves it.
+        noise: "common" starts all candidates from one noise; "independent" from one that follows
+            from `seed` and the candidate's (point, size), never from its place in a batch.
+
+    Returns:
+        The candidates, 0 to 255, equal to the source outside of their boxes; their NFE.
+
+    Source: paper, section 3.1; common random numbers are ours.
     """
     distinct, where = boxes.reshape(-1, 4), torch.arange(boxes[..., 0].numel())
     side, before, seeds = source.shape[-1], inpainter.nfe, [seed]
@@ -91,32 +126,32 @@ def inpaint_candidates(
     starts = torch.cat([inpainter.noise(side, one) for one in seeds])
     starts = starts.expand(len(distinct), -1, -1, -1)
 
-    def paint(part: slice) -> Tensor:
+    def inpaint(part: slice) -> Tensor:
         masks = box_masks(distinct[part], side=side)
-        painted = inpainter.inpaint(image, prompt, masks=masks, noise=starts[part], sampler=sampler)
-        return paste_back(source, painted, boxes=distinct[part], feather=feather)
+        made = inpainter.inpaint(image, prompt, masks=masks, noise=starts[part], sampler=sampler)
+        return paste_back(source, made, boxes=distinct[part], feather=feather)
 
-    done = _in_batches(paint, len(distinct), batch=batch, inpainter=inpainter)
+    done = _in_batches(inpaint, len(distinct), batch=batch, inpainter=inpainter)
     images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])
     return images, inpainter.nfe - before
 
 
 def _in_batches(
-    paint: Callable[[slice], Tensor], count: int, *, batch: int, inpainter: Inpainter
+    inpaint: Callable[[slice], Tensor], count: int, *, batch: int, inpainter: Inpainter
 ) -> list[Tensor]:
-    """What `paint` makes of 0..count in parts of `batch`, or of what the memory holds: running out
-    of it halves the parts from then on, and is said once."""
+    """What `inpaint` makes of 0..count in parts of `batch`, or of what the memory holds: running
+    out of it halves the parts from then on, with one warning."""
     done, at = [], 0
     while at < count:
         size = min(batch, inpainter.max_batch or batch)
         try:
-            done.append(paint(slice(at, at + size)))
+            done.append(inpaint(slice(at, at + size)))
             at += size
         except torch.OutOfMemoryError:
             if size == 1:
                 raise
             if inpainter.max_batch is None:
-                warnings.warn("out of memory: painting fewer boxes at once", stacklevel=3)
+                warnings.warn("out of memory: inpainting fewer boxes at once", stacklevel=3)
             inpainter.max_batch = size // 2
             torch.cuda.empty_cache()
     return done

@@ -36,7 +36,7 @@ Learner = Literal["exact", "gumbel", "reinforce", "leave-one-out", "none"]
 
 SAMPLES = {"gumbel": 1, "reinforce": 1, "leave-one-out": 2}  # per anchor and step
 TOLERANCE = 1e-3  # of a probability: nets in a stack against the same nets one by one
-ENTROPY = 1.0  # the bonus at the first step, in z-scored losses a nat
+ENTROPY = 1.0  # the bonus at the first step, in z-scored losses per nat
 
 
 @dataclass(frozen=True)
@@ -53,10 +53,10 @@ class LearningStep:
 class Learned:
     """A trained net and how it got there.
 
-    state          AnchorNet's parameters
-    curve          steps + 1 records, the start first
-    probabilities  (points, sizes): pi at the end
-    candidates_used           candidates whose loss was read while learning
+    state            AnchorNet's parameters
+    curve            steps + 1 records, the start first
+    probabilities    (points, sizes): pi at the end
+    candidates_used  candidates whose loss was read while learning
     """
 
     state: dict[str, Tensor]
@@ -112,11 +112,29 @@ def learn(
 ) -> Learned:
     """Train one net on one task with Adam, as the paper does, on the device of the features.
 
-    exact          the gradient of J; reads the whole table
-    gumbel         straight-through Gumbel-softmax (paper, training); reads whole rows as well
-    reinforce      the score function on one sampled size an anchor and step; pays for its samples
-    leave-one-out  the same on two, each less the other's loss (Kool et al. 2019); pays for both
-    none           no step: the start, which is what the release amounts to
+    Args:
+        rois: The features inside every box, as `roi_features` makes them.
+        table: The loss of every candidate; lower is better.
+        learner: "exact" takes the gradient of J and reads the whole table; "gumbel" is the paper's
+            straight-through Gumbel-softmax, which reads whole rows as well; "reinforce" is the
+            score function on one sampled size per anchor and step; "leave-one-out" the same on two,
+            each less the other's loss (Kool et al. 2019); both read their samples alone. "none"
+            takes no step: the start, which is what the release amounts to.
+        seed: Of the start and of every draw.
+        steps: Updates.
+        rate: Adam's learning rate.
+        weight_decay: Adam's L2 penalty.
+
+    Returns:
+        The net's parameters, its curve of steps + 1 records, and pi.
+
+    Source: paper, section 3.3, training.
+
+    Example:
+        >>> table = torch.tensor([[0.2, 0.9], [0.8, 0.3]])
+        >>> net = learn(torch.rand(2, 2, 3, 8, 8), table, learner="exact", seed=0, steps=2)
+        >>> len(net.curve), net.probabilities.shape, net.candidates_used
+        (3, torch.Size([2, 2]), 4)
     """
     generator = torch.Generator().manual_seed(seed)
     net = fresh_net(rois.shape[2], rois.shape[1], generator=generator).to(rois.device)

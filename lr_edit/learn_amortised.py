@@ -1,14 +1,14 @@
 """Banks of many tasks -> one AnchorNet for images it has never seen (scope `dataset`).
 
-A table of losses can be learned from wherever candidates were painted; the net then chooses on an
-unseen image before any candidate is inpainted. Its scores are compared within an anchor, as the
-paper does, and over all (anchor, size) pairs of a task, so that it can say which few to paint:
+A table of losses can be learned from wherever candidates were inpainted; the net then chooses on a
+new image before any candidate is inpainted. Its scores are compared within an anchor, as the paper
+does, and over all (anchor, size) pairs of a task, so that it predicts the top k to inpaint:
 
     J(theta) = mean_p sum_k pi(k | p) z[p, k]  +  sum_{p, k} q(p, k) z[p, k]
 
 with pi and q the softmax of the same scores over a row and over the whole table, and z the losses
 less their mean over the same, on one scale for all tasks: rows that hardly differ stay quiet, where
-one image's net may as well learn them. The net is the release's, blind to the words, or sees one
+one image's net may as well learn them. The net is the release's, blind to the words, or reads one
 channel more: the text relevance of the patches.
 """
 
@@ -45,10 +45,27 @@ def learn_amortised(
     weight_decay: float,
     batch: int,
 ) -> AnchorNet:
-    """Train one net on all tasks, `batch` of them a step, with Adam and decoupled decay, on the
-    device of the features; random numbers are drawn on the CPU.
+    """Train one dataset-level net with AdamW, on the device of the features.
 
-    No task gives the start, as it is drawn from `seed`.
+    Args:
+        rois: The features inside every box of every task, as `bank_rois` makes them.
+        tables: The loss of every candidate; lower is better.
+        seed: Of the start and of the batches; numbers are drawn on the CPU.
+        steps: Updates.
+        rate: Adam's learning rate.
+        weight_decay: Decoupled decay.
+        batch: Tasks per step.
+
+    Returns:
+        The trained net; without any task its start.
+
+    Example:
+        >>> rois, tables = torch.rand(4, 2, 2, 3, 8, 8), torch.rand(4, 2, 2)
+        >>> net = learn_amortised(
+        ...     rois, tables, seed=0, steps=2, rate=5e-3, weight_decay=0.0, batch=2
+        ... )
+        >>> predict_log_probabilities([net], rois[0]).shape
+        torch.Size([2, 2])
     """
     tasks, points, sizes, channels = rois.shape[:4]
     generator = torch.Generator().manual_seed(seed)
@@ -91,9 +108,9 @@ def _expected(
 def predict_log_probabilities(
     nets: Sequence[AnchorNet], rois: Float[Tensor, "points sizes channels 8 8"]
 ) -> Float[Tensor, "points sizes"]:
-    """log q(point, size), before any candidate is painted, q the mean over the nets.
+    """log q(point, size), before any candidate is inpainted, q the mean over the nets.
 
-    The softmax of a row is pi(size | point). Logarithms, since an unlikely row may underflow.
+    The softmax of a row is pi(size | point). Logarithms, since an improbable row may underflow.
     """
     tables = [net.scores(rois).flatten().log_softmax(0).view(rois.shape[:2]) for net in nets]
     return torch.stack(tables).logsumexp(0) - math.log(len(nets))

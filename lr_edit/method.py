@@ -24,7 +24,7 @@ from lr_edit.types import Bank, Choice, EditTask
 def make_bank(models: Models, task: EditTask, *, source: Tensor, config: Config, how: ProposalSet,
               proposed: tuple[Saliency, Tensor, Tensor] | None = None) -> tuple[Bank, Tensor]:
     """Propose boxes, inpaint every one, score: all the diffusion a task ever needs."""
-    seen, anchors, boxes = proposed or propose(models, task, source=source, config=config, how=how)
+    maps, anchors, boxes = proposed or propose(models, task, source=source, config=config, how=how)
     noise = noise_seed(task.id, config.study.seed + how.noise_seed)
     task = task_with_prompt(task, proposals=how)
     images, nfe = inpaint_candidates(
@@ -34,13 +34,13 @@ def make_bank(models: Models, task: EditTask, *, source: Tensor, config: Config,
         models.clip, task, source=source, images=images, score=config.score)
     return Bank(
         boxes.numpy(), losses.cpu().numpy(), cosines.cpu().numpy(), anchors.numpy(),
-        seen.attention.numpy(), seen.features.numpy(), seen.relevance.numpy(),
-        seen.nfe + nfe), images
+        maps.attention.numpy(), maps.features.numpy(), maps.relevance.numpy(),
+        maps.nfe + nfe), images
 
 
 def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], *, variant: Variant,
                 side: int, seed: int, device: str = "cpu") -> Iterator[Learned]:
-    """One AnchorNet an image, from its table of losses: no inpainting, no words."""
+    """One AnchorNet per image, from its table of losses: no inpainting, no words."""
     tables = torch.stack([torch.from_numpy(bank.loss(variant.losses)).float() for bank in banks])
     rois = bank_rois(banks, side=side).to(device)
     return learn_many(rois, tables.to(device), learner=variant.learner, steps=variant.steps,

@@ -37,20 +37,36 @@ def propose(
     config: Config,
     how: ProposalSet,
 ) -> tuple[Saliency, Int[Tensor, "points 2"], Int[Tensor, "points sizes 4"]]:
-    """What the models see in a picture, the anchor points of a set, and the boxes about them."""
+    """Saliency, anchor points and boxes of one task.
+
+    Args:
+        models: The frozen models.
+        task: Its words name what is edited and into what.
+        source: The source image, 0 to 255.
+        config: The working sizes of the models, and the study's seed.
+        how: The proposal set: where anchors come from and how boxes are drawn.
+
+    Returns:
+        The maps; (row, col) of the anchors; left, top, right, bottom of the boxes in pixels.
+
+    Raises:
+        UserError: The set wants what the task does not know: a true box, or the thing alone.
+
+    Source: paper, section 3.1.
+    """
     seed, task = noise_seed(task.id, config.study.seed), task_with_prompt(task, proposals=how)
-    seen = compute_saliency(models, task, source=source, config=config, proposals=how, seed=seed)
-    anchors = place_anchors(seen.scores, proposals=how, seed=seed)
+    maps = compute_saliency(models, task, source=source, config=config, proposals=how, seed=seed)
+    anchors = place_anchors(maps.scores, proposals=how, seed=seed)
     boxes = draw_boxes(
         task,
         anchors,
-        scores=seen.scores,
+        scores=maps.scores,
         proposals=how,
         side=source.shape[-1],
         cell=config.models.cell,
         seed=seed,
     )
-    return seen, anchors, boxes
+    return maps, anchors, boxes
 
 
 def task_with_prompt(task: EditTask, *, proposals: ProposalSet) -> EditTask:

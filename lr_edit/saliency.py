@@ -1,7 +1,6 @@
-"""The frozen models look at a source picture: where DINO attends, what it sees, and where CLIP
-finds the source words.
+"""Source image -> saliency: DINO's attention and features, and the relevance of the source words.
 
-Departure: neither paper nor release looks for the source words (`text_relevance`).
+Departure: neither paper nor release computes `text_relevance`.
 """
 
 from __future__ import annotations
@@ -26,19 +25,19 @@ from lr_edit.types import EditTask
 
 # Chosen on val, where 28 tasks have a true box: the highest cell lies in it for 27 with windows of
 # 1/4 of the side, and for 20, 25 and 21 with 1/8, 3/8 and 1/2.
-PLACES, WINDOW = 8, 0.25  # places each way; side of a window as a share of the picture's
+PLACES, WINDOW = 8, 0.25  # places each way; side of a window as a share of the image's
 
 
 @dataclass(frozen=True)
 class Saliency:
-    """One source picture, on the anchor model's grid and on the CPU.
+    """What the frozen models say of one source image, on the anchor model's grid and on the CPU.
 
     attention  (rows, cols): the class token's last-layer attention
-    features   (channels, rows, cols): what AnchorNet sees
-    relevance  (rows, cols): how much of the source words stands at each cell; NaN where the set
-               does not ask, since it costs as much CLIP as scoring the candidates does
+    features   (channels, rows, cols): patch features, AnchorNet's input
+    relevance  (rows, cols): text relevance of each cell; NaN where the set does not want it, since
+               it takes as much of CLIP as scoring the candidates does
     scores     (rows, cols) of a grid of its own: what the set's anchors are taken from
-    spent      UNet sample-evaluations that looking took
+    nfe        UNet evaluations that these maps took: DiffEdit's
     """
 
     attention: Float[Tensor, "rows cols"]
@@ -57,22 +56,20 @@ def compute_saliency(
     proposals: ProposalSet,
     seed: int,
 ) -> Saliency:
-    """Look at a picture with the eyes that a proposal set asks for."""
-    small, whole = (
-        resize_to_side(source, side=config.models.attention_side),
-        source[None].float() / 255,
-    )
+    """The maps of a source image that a proposal set's anchors, and AnchorNet, are made from."""
+    small = resize_to_side(source, side=config.models.attention_side)
+    image = source[None].float() / 255
     before = models.inpainter.nfe
     attention = models.anchors.attention(small)[0].cpu()
     features = models.anchors.features(small)[0].cpu()
     words = config.score.source.format(task.source)
     relevance = scores = torch.full_like(attention, torch.nan)
     if proposals.relevance or proposals.anchors == "relevance":
-        relevance = scores = text_relevance(models.clip, whole, text=words, grid=attention.shape)
-    if proposals.anchors == "diffedit":  # DiffEdit knows a caption of the source where there is
-        said = task.caption or task.source
+        relevance = scores = text_relevance(models.clip, image, text=words, grid=attention.shape)
+    if proposals.anchors == "diffedit":
+        words = task.caption or task.source  # DiffEdit's source text is a caption
         scores = noise_difference(
-            models.inpainter, whole, source=said, prompt=task.prompt, seed=seed
+            models.inpainter, image, source=words, prompt=task.prompt, seed=seed
         )
     elif proposals.anchors == "released":
         scores = released_attention(attention)
@@ -85,13 +82,22 @@ def compute_saliency(
 def text_relevance(
     clip: ClipModel, image: Float[Tensor, "1 3 side side"], *, text: str, grid: Sequence[int]
 ) -> Float[Tensor, "rows cols"]:
-    """The cosine with `text` that is lost where a window is hidden, on a (rows, cols) grid.
+    """The cosine with `text` that is lost where a window is hidden.
 
-    Occlusion (Zeiler and Fergus 2014): a window about each of 8x8 places is filled with the
-    picture's mean colour. Higher is more relevant; below zero, the picture says more of the words
-    without the place. Costs 65 views by CLIP.
-
+    A window about each of 8x8 places is filled with the image's mean colour; CLIP embeds 65 images.
     The highest cell lies in the true box for 27 of 28 tasks of val; for 21 by DINO's attention.
+
+    Args:
+        clip: The scoring CLIP.
+        image: One image in [0, 1].
+        text: The source words.
+        grid: (rows, cols) of the result.
+
+    Returns:
+        Relevance, higher is more relevant; below zero where the image without the place is closer
+        to the words.
+
+    Source: occlusion (Zeiler and Fergus, ECCV 2014).
     """
     side, places = image.shape[-1], (PLACES, PLACES)
     boxes = square_boxes(all_cells(places), grid=places, side=side, sizes=[WINDOW], cell=1)

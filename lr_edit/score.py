@@ -1,4 +1,4 @@
-"""The scoring CLIP looks at candidates: images and words in, losses and cosines out."""
+"""The scoring CLIP on candidates: images and words in, losses and cosines out."""
 
 from __future__ import annotations
 
@@ -22,7 +22,21 @@ def score_candidates(
     score: Score,
     batch: int = 54,
 ) -> tuple[Float[Tensor, "points sizes 3"], Float[Tensor, "points sizes 2"]]:
-    """Unweighted losses (clip, directional, structure) and cosines (prompt, source image)."""
+    """Losses and cosines of every candidate, by the scoring CLIP.
+
+    Args:
+        clip: The scoring CLIP; another one evaluates.
+        task: Its `prompt` is T, its `source` T_ROI.
+        source: The source image, 0 to 255.
+        images: The candidates, 0 to 255.
+        score: Templates of the words, and how many augmented views are averaged.
+        batch: Candidates embedded at once.
+
+    Returns:
+        Unweighted losses (clip, directional, structure) and cosines (S_t2i, S_i2i).
+
+    Source: paper, sections 3.3 and 3.4; `losses` has the equations.
+    """
     texts = [score.prompt.format(task.prompt), score.source.format(task.source)]
     prompt, source_text = clip.embed_texts(texts).split(1)
     plain = source[None].float() / 255
@@ -46,7 +60,7 @@ def _embed(clip: ClipModel, images: Float[Tensor, "n 3 side side"], views: int) 
     """Embeddings of the plain images, or the mean over `views` augmented views of each.
 
     The views are one fixed set of crops and tilts, the same for every image: an edit is not better
-    for a luckier crop.
+    for a better crop.
     """
     if views == 0:
         return clip.embed_images(images)
@@ -56,5 +70,5 @@ def _embed(clip: ClipModel, images: Float[Tensor, "n 3 side side"], views: int) 
         augment = v2.Compose(
             [v2.RandomResizedCrop(side, scale=(0.8, 1.0)), v2.RandomPerspective(0.2, p=0.8)]
         )
-        seen = torch.stack([clip.embed_images(augment(images)) for _ in range(views)]).mean(0)
-    return torch.nn.functional.normalize(seen, dim=-1)
+        mean = torch.stack([clip.embed_images(augment(images)) for _ in range(views)]).mean(0)
+    return torch.nn.functional.normalize(mean, dim=-1)
