@@ -144,7 +144,7 @@ def test_running_out_of_memory_halves_the_batch_once_and_changes_no_candidate() 
     _, roomy = paint([rows])
     painter, source = Small(), noisy_bytes(0, 3, SIDE, SIDE)
     how: dict[str, Any] = {"sampler": Sampler(1, 1.0, 0.0), "seed": 1, "feather": 0, "batch": 8}
-    with pytest.warns(UserWarning, match="out of memory: painting fewer boxes at once") as said:
+    with pytest.warns(UserWarning, match="out of memory: inpainting fewer boxes at once") as said:
         for _ in range(2):
             images, _ = inpaint_candidates(
                 painter, source, prompt="a blue fish", boxes=torch.tensor([rows]), **how
