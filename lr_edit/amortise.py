@@ -1,4 +1,4 @@
-"""Nets across images: read from where the profile keeps its own, and asked before an edit.
+"""Dataset-level AnchorNets: read from where the profile keeps its own; their predictions.
 
 {blind,text}-TASKS-SEED.safetensors   AnchorNet's parameters
 card.json                             what they learned from, and its best size
@@ -56,7 +56,8 @@ def predict_tables(
 def read_prior(
     root: Path, config: Config
 ) -> Callable[[Saliency, Tensor], Float[np.ndarray, "points sizes"]]:
-    """The prior of a live edit, log q of the nets that learned from most images and see the words.
+    """The prior of a budgeted edit: log q of the nets that learned from most images and read the
+    words.
 
     Raises UserError where the profile has none.
     """
@@ -65,8 +66,8 @@ def read_prior(
     most = max(map(int, found), default=0)
     nets = read_nets(root, config, text=True, trained_on=most, seeds=found.count(str(most)) or 1)
 
-    def prior(seen: Saliency, boxes: Tensor) -> np.ndarray:
-        features = add_relevance(seen.features.numpy(), seen.relevance.numpy())
+    def prior(maps: Saliency, boxes: Tensor) -> np.ndarray:
+        features = add_relevance(maps.features.numpy(), maps.relevance.numpy())
         return predict_log_probabilities(nets, roi_features(features, boxes, side=side)).numpy()
 
     return prior
@@ -81,12 +82,12 @@ def best_size(root: Path, config: Config, *, by: str) -> int:
 
 
 def nets_folder(root: Path, config: Config) -> Path:
-    """Where the profile keeps its nets across images; UserError if it names no folder."""
+    """Where the profile keeps its dataset-level nets; UserError if it names no folder."""
     weights = config.models.anchor_net
     folder = folder_of(resolve(root, weights.name)) if weights else None
     if folder is None:
         raise UserError(
-            f"profile {config.profile!r} names no folder for nets across images: "
+            f"profile {config.profile!r} names no folder for dataset-level nets: "
             "give it `anchor_net: {name: local-dir:FOLDER}`"
         )
     return folder

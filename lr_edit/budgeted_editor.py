@@ -1,7 +1,7 @@
-"""The race, painted as it goes: one image edited for a budget of UNet evaluations.
+"""One image edited within a budget of NFE (UNet evaluations): previews, then full quality.
 
-`race.race` decides; its rounds here paint what it asks for. Boxes, noise, scores and paste-back are
-`editor`'s, so that a study's tables of the same sets give the same answer.
+`run_race` decides who goes on; its rounds here inpaint. Boxes, noise, scores and paste-back are
+`method`'s, so that a study's tables of the same sets give the same answer.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from lr_edit.saliency import Saliency
 from lr_edit.successive_halving import RaceResult, pick_entrants, plan_rounds, run_race
 from lr_edit.types import Box, EditTask, Track
 
-# What is seen, boxes (points, sizes, 4) -> how likely each is the best, (points, sizes).
+# Saliency, boxes (points, sizes, 4) -> log probability that each is the best, (points, sizes).
 Prior = Callable[[Saliency, Tensor], np.ndarray]
 
 
@@ -46,7 +46,7 @@ def edit_within_budget(
     track: Track,
     prior: Prior | None = None,
 ) -> BudgetedEdit:
-    """Paint previews of a set's boxes, then the best at the set's own quality, as `rules` say.
+    """Inpaint previews of a set's boxes, then the best at the set's own quality, as `rules` say.
 
     `prior` orders the boxes, and the first `rules.entrants` of them enter; without it all do. Where
     there are no previews the budget buys the first at full quality. Raises UserError where it is

@@ -64,7 +64,7 @@ class Inpaint(_Frozen):
 
     @property
     def sampler(self) -> Sampler:
-        """How a picture is painted, without the seam and the batch."""
+        """How a candidate is sampled, without the seam and the batch."""
         return Sampler(**{field.name: getattr(self, field.name) for field in fields(Sampler)})
 
 
@@ -77,18 +77,18 @@ class Score(_Frozen):
 
 
 class ProposalSet(_Frozen):
-    """A way to draw boxes for every task, and to paint them.
+    """A way to draw boxes for every task, and to inpaint them.
 
-    In params.yaml `propose` and `inpaint` state their difference from the study's. Anchors are the
+    In params.yaml `propose` and `inpaint` state what they change of the study's. Anchors are the
     highest cells of a map, or need none; a box by `threshold` is drawn about the map itself.
     """
 
     anchors: Map | Literal["grid", "random", "centre", "truth", "released"]
     boxes: Literal["squares", "random", "threshold", "truth", "released"]
-    draws: Count = 1  # random rectangles an anchor
-    prompt: Literal["scene", "object"] = "scene"  # the task's words, or the thing asked for alone
+    draws: Count = 1  # random rectangles per anchor
+    prompt: Literal["scene", "object"] = "scene"  # the task's prompt, or the wanted thing alone
     template: Template = "{}"  # around those; release: "a high quality image of {}."
-    relevance: bool = False  # look for the source words: nets with text read where they are
+    relevance: bool = False  # compute text relevance, which nets with text read
     noise: Literal["common", "independent"] = "common"  # of the candidates of a task
     noise_seed: Index = 0  # other noise in the same boxes
     propose: Propose
@@ -104,7 +104,7 @@ class ProposalSet(_Frozen):
 
 
 class Variant(_Frozen):
-    """A row of the tables: which candidates, who picks a size at each anchor, how anchors rank."""
+    """A row of the tables: which candidates, what picks a size at each anchor, how anchors rank."""
 
     proposals: str
     choose: Literal["net", "table", "random", "fixed", "best", "sample"] = "net"
@@ -120,9 +120,9 @@ class Variant(_Frozen):
 
 
 class Ablation(Variant):
-    """A variant that may see a part of the candidates; scored from tables, it paints nothing.
+    """A variant that may use a part of the candidates; scored from tables, it inpaints nothing.
 
-    `scope: dataset` chooses by what was learned on other images (see `Across`): the best size
+    `scope: dataset` chooses by what was learned on other images (see `DatasetNet`): the best size
     there for `fixed`, a net for `net`.
     """
 
@@ -131,17 +131,17 @@ class Ablation(Variant):
         None, min_length=1
     )  # indices of the sizes; default: all
     scope: Literal["image", "dataset"] = "image"
-    trained_on: Index = 0  # images, of `across.tasks`; 0: a random start
-    text: bool = False  # whether the net sees the relevance of the source words
+    trained_on: Index = 0  # images, of `dataset_net.tasks`; 0: a random start
+    text: bool = False  # whether the net reads the relevance of the source words
     by: Literal["J", "S"] = "J"  # what the best size was best by
-    top: Count | None = None  # paint so many likeliest pairs; default: one an anchor
+    top: Count | None = None  # inpaint the top k pairs alone; default: one per anchor
     previews: tuple[str, ...] = ()  # a race: the sets of its rounds before `proposals`, and
-    budget: Count = 400  # the UNet evaluations it may spend
-    entrants: Count | None = None  # with `scope: dataset`: only the likeliest enter it
+    budget: Count = 400  # its NFE (UNet evaluations) at most
+    entrants: Count | None = None  # with `scope: dataset`: only the top k enter it
 
 
 class DatasetNet(_Frozen):
-    """AnchorNet across images, trained by the stage `amortise` of studies/train.
+    """Dataset-level AnchorNets, trained by the stage `amortise` of studies/train.
 
     A net for each number of `tasks`, blind and with text, from each of `seeds` starts.
     """
@@ -152,13 +152,13 @@ class DatasetNet(_Frozen):
     steps: Count
     rate: float = Field(gt=0, le=MOST)
     weight_decay: float = Field(ge=0, le=MOST)
-    batch: Count  # tasks a step
+    batch: Count  # tasks per step
 
 
 class Race(_Frozen):
-    """How `lr-edit edit` spends its UNet evaluations, by default or on the likeliest boxes alone
-    (`amortised`): previews, each by its difference from `inpaint`, then full quality. With
-    `entrants` only the likeliest boxes enter, where the profile has nets across images."""
+    """How `lr-edit edit` uses its NFE (UNet evaluations), by default or on the top k boxes alone
+    (`amortised`): previews, each by what it changes of `inpaint`, then full quality. With
+    `entrants` only the top k boxes enter, where the profile has dataset-level nets."""
 
     proposals: str = "dino"
     previews: tuple[Inpaint, ...] = ()
@@ -211,7 +211,7 @@ def load_config(path: Path | None = None, *, profile: str | None = None) -> Conf
     """Read a study's params.yaml, or, without one, what the package itself says.
 
     Args:
-        path: A params.yaml; it states its difference from lr_edit/profiles.yaml.
+        path: A params.yaml; it states what it changes of lr_edit/profiles.yaml.
         profile: The frozen models to use instead of those that the file names.
 
     Returns:

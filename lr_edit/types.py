@@ -176,7 +176,7 @@ class LossWeights:
     """alpha, beta, gamma: weights of the three losses. Paper, Eq. 6: 1, 1, 1.
 
     Raises:
-        ValueError: A weight is no finite number.
+        ValueError: A weight is negative, infinite or NaN.
 
     Example:
         >>> LossWeights(structure=0.0).as_array()

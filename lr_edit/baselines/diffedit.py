@@ -1,5 +1,5 @@
 """DiffEdit's idea of where to edit (Couairon et al., ICLR 2023, section 3.2): where the inpainter's
-noise predictions for a noised picture differ under the source and under the target text.
+noise predictions for a noised image differ under the source and under the target text.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from torch import Tensor
 from lr_edit.frozen import Inpainter
 from lr_edit.inpaint import noise_seed
 
-# The paper's: noises averaged over, and how far the picture is noised.
+# The paper's: noises averaged over, and how far the image is noised.
 NOISES, STRENGTH = 10, 0.5
 
 
@@ -24,10 +24,10 @@ def noise_difference(
     seed: int,
 ) -> Float[Tensor, "rows cols"]:
     """The mean absolute difference of both predictions over channels and ten noises, on the latent
-    grid. Costs 20 UNet evaluations.
+    grid. Its NFE is 20.
 
-    Departure: DiffEdit's model paints whole pictures; an inpainting model is told here that all of
-    the picture is to be painted, so that it sees the picture through its noise alone.
+    Departure: DiffEdit's model generates whole images; an inpainting model is given a mask of all
+    of the image, so that it knows the image through its noise alone.
     """
     seeds = [noise_seed(f"difference/{at}", seed) for at in range(NOISES)]
     noise = torch.cat([inpainter.noise(image.shape[-1], one) for one in seeds])

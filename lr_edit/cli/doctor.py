@@ -51,7 +51,7 @@ def findings_table(found: dict[str, Any]) -> Table:
 
 
 def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
-    """One row a model and profile: name, revision, licence, present, and the cure if not."""
+    """One row per model and profile: name, revision, licence, present, and the cure if not."""
     from lr_edit.frozen.weights import pulled_weights
 
     rows, pulled = [], pulled_weights(root)

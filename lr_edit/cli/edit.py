@@ -39,9 +39,9 @@ def edit_file(
 ) -> dict[str, Any]:
     """Edit one image file; returns the chosen box in pixels, its S or loss and what it cost.
 
-    race        previews of most boxes, full quality for the best, within `budget` UNet evaluations
+    race        previews of most boxes, full quality for the best, within `budget` NFE
     enumerate   every box at full quality, sizes by `variant`'s net
-    amortised   the likeliest boxes alone, by nets that were trained across images
+    amortised   the top k boxes alone, by dataset-level nets
     """
     if not source.strip() or not prompt.strip():
         raise UserError(
@@ -50,7 +50,7 @@ def edit_file(
     if output.suffix.lower() != ".png":
         raise UserError(f"--output {output} must end in .png: what was not edited stays bit by bit")
     if budget is not None and mode == "enumerate":
-        raise UserError("--budget is for --mode race or amortised: enumerate paints every box")
+        raise UserError("--budget is for --mode race or amortised: enumerate inpaints every box")
     if rank is not None and mode == "enumerate":
         raise UserError("--rank is for --mode race or amortised: a variant has a rank of its own")
     if variant is not None and mode != "enumerate":

@@ -41,7 +41,7 @@ def cli(context: click.Context, root: Path | None, *, profile: str | None, debug
 @click.option("--variant", help="For train, edit and evaluate: a row of params.yaml.")
 @click.option("--proposals", help="For candidates and judge: a proposal set of params.yaml.")
 @click.option("--executor", type=click.Choice(["local", "ray"]), default="local",
-              envvar="LR_EDIT_EXECUTOR", help="For candidates: who paints.")  # fmt: skip
+              envvar="LR_EDIT_EXECUTOR", help="For candidates: who inpaints them.")  # fmt: skip
 @click.option("--address", envvar="RAY_ADDRESS", help="A Ray head; default: one of our own.")
 @click.pass_context
 def stage(
@@ -83,8 +83,8 @@ def stage(
 @click.option("--prompt", required=True, help='The result: "a blue fish on sand".')
 @click.option("--output", type=click.Path(path_type=Path), help="Default: IMAGE.edit.png.")
 @click.option("--mode", type=click.Choice(["race", "enumerate", "amortised"]), default="race",
-              help="Previews first (the default), every box, or a net's likeliest.")  # fmt: skip
-@click.option("--budget", type=click.IntRange(1), help="UNet evaluations to spend at most.")
+              help="Previews first (the default), every box, or a net's top k.")  # fmt: skip
+@click.option("--budget", type=click.IntRange(1), help="UNet evaluations (NFE) at most.")
 @click.option("--rank", type=click.Choice(["S", "loss"]), help="What the best is best by.")
 @click.option("--variant", help="For enumerate: whose net picks the sizes [default: learned].")
 @click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")

@@ -87,13 +87,13 @@ def card(context: click.Context) -> None:
     note(models, "inpainter", **found, **measures.measure_speed(models))
     found, rebuilt = measures.measure_reconstructions(models, pool)
     note(models, "vae", **found)
-    found, looks = measures.measure_bank(models, pool, propose=config.propose)
+    found, maps = measures.measure_bank(models, pool, propose=config.propose)
     note(models, "anchors", **found)
     for name, exhibits, columns in (
         ("edits", edits[::4][:48], 8),
         ("worst", measures.worst(edits), 5),
         ("reconstructions", [*rebuilt[:14], *measures.worst(rebuilt)], 8),
-        ("attention", [*looks[:8], *measures.worst(looks)], 6),
+        ("attention", [*maps[:8], *measures.worst(maps)], 6),
     ):
         cards.write_sheet(reports / f"models_{name}.png", exhibits, columns=columns)
     cards.write_card(models, reports / "models.md")

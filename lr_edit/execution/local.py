@@ -1,4 +1,4 @@
-"""Who makes the items of a stage: a loop, a process a core, or a cluster (execution/ray.py).
+"""Who makes the items of a stage: a loop, a process per core, or a cluster (execution/ray.py).
 
 An executor takes items and a function, and yields each item with what was made of it, in the order
 in which they are done. What one item raises is that item's `Failed`; a `UserError` is about more
@@ -20,8 +20,8 @@ from typing import Any, Protocol, runtime_checkable
 
 from lr_edit.errors import Unfinished, UserError
 
-WORTH = 8  # items a process: fewer are done before it has started
-NEEDS = 2 * 2**30  # bytes of memory a process, generously
+WORTH = 8  # items per process: fewer are done before it has started
+NEEDS = 2 * 2**30  # bytes of memory per process, generously
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ def make_all(
 
 
 def choose_executor(count: int, *, small: bool) -> Execute:
-    """The executor of this machine for `count` items: a process a core where models are small and
+    """The executor of this machine for `count` items: a process per core where models are small and
     items many, as far as the memory goes; else this process, whose models have the GPU or all
     threads."""
     import psutil

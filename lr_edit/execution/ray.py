@@ -1,7 +1,7 @@
 """Items over many GPUs and machines: Ray Core actors behind the seam of lr_edit/execution/local.py.
 
-One worker a GPU, or a core where the cluster has no GPU; each loads its models once. A worker that
-dies is started anew and its item is made again; what an item raises comes back as a `Failed`.
+One worker per GPU, or per core where the cluster has no GPU; each loads its models once. A worker
+that dies is started anew and its item is made again; what an item raises comes back as a `Failed`.
 Results travel through Ray's object store to this process, which alone writes them: the same way
 with a shared disk and without. So nothing finished is lost with a worker or the head.
 """
@@ -59,7 +59,7 @@ def run_over_ray(
 def _spread(
     items: Iterator[Any], make: Callable[[Any], Any], *, patience: float
 ) -> Iterator[tuple[Any, Any]]:
-    """One item at a time a worker: a deadly item takes no other one with it."""
+    """One item at a time per worker: a deadly item takes no other one with it."""
     needs, count = _share()
     worker: Any = ray.remote(_Worker).options(
         **needs,

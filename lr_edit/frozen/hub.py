@@ -93,8 +93,8 @@ def _known(name: str | None, part: Weights) -> str:
 
 
 @contextmanager
-def _asking(one: Repository, cure: str) -> Iterator[None]:
-    """Around a call to the hub: one sentence, whichever HTTP client failed beneath it."""
+def _report_failure(one: Repository, cure: str) -> Iterator[None]:
+    """Around a request to the hub: one sentence, whichever HTTP client failed beneath it."""
     try:
         yield
     except UserError:
@@ -104,13 +104,13 @@ def _asking(one: Repository, cure: str) -> Iterator[None]:
             f"{one.name} wants its licence accepted: do so on its page, then run `hf auth login`"
         ) from None
     except Exception as error:
-        said = (str(error).splitlines() or [type(error).__name__])[0][:160]
-        raise UserError(f"{one.name} at {constants.ENDPOINT} failed ({said}): {cure}") from error
+        cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
+        raise UserError(f"{one.name} at {constants.ENDPOINT} failed ({cause}): {cure}") from error
 
 
 def offer(one: Repository) -> Offer:
     """Ask the hub what a repository holds. UserError where it cannot be had, or is a pickle."""
-    with _asking(one, "connect, or copy the weights from elsewhere with --from DIR"):
+    with _report_failure(one, "connect, or copy the weights from elsewhere with --from DIR"):
         info = HfApi().model_info(one.name, revision=one.revision, files_metadata=True)
         sizes = {s.rfilename: s.size or 0 for s in info.siblings or ()}
         parts = None
@@ -118,8 +118,8 @@ def offer(one: Repository) -> Offer:
             index = hf_hub_download(one.name, "model_index.json", revision=one.revision)
             parts = components(read_json(Path(index)))
     files = needed(sizes, one, parts=parts)
-    said = one.licence or getattr(info.card_data, "license", None) or "licence unknown"
-    return Offer(one, str(info.sha), {file: sizes[file] for file in files}, said)
+    licence = one.licence or getattr(info.card_data, "license", None) or "licence unknown"
+    return Offer(one, str(info.sha), {file: sizes[file] for file in files}, licence)
 
 
 def components(index: dict[str, Any]) -> list[str]:
@@ -169,14 +169,14 @@ def _unpickled(weights: list[str], files: list[str], name: str) -> list[str]:
 def fetch(one: Offer) -> Path:
     """Fetch a repository's files into the hub's cache, with a bar; returns their folder."""
     source = one.repository
-    with _asking(source, "run it again, what is finished is kept"):
+    with _report_failure(source, "run it again, what is finished is kept"):
         return Path(
             snapshot_download(source.name, revision=source.revision, allow_patterns=list(one.files))
         )
 
 
 def adopt(one: Repository, folder: Path) -> Path:
-    """Put a repository from `folder` where the loaders look; returns its place.
+    """Put a repository from `folder` where the loaders find it; returns its place.
 
     `folder` holds, for org/name, either models--org--name/ as a hub cache does, or org--name/ or
     org/name/ with the repository's own files.
@@ -233,7 +233,7 @@ def _sha256(path: Path) -> str:
 
 
 def table(offers: Sequence[Offer]) -> Iterator[str]:
-    """One line a repository: size, licence, revision."""
+    """One line per repository: size, licence, revision."""
     for one in offers:
         yield (
             f"{one.repository.name}  {one.size / 1e9:.2f} GB in {len(one.files)} files  "

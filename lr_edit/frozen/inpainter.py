@@ -1,6 +1,6 @@
-"""diffusers' inpainting pipelines behind one call: an image, a prompt and masks in, images out.
+"""diffusers' inpainting pipelines behind one method: an image, a prompt and masks in, images out.
 
-Sampling is as a `Sampler` says, call by call; every UNet evaluation is counted.
+Sampling is as a `Sampler` says, step by step; every UNet evaluation is counted (NFE).
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from lr_edit.frozen.weights import folder_of, loading
 from lr_edit.frozen.whole_pipeline import WholePipeline, starting_noise
 from lr_edit.types import Sampler
 
-# What guidance doubles: the prompt, what a nine-channel UNet sees, SDXL's added conditions.
+# What guidance doubles: the prompt, the inputs of a nine-channel UNet, SDXL's added conditions.
 _DOUBLED = ("prompt_embeds", "mask", "masked_image_latents", "add_text_embeds", "add_time_ids")
 
 
 class Inpainter:
-    """A frozen inpainting pipeline, and a tiny autoencoder in place of its own where one is asked.
+    """A frozen inpainting pipeline, and a tiny autoencoder where samplers want it.
 
-    `evaluations` counts UNet sample-evaluations so far: a batch of n with guidance counts 2n.
+    `nfe` counts UNet evaluations per image so far: a batch of n with guidance counts 2n.
     """
 
     def __init__(self, pipeline: Any, *, tiny_vae: Any = None) -> None:
@@ -60,7 +60,7 @@ class Inpainter:
         return starting_noise(self._pipeline, side, seed=seed)
 
     def nfe_per_image(self, sampler: Sampler) -> int:
-        """UNet evaluations of one picture."""
+        """NFE: UNet evaluations of one image."""
         return sampler.nfe
 
     @torch.no_grad()
@@ -73,7 +73,7 @@ class Inpainter:
         noise: Float[Tensor, "#n channels rows cols"],
         sampler: Sampler,
     ) -> Float[Tensor, "n 3 side side"]:
-        """Paint the True part of every mask. Values in [0, 1] in and out.
+        """Fill the True part of every mask. Values in [0, 1] in and out.
 
         Raises UserError for a strength below 1 on a UNet that is not made for inpainting.
         """
@@ -106,7 +106,7 @@ class Inpainter:
         """The source's latents with the noise of the first step that is taken (SDEdit)."""
         pipe, scheduler = self._pipeline, self._pipeline.scheduler
         if pipe.unet.config.in_channels == 4:  # the pipeline would take these for pure noise
-            raise UserError("this inpainter paints at strength 1 alone: leave `strength` out")
+            raise UserError("this inpainter works at strength 1 alone: leave `strength` out")
         scheduler.set_timesteps(sampler.steps, device=noise.device)
         first = scheduler.timesteps[sampler.steps - sampler.length]
         return scheduler.add_noise(self._latents(image), noise, first[None])
@@ -122,12 +122,12 @@ class Inpainter:
     ) -> Float[Tensor, "n channels rows cols"]:
         """The UNet's answer to the image under each noise, `strength` of the way to noise alone.
 
-        An inpainting UNet is told that the whole image is to be painted. Raises UserError for a
+        An inpainting UNet is told that all of the image is masked. Raises UserError for a
         UNet that asks for more than a prompt.
         """
         pipe, n = self._pipeline, len(noise)
         if pipe.unet.config.addition_embed_type == "text_time":
-            raise UserError("this inpainter shows no noise predictions: leave `diffedit` out")
+            raise UserError("this inpainter has no noise predictions: leave `diffedit` out")
         pipe.vae, noise = self._vaes[False], noise.to(pipe.device, pipe.unet.dtype)
         kept = self._schedulers["dpm"].alphas_cumprod
         time = min(int(strength * len(kept)), len(kept) - 1)
@@ -140,15 +140,15 @@ class Inpainter:
 
     def _latents(self, image: Float[Tensor, "1 3 side side"]) -> Tensor:
         pipe = self._pipeline
-        seen = pipe.image_processor.preprocess(image).to(pipe.device, pipe.unet.dtype)
-        return pipe.vae.config.scaling_factor * pipe.vae.encode(seen).latents
+        pixels = pipe.image_processor.preprocess(image).to(pipe.device, pipe.unet.dtype)
+        return pipe.vae.config.scaling_factor * pipe.vae.encode(pixels).latents
 
     def _count(self, _module: torch.nn.Module, args: tuple) -> None:
         self.nfe += len(args[0])
 
 
 class _Steps:
-    """What happens in and after the steps of one call of a pipeline.
+    """What happens in and after the steps of one run of a pipeline.
 
     diffusers has a cutoff of guidance that halves the prompt alone and fails on nine-channel UNets:
     mask and masked latents were doubled too.
@@ -157,16 +157,16 @@ class _Steps:
     def __init__(self, sampler: Sampler) -> None:
         self._sampler, self._step = sampler, 0
         self._doubled: dict[str, Tensor] = {}
-        self._difference = torch.zeros(())
+        self._guidance = torch.zeros(())
 
     def hear(self, _unet: torch.nn.Module, _args: tuple, answer: tuple[Tensor]) -> tuple[Tensor]:
         """Called after every evaluation: what guidance was measured as stands for steps between."""
         (noise,) = answer
         if self._sampler.measures_guidance(self._step):
             without, told = noise.chunk(2)
-            self._difference = told - without
+            self._guidance = told - without
         elif self._step < self._sampler.guided_steps:
-            noise = noise + (self._sampler.guidance - 1) * self._difference
+            noise = noise + (self._sampler.guidance - 1) * self._guidance
         return (noise,)
 
     def end(self, pipe: Any, step: int, _time: Any, tensors: dict) -> dict:
@@ -187,7 +187,7 @@ class _Steps:
 
 
 def _each_once(encode: Callable) -> Callable:
-    """A prompt that is asked for n times is embedded once."""
+    """A prompt that is given n times is embedded once."""
 
     def encode_once(prompt: list[str], *args: Any, **options: Any) -> tuple[Tensor | None, ...]:
         found = encode(prompt[:1], *args, **options)
@@ -196,8 +196,8 @@ def _each_once(encode: Callable) -> Callable:
     return encode_once
 
 
-def _can_paint(name: str, pipeline: Any) -> None:
-    """UserError for a pipeline whose class cannot paint many boxes from one noise."""
+def _check_fit(name: str, pipeline: Any) -> None:
+    """UserError for a pipeline whose class cannot inpaint many boxes from one noise."""
     masked = "mask" in getattr(pipeline, "_callback_tensor_inputs", ())
     steered = _has(pipeline, "transformer") or (_has(pipeline, "unet") and masked)
     if not (_has(pipeline, "vae") and steered):
@@ -248,7 +248,7 @@ def load_inpainter(
             safety_checker=None,  # a picture that it blacks out is no candidate
             **options,
         )
-    _can_paint(name, pipeline)
+    _check_fit(name, pipeline)
     if not _has(pipeline, "unet"):
         if tiny_vae:
             raise UserError(f"weights {name!r}: a tiny autoencoder is for pipelines with a UNet")

@@ -1,6 +1,6 @@
 """The kind and colour judge over timm: pictures and boxes in, what stands there out.
 
-Training of the editor never sees it; it exists for the picture-book world alone.
+The editor's training never uses it; it exists for the picture-book world alone.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from lr_edit.frozen.weights import folder_of, loading
 from lr_edit.types import Box
 
 NONE = "none"  # the class of ground with nothing on it
-CROP = 48  # pixels: side of the crops the model sees
+CROP = 48  # pixels: side of the model's input
 _MARGIN = 1.25  # side of the crop over the longer side of the box
 
 
@@ -57,14 +57,14 @@ class Judge:
     ) -> tuple[Float[Tensor, "n kinds"], Float[Tensor, "n colours"]]:
         """How sure the judge is of each kind and of each colour, `none` among both."""
         if len(images) != len(boxes):
-            raise ValueError(f"one box an image: {len(images)} images, {len(boxes)} boxes")
+            raise ValueError(f"one box per image: {len(images)} images, {len(boxes)} boxes")
         logits = self.model(crops(check_images(images).to(self.device), squares(boxes)) * 2 - 1)
         kinds, colours = logits.split([len(self.kinds), len(self.colours)], dim=1)
         return kinds.softmax(1).cpu(), colours.softmax(1).cpu()
 
 
 def squares(boxes: Sequence[Box]) -> Float[Tensor, "n 3"]:
-    """Centre x, centre y and side, in pixels, of the square the judge looks at for each box."""
+    """Centre x, centre y and side, in pixels, of the square about each box that is classified."""
     return torch.tensor(
         [
             (

@@ -28,14 +28,14 @@ def load_models(root: Path, profile: Profile) -> Models:
     from lr_edit.frozen.dino import load_dino
     from lr_edit.frozen.inpainter import load_inpainter
 
-    painter, tiny, device = profile.inpainter, profile.tiny_vae, choose_device()
+    inpainter, tiny, device = profile.inpainter, profile.tiny_vae, choose_device()
     return Models(
         anchors=load_dino(resolve(root, profile.anchors.name), device=device),
         clip=load_clip(resolve(root, profile.clip.name), profile.clip.pretrained, device=device),
         inpainter=load_inpainter(
-            resolve(root, painter.name),
-            revision=painter.revision,
-            variant=painter.variant,
+            resolve(root, inpainter.name),
+            revision=inpainter.revision,
+            variant=inpainter.variant,
             tiny_vae=resolve(root, tiny.name) if tiny else None,
             tiny_revision=tiny.revision if tiny else None,
             device=device,

@@ -45,7 +45,7 @@ def loading(name: str, *, needs: tuple[str, ...] = ()) -> Iterator[None]:
 
 
 def resolve(root: Path, name: str) -> str:
-    """The name with its `local-dir:` folder made absolute: see `places.locate`."""
+    """The name with its `local-dir:` folder made absolute: see `workspace.paths.locate`."""
     folder = folder_of(name)
     return name if folder is None else f"{LOCAL}{locate(root, folder)}"
 

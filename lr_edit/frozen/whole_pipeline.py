@@ -1,7 +1,7 @@
-"""Inpainting pipelines whose denoiser is a transformer (Stable Diffusion 3, Flux), run whole.
+"""Inpainting pipelines whose denoiser is a transformer (Stable Diffusion 3, Flux), run as they are.
 
 diffusers samples with the pipeline's own scheduler and its own kind of guidance, in every step;
-transformer evaluations are counted as a UNet's are. What cannot be asked of them is refused.
+transformer evaluations are counted as a UNet's are. What they cannot do is refused.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from lr_edit.types import Sampler
 
 
 class WholePipeline:
-    """A frozen pipeline as `frozen.Inpainter`; `evaluations` counts samples that pass through the
+    """A frozen pipeline as `frozen.Inpainter`; `nfe` counts samples that pass through the
     transformer, so that guidance counts where it doubles the batch."""
 
     def __init__(self, pipeline: Any) -> None:
@@ -37,7 +37,7 @@ class WholePipeline:
         return starting_noise(self._pipeline, side, seed=seed)
 
     def nfe_per_image(self, sampler: Sampler) -> int:
-        """Evaluations of one picture: Flux is told the guidance, others are evaluated twice."""
+        """NFE of one image: Flux is told the guidance, others are evaluated twice."""
         told = hasattr(self._pipeline.transformer.config, "guidance_embeds")
         return sampler.length if told else sampler.nfe
 
@@ -51,14 +51,14 @@ class WholePipeline:
         noise: Float[Tensor, "#n channels rows cols"],
         sampler: Sampler,
     ) -> Float[Tensor, "n 3 side side"]:
-        """Paint the True part of every mask. Values in [0, 1] in and out.
+        """Fill the True part of every mask. Values in [0, 1] in and out.
 
         Raises UserError for what needs a UNet: an early stop, a solver of ours, guidance in a share
         of the steps.
         """
         if refused := _refused(sampler):
             raise UserError(
-                f"a {type(self._pipeline).__name__} is run whole: leave {refused} out of `inpaint`"
+                f"a {type(self._pipeline).__name__} samples for itself: leave out {refused}"
             )
         n, side = len(masks), image.shape[-1]
         images = self._pipeline(
@@ -77,7 +77,7 @@ class WholePipeline:
 
     def predict(self, *_args: Any, **_options: Any) -> Tensor:
         """Raises UserError: a transformer's answer is no noise."""
-        raise UserError("this inpainter shows no noise predictions: leave `diffedit` out")
+        raise UserError("this inpainter has no noise predictions: leave `diffedit` out")
 
     def _count(self, _module: torch.nn.Module, args: tuple, options: dict[str, Any]) -> None:
         self.nfe += len(args[0] if args else options["hidden_states"])
@@ -91,14 +91,14 @@ def starting_noise(pipeline: Any, side: int, *, seed: int) -> Float[Tensor, "1 c
 
 
 def _refused(sampler: Sampler) -> str | None:
-    """What a sampler asks that only a UNet's pipeline can do."""
-    asked = {
+    """What a sampler wants that only a UNet's pipeline can do."""
+    wishes = {
         "`stop`": sampler.stop is not None,
         "`solver: pndm`": sampler.solver != "dpm",
         "`guided` below 1": 0 < sampler.guided_steps < sampler.length,
         "`refresh`": sampler.refresh > 1,
     }
-    return next((name for name, there in asked.items() if there), None)
+    return next((name for name, there in wishes.items() if there), None)
 
 
 def _generator(noise: Float[Tensor, "channels rows cols"]) -> torch.Generator:

@@ -1,6 +1,6 @@
 """ablate: banks -> what every row of `ablations` chooses, in one process.
 
-Reads tables, paints nothing. Candidates are shared, so that rows differ by their rule alone.
+Reads tables, inpaints nothing. Candidates are shared, so that rows differ by their rule alone.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ def run(root: Path, config: Config, *, track: Track) -> None:
 class _Known:
     """What a row's nets say: (points, sizes) tables by task and seed, and candidates they read.
 
-    A net of one image says pi(size | point), one across images log q(point, size).
+    A per-image net gives pi(size | point), a dataset-level one log q(point, size).
     """
 
     tables: Sequence[Sequence[np.ndarray | None]]
@@ -84,8 +84,8 @@ def _choose(row: Ablation, bank: Bank, task: str, seed: int, table: np.ndarray |
 def _expected_loss(row: Ablation, bank: Bank, table: np.ndarray | None) -> float | None:
     """J: the mean over anchors of the loss that pi(size | anchor) expects, in the paper's weights.
 
-    A rule that picks one size an anchor is a pi of ones. None where the choice is no such thing, or
-    the anchors are not all the bank's.
+    A rule that picks one size per anchor is a pi of ones. None where the choice is no such thing,
+    or the anchors are not all the bank's.
     """
     loss = bank.loss(LossWeights())
     if row.top or row.points or row.choose not in ("net", "table", "fixed"):
@@ -101,20 +101,20 @@ def _expected_loss(row: Ablation, bank: Bank, table: np.ndarray | None) -> float
 def _from_dataset(
     root: Path, config: Config, row: Ablation, banks: list[Bank]
 ) -> tuple[Ablation, _Known]:
-    """A choice learned on other images: it costs what it paints."""
+    """A choice learned on other images: it costs what it inpaints."""
     from lr_edit.amortise import best_size, predict_tables  # torch is for rows that have a net
 
     if row.choose == "fixed":
         fixed = row.model_copy(update={"size": best_size(root, config, by=row.by)})
         return fixed, _Known([[None] * row.seeds for _ in banks])
-    seen = list(predict_tables(root, config, row=row, banks=banks))
-    return row, _Known(seen, candidates_used=[row.top or len(bank.losses) for bank in banks])
+    tables = list(predict_tables(root, config, row=row, banks=banks))
+    return row, _Known(tables, candidates_used=[row.top or len(bank.losses) for bank in banks])
 
 
 def _priors(
     root: Path, config: Config, row: Ablation, banks: list[Bank]
 ) -> Iterable[np.ndarray | None]:
-    """What nets across images, all seeds together, say of the boxes: log q, (points, sizes)."""
+    """The prior of dataset-level nets, all seeds together: log q, (points, sizes)."""
     if row.scope == "image":
         return [None] * len(banks)
     from lr_edit.amortise import predict_tables  # torch is for rows that have a net
@@ -137,12 +137,12 @@ def _race(
     expected = [[None] for _ in banks]
     for rounds, prior in zip(banks, priors, strict=True):
         costs = [nfe_each(bank) for bank in rounds]
-        seen = [bank.part(points=row.points, sizes=row.sizes) for bank in rounds]
-        entrants = pick_entrants(seen[-1].boxes, prior=prior, count=row.entrants)
+        parts = [bank.part(points=row.points, sizes=row.sizes) for bank in rounds]
+        entrants = pick_entrants(parts[-1].boxes, prior=prior, count=row.entrants)
         plan = plan_rounds(row.budget, costs, candidates=len(entrants))
-        look = replay_tables(seen, costs=costs, rank=row.rank, weights=row.losses)
-        raced = run_race(look, entrants, plan=plan)
-        choices.append([list(divmod(raced.winner, seen[-1].boxes.shape[1]))])
+        score_round = replay_tables(parts, costs=costs, rank=row.rank, weights=row.losses)
+        raced = run_race(score_round, entrants, plan=plan)
+        choices.append([list(divmod(raced.winner, parts[-1].boxes.shape[1]))])
         nfe.append(raced.nfe)
         candidates_used.append(-(-raced.nfe // costs[-1]))
     return {

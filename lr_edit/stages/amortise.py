@@ -1,4 +1,4 @@
-"""amortise: banks of a study -> AnchorNet across its images, for images never seen.
+"""amortise: banks of a study -> dataset-level AnchorNets, for new images.
 
 The nets go into an artifact of this study. Others read what their profile names: bundling it is a
 copy. They are trained on the GPU, or spread over the cores, one thread each.
@@ -53,13 +53,13 @@ def run(root: Path, config: Config, *, track: Track, execute: Execute | None = N
     execute = execute or choose_executor(len(plan), small=True)
     empty_folder(folder)
     made = make_all(plan, trainer, execute=execute)
-    for name, state in track(made, "train nets across images", total=len(plan)):
+    for name, state in track(made, "train dataset-level nets", total=len(plan)):
         write_tensors(folder / name, state)
     write_json(folder / "card.json", _card(config, tasks, banks))
 
 
 class AmortisedTrainer:
-    """Trains one net across images, in whichever process it is called."""
+    """Trains one dataset-level net, in whichever process it is called."""
 
     def __init__(self, config: Config, banks: Sequence[Bank], *, device: str = "cpu") -> None:
         self._config, self._banks, self._device = config, banks, device

@@ -1,7 +1,7 @@
 """candidates@proposals: tasks -> every candidate of a proposal set, inpainted and scored.
 
-The one stage that pays for diffusion. A finished task is kept by content (its bytes, words,
-parameters, weights and code), so a killed run goes on where it was, and nothing is painted twice.
+The one stage that runs diffusion. A finished task is kept by content (its bytes, words,
+parameters, weights and code), so a killed run goes on where it was, and nothing is inpainted twice.
 Where nothing is missing, no model library is imported.
 """
 
@@ -39,7 +39,7 @@ _PARTS = ("tables", "images")
 
 @dataclass(frozen=True)
 class CandidateTask:
-    """A task to be painted, and its source, uint8 (3, side, side)."""
+    """A task to be inpainted, and its source, uint8 (3, side, side)."""
 
     task: EditTask
     source: np.ndarray
@@ -48,7 +48,7 @@ class CandidateTask:
 def run(
     root: Path, config: Config, *, name: str, track: Track, execute: Execute | None = None
 ) -> None:
-    """Fill artifacts/candidates/NAME; tasks that were painted before are copied.
+    """Fill artifacts/candidates/NAME; tasks that were inpainted before are copied.
 
     Raises Unfinished with the tasks that failed, after all others are made and kept.
     """

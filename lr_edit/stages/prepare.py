@@ -20,7 +20,7 @@ from lr_edit.workspace.tasks import find_tasks, write_tasks
 
 
 def run(root: Path, config: Config) -> None:
-    """Check every task of the split and write it where the other stages look."""
+    """Check every task of the split and write it where the other stages read it."""
     data, out = locate(root, config.models.data), root / "artifacts/tasks"
     if _overlap(data.resolve(), out.resolve()):
         raise UserError(f"the data folder {data} and {out}, which is emptied, are one: move it")

@@ -1,7 +1,7 @@
-"""train@variant: banks -> one AnchorNet an image, its curve and its probabilities.
+"""train@variant: banks -> one AnchorNet per image, its curve and its probabilities.
 
-Reads tables, inpaints nothing. A variant whose sizes no net chooses leaves a summary that says so.
-Nets are trained on the GPU, TOGETHER at once, or spread over the cores, one thread each.
+Reads tables, inpaints nothing. A variant whose sizes no net chooses leaves a summary that says
+so. Nets are trained on the GPU, TOGETHER at once, or spread over the cores, one thread each.
 """
 
 from __future__ import annotations

@@ -82,7 +82,7 @@ class Chain:
 
     @property
     def row(self) -> dict[str, Any]:
-        """The variant's own parameters: the base, and its difference from it."""
+        """The variant's own parameters: the base, and what it changes of it."""
         own = (self.params.get("variants") or {}).get(self.variant)
         return {**(self.params.get("base") or {}), **(own or {})}
 

@@ -1,7 +1,7 @@
 """What one finished variant left on disk -> numbers and pictures for a viewer.
 
     artifacts/scores/V.json, V.csv    summary and per-image values
-    artifacts/nets/V/curves.jsonl     one record a task and step
+    artifacts/nets/V/curves.jsonl     one record per task and step
     artifacts/edits/V/                choices.json, ID.png
     artifacts/candidates/SET/tables   the chosen boxes; without them pictures carry no box
 
@@ -81,15 +81,15 @@ def chosen_boxes(root: Path, variant: str, *, proposals: str | None) -> dict[str
 
 
 def _boxed(image: Image.Image, box: Box | None) -> Image.Image:
-    """Enlarged by a whole number; the box lies on the pixels just outside what was painted."""
+    """Enlarged by a whole number; the box lies on the pixels just outside what was inpainted."""
     scale = max(1, -(-SHOWN // max(image.size)))
-    shown = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
+    large = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
     if box:
         left, top, right, bottom = (side * scale for side in box.as_tuple())
-        draw = ImageDraw.Draw(shown)
+        draw = ImageDraw.Draw(large)
         draw.rectangle((left - 2, top - 2, right + 1, bottom + 1), outline="white", width=1)
         draw.rectangle((left - 1, top - 1, right, bottom), outline="black", width=1)
-    return shown
+    return large
 
 
 def _summary(raw: dict[str, Any]) -> list[Point]:
@@ -100,7 +100,7 @@ def _summary(raw: dict[str, Any]) -> list[Point]:
 
 
 def _per_image(path: Path, order: dict[str, int]) -> list[Point]:
-    """Means over seeds of the values that are numbers, one a metric and image."""
+    """Means over seeds of the values that are numbers, one per metric and image."""
     values: dict[tuple[str, int], list[float]] = defaultdict(list)
     if path.is_file():
         with path.open(newline="", encoding="utf-8") as file:
@@ -112,7 +112,7 @@ def _per_image(path: Path, order: dict[str, int]) -> list[Point]:
 
 
 def _curves(path: Path) -> list[Point]:
-    """Mean over tasks, one a quantity and step."""
+    """Mean over tasks, one per quantity and step."""
     values: dict[tuple[str, int], list[float]] = defaultdict(list)
     if path.is_file():
         for line in path.read_text(encoding="utf-8").splitlines():

@@ -1,4 +1,4 @@
-"""A finished study -> MLflow: one flat run a variant. The only module that imports mlflow.
+"""A finished study -> MLflow: one flat run per variant.
 
 MLflow is a view. The stages' files and dvc.lock are the truth: parameters come from the lock, a
 run's identity is the keys of its chain (tracking/lockfile.py), and publishing again adds nothing.
@@ -32,7 +32,7 @@ from lr_edit.workspace.paths import cache_folder, checkout, home, reports_folder
 from lr_edit.workspace.storage import study_tasks
 
 # Set before the import: MLflow reads some of them once. A server that is gone would otherwise
-# block every call for four minutes.
+# block every request for four minutes.
 for _key, _value in {
     **SETTINGS,
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
@@ -47,7 +47,7 @@ from mlflow.exceptions import MlflowException  # noqa: E402
 
 SHOWN = ("choose", "proposals", "learner", "rank")  # tiles print every parameter: only the telling
 REPORTS = ("tables.md", "tables.tex", "tables.csv", "results.json", "contact_sheet.png")
-BATCH = 1000  # the most values MLflow takes in one call
+BATCH = 1000  # the most values MLflow takes at once
 
 
 @dataclass(frozen=True)
@@ -217,7 +217,7 @@ def _write_numbers(client: MlflowClient, run: str, chain: Chain, root: Path) -> 
 
 
 def _write_files(client: MlflowClient, run: str, chain: Chain, root: Path) -> None:
-    """One image key with a step an image: one card with a slider. One table: a column a variant."""
+    """One image key with a step per image: one card with a slider. One table: edits.json."""
     tasks = study_tasks(root)
     boxes = chosen_boxes(root, chain.variant, proposals=chain.row.get("proposals"))
     pictures = [picture(root, chain.variant, task=task, box=boxes.get(task.id)) for task in tasks]

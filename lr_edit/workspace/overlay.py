@@ -3,7 +3,7 @@
 `studies/NAME.yaml` is laid over params.yaml: mappings merge, a null removes a row, and `only: [a]`
 in a table keeps these of its rows (`only: []`: the table starts anew). dvc.yaml is the checkout's
 own, seen from the folder: its artifacts lie there, its reports in reports/NAME/, and code, data and
-weights where they are. A study without variants paints; what then is made of its candidates is in
+weights where they are. A study without variants inpaints; what then is made of its candidates is in
 lr_edit/stages/extra.yaml.
 """
 
@@ -95,7 +95,7 @@ def apply_overlay(table: dict[str, Any], overlay: dict[str, Any], *, where: str)
 
 
 def _without_nets(ablations: dict[str, Any]) -> dict[str, Any]:
-    """The rows that need no net across images: the profile has none."""
+    """The rows that need no dataset-level net: the profile has none."""
     return {
         group: {name: row for name, row in rows.items() if row.get("scope") != "dataset"}
         for group, rows in ablations.items()

@@ -195,7 +195,7 @@ def test_a_variant_without_a_net_cannot_edit(root: Path, capsys: Captured) -> No
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["--mode", "enumerate", "--budget", "9"], "enumerate paints every box"),
+        (["--mode", "enumerate", "--budget", "9"], "enumerate inpaints every box"),
         (["--mode", "enumerate", "--rank", "loss"], "a variant has a rank of its own"),
         (["--variant", "learned"], "--mode enumerate"),
         (["--mode", "guess"], "'guess' is not one of"),

@@ -76,7 +76,7 @@ def test_a_candidate_depends_on_its_seed_not_on_its_batch(painter) -> None:
 def test_what_needs_a_unet_is_refused_in_a_sentence(painter, how, words) -> None:
     mask = torch.ones(1, 1, SIDE, SIDE, dtype=torch.bool)
     sampler = Sampler(**{"steps": 4, "guidance": 3.0, "guided": 1.0, **how})
-    with pytest.raises(UserError, match=f"InpaintPipeline is run whole: leave {words}"):
+    with pytest.raises(UserError, match=f"InpaintPipeline samples for itself: leave out {words}"):
         painter.inpaint(
             torch.rand(1, 3, SIDE, SIDE), "a fish", masks=mask, noise=painter.noise(SIDE, 0),
             sampler=sampler,

@@ -176,7 +176,7 @@ def test_the_judge_names_an_image_a_box(pool: Pool) -> None:
     told = frozen.kinds_and_colours(pool.pictures([0, 1]), [Box(0, 0, 20, 20), Box(5, 9, 30, 33)])
     assert len(told) == 2
     assert all(k in judge.KIND_NAMES and c in judge.COLOUR_NAMES for k, c in told)
-    with pytest.raises(ValueError, match="one box an image"):
+    with pytest.raises(ValueError, match="one box per image"):
         frozen.kinds_and_colours(pool.pictures([0, 1]), [Box(0, 0, 20, 20)])
 
 
