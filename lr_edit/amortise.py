@@ -94,7 +94,7 @@ def nets_folder(root: Path, config: Config) -> Path:
 
 
 def dataset_net(config: Config) -> DatasetNet:
-    """How nets across images are trained; UserError where nothing says it."""
+    """How dataset-level nets are trained; UserError where nothing says it."""
     if config.dataset_net is None:
         raise UserError("params.yaml has no `dataset_net`: it says how to train one")
     return config.dataset_net

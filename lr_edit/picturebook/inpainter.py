@@ -2,7 +2,7 @@
 
 What enters is the frozen autoencoder and drawn scenes with their captions; what leaves is a
 StableDiffusionInpaintPipeline in diffusers' own format. The caption describes the whole scene, so
-the net learns to paint what the words name and the visible part lacks, and ground where nothing is
+the net learns to draw what the words name and the visible part lacks, and ground where nothing is
 missing.
 """
 
@@ -128,7 +128,7 @@ class Latents:
 
 
 def build() -> SmallInpainter:
-    """A fresh painter."""
+    """A fresh net."""
     torch.manual_seed(RECIPE.seed)
     return SmallInpainter()
 
@@ -218,7 +218,7 @@ def _masks(scene: Scene, row: int) -> tuple[Tensor, Tensor]:
 
 
 def loss(
-    painter: SmallInpainter, data: Latents, *, indices: Tensor, generator: torch.Generator
+    net: SmallInpainter, data: Latents, *, indices: Tensor, generator: torch.Generator
 ) -> Tensor:
     """Squared error of the velocity under the mask, and what is missing there; 10% without words.
 
@@ -236,10 +236,10 @@ def loss(
     signal, level = _levels(_scheduler(), t)
     noisy, velocity = signal * x + level * noise, signal * noise - level * x
     entry = torch.cat([noisy, mask, masked], 1)
-    at = home(painter)
+    at = home(net)
     entry = entry.to(at, memory_format=torch.channels_last)
     velocity, mask, missing = velocity.to(at), mask.to(at), missing.to(at)
-    guess, seen = painter(entry, t.to(at), tokens.to(at), mask)
+    guess, seen = net(entry, t.to(at), tokens.to(at), mask)
     weight = _OUTSIDE + mask
     error = (weight * (guess - velocity).square()).sum() / (4 * weight.sum())
     kind, colour = seen.split([len(KINDS) + 1, len(COLOURS) + 1], dim=1)
@@ -257,13 +257,13 @@ def _levels(scheduler: DPMSolverMultistepScheduler, t: Tensor) -> tuple[Tensor, 
     return power.sqrt(), (1 - power).sqrt()
 
 
-def pipeline(painter: SmallInpainter, vae: AutoencoderKL) -> StableDiffusionInpaintPipeline:
+def pipeline(net: SmallInpainter, vae: AutoencoderKL) -> StableDiffusionInpaintPipeline:
     """The parts as diffusers knows them."""
     return StableDiffusionInpaintPipeline(
         vae=vae,
-        text_encoder=painter.text,
+        text_encoder=net.text,
         tokenizer=words.tokenizer(),
-        unet=painter.unet,
+        unet=net.unet,
         scheduler=_scheduler(),
         safety_checker=None,
         feature_extractor=None,
@@ -271,9 +271,9 @@ def pipeline(painter: SmallInpainter, vae: AutoencoderKL) -> StableDiffusionInpa
     )
 
 
-def export(painter: SmallInpainter, vae: AutoencoderKL, *, folder: Path) -> None:
+def export(net: SmallInpainter, vae: AutoencoderKL, *, folder: Path) -> None:
     """The pipeline in half precision, as `from_pretrained` reads it."""
-    halves = pipeline(painter, vae)
+    halves = pipeline(net, vae)
     halves.vae.register_to_config(_name_or_path="")  # else the folder it was loaded from is kept
     dtypes = [(part, part.dtype) for part in (halves.vae, halves.text_encoder, halves.unet)]
     for part, _ in dtypes:

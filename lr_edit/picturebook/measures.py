@@ -51,13 +51,13 @@ def measure_edits(
 ) -> tuple[dict[str, float], list[Exhibit]]:
     """Replace, recolour and remove in the true box, told by the judge; source beside edit."""
     judge = load_judge(f"local-dir:{models / 'judge'}")
-    painter = load_inpainter(f"local-dir:{models / 'inpainter'}")
+    inpainter = load_inpainter(f"local-dir:{models / 'inpainter'}")
     kinds, colours, nones, exhibits = [], [], [], []
     wanted = [name for name, count in counts.items() for _ in range(count)]
     for index, category in enumerate(track(wanted, "edits in the true box")):
         task, before, _ = make_task(category, "val", index=_FIRST + index)
         source = torch.from_numpy(draw(before).copy()).permute(2, 0, 1)
-        edited = _edit(painter, task, source, inpaint)
+        edited = _edit(inpainter, task, source, inpaint)
         truth = task.truth
         assert truth is not None and truth.box is not None
         kind, colour = (p[0] for p in judge.probabilities(edited[None].float() / 255, [truth.box]))
@@ -107,7 +107,7 @@ def measure_speed(models: Path, *, batch: int = 27, repeats: int = 5) -> dict[st
     }
 
 
-def _edit(painter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) -> Tensor:
+def _edit(inpainter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) -> Tensor:
     boxes = draw_boxes(
         task,
         torch.zeros(1, 2, dtype=torch.int64),
@@ -121,7 +121,7 @@ def _edit(painter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) 
     )
     seed = noise_seed(task.id, 0)
     images, _ = inpaint_candidates(
-        painter, source, prompt=task.prompt, boxes=boxes,
+        inpainter, source, prompt=task.prompt, boxes=boxes,
         sampler=inpaint.sampler, seed=seed, feather=inpaint.feather, batch=1,
     )  # fmt: skip
     return images[0, 0]

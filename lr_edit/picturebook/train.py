@@ -80,16 +80,16 @@ def _autoencoder(cache: Path, *, needed_by: str) -> AutoencoderKL:
 def _inpainter(pool: Pool, cache: Path) -> Trainee:
     frozen = _autoencoder(cache, needed_by="inpainter")
     data = inpainter.encode(frozen, pool, path=cache / "latents.safetensors")
-    painter = inpainter.build()
+    net = inpainter.build()
     return Trainee(
-        painter,
+        net,
         inpainter.RECIPE,
         size=len(pool),
         loss=lambda indices, generator: inpainter.loss(
-            painter, data, indices=indices, generator=generator
+            net, data, indices=indices, generator=generator
         ),
         measure=lambda _: {},
-        export=lambda folder: inpainter.export(painter, frozen, folder=folder),
+        export=lambda folder: inpainter.export(net, frozen, folder=folder),
     )
 
 
@@ -148,17 +148,17 @@ def learning_curve(
     """What the inpainter reached at every step whose weights were kept."""
     from lr_edit.picturebook.measures import measure_edits  # it loads what a study loads
 
-    painter, frozen = inpainter.build(), _autoencoder(cache, needed_by="inpainter")
+    net, frozen = inpainter.build(), _autoencoder(cache, needed_by="inpainter")
     rows = []
     kept = sorted(
         cache.glob("inpainter.at*.safetensors"), key=lambda path: int(path.suffixes[0][3:])
     )
     for path in kept:
-        load_average(painter, path)
+        load_average(net, path)
         with TemporaryDirectory() as folder:
             home = Path(folder)
             (home / "judge").symlink_to((models / "judge").resolve())
-            inpainter.export(painter, frozen, folder=home / "inpainter")
+            inpainter.export(net, frozen, folder=home / "inpainter")
             found, _ = measure_edits(home, inpaint, track=track)
         rows.append({"steps": float(path.suffixes[0][3:]), **found})
     note(models, "inpainter", curve=rows)

@@ -1,6 +1,6 @@
 """One training loop for every small model: seeded per step, resumable, silent.
 
-The caller gives a module and a loss; `fit` yields a record a step and writes a checkpoint now and
+The caller gives a module and a loss; `fit` yields a record per step and writes a checkpoint now and
 then. Every draw of step `i` comes from a generator seeded by (seed, i): a resumed run and an
 unbroken one are the same run.
 """

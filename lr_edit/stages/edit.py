@@ -1,4 +1,4 @@
-"""edit@variant: banks, and probabilities where a net chooses -> one candidate a task and seed."""
+"""edit@variant: banks, and probabilities where a net chooses -> one candidate per task and seed."""
 
 from __future__ import annotations
 

@@ -148,6 +148,6 @@ def _summary(net: Learned, bank: Bank, variant: Variant) -> dict[str, Any]:
         "start_z": first.expected_z,
         "end_z": last.expected_z,
         "floor_z": float(row_z_scores(table).amin(-1).mean()),
-        # A net that was not trained still needs one candidate an anchor to rank.
+        # A net that was not trained still needs one candidate per anchor to rank.
         "candidates_used": net.candidates_used or len(table),
     }

@@ -132,7 +132,7 @@ def _without_truth(params: dict[str, Any], top: Path, profile: Profile) -> dict[
 
 
 def _stages(own: dict[str, Any], extra: dict[str, Any], config: Config) -> dict[str, Any]:
-    """The stages that a study has: all of the checkout's own, or, without variants, the painting
+    """The stages that a study has: all of the checkout's own, or, without variants, inpainting
     and what is then made of it."""
     if config.variants:
         return own

@@ -93,12 +93,12 @@ def _misfit(tensors: dict[str, np.ndarray]) -> str | None:
 
 
 def write_choices(path: Path, choices: dict[str, list[Choice]]) -> None:
-    """Task id -> one choice a seed."""
+    """Task id -> one choice per seed."""
     write_json(path, {task: [asdict(c) for c in row] for task, row in choices.items()})
 
 
 def read_choices(path: Path) -> dict[str, list[Choice]]:
-    """Task id -> one choice a seed; UserError for what is no list of candidates' numbers."""
+    """Task id -> one choice per seed; UserError for what is no list of candidates' numbers."""
     found = read_json(path)
     if not isinstance(found, dict):
         raise UserError(f"{shorten(path)} must map tasks to choices: {_CURE}")
