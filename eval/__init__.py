@@ -1,4 +1,4 @@
-"""How edits are measured: one metric a file, intervals, paired tests, tables and figures.
+"""How edits are measured: one metric per file, intervals, paired tests, tables and figures.
 
 Always `from eval import ...` (`import eval` would hide a builtin). Names load when first used, so
 that tables need no torch.

@@ -1,4 +1,4 @@
-"""Means with intervals and paired comparisons: arrays with one row a task in, numbers out.
+"""Means with intervals and paired comparisons: arrays with one row per task in, numbers out.
 
 Images are resampled, not rows: several seeds of a task are averaged before anything else. NaN is a
 missing value; inf (the PSNR of a perfect background) is counted and left out of the mean. NumPy and
@@ -102,7 +102,7 @@ def bootstrap_interval(
 def estimate(
     values: Float[np.ndarray, " tasks"], *, resamples: int = RESAMPLES, seed: int = 0
 ) -> Estimate:
-    """One value a task -> mean, interval and counts."""
+    """One value per task -> mean, interval and counts."""
     finite = values[np.isfinite(values)]
     interval = bootstrap_interval(finite, resamples=resamples, seed=seed)
     return Estimate(

@@ -27,7 +27,7 @@ _COUNTED = (
     "AnchorNet|bar|box|bytes|call|candidates?|card|cell|chart|choice|column|curve|dot|edits?|"
     "evaluations?|figure|file|image|item|items|key|line|loss|losses|metric|milliseconds|models?|"
     "net|number|one|page|panel|picture|point|process|record|rectangles?|row|rows|run|score|"
-    "seconds|set|sheet|size|square|step|table|tasks?|tile|value|values|vote|weights?|worker"
+    "seconds|set|sheet|size|square|step|table|tasks?|tile|value|values|vote|worker"
 )
 PRIVATE = {  # what is not said: what is said instead
     r"(?<![\w-])(re)?paint(s|ed|er|ers|ing)?\b": "inpaint, candidate, draw",

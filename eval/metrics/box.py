@@ -1,4 +1,4 @@
-"""How well a chosen box meets the true one: boxes in, one number a box out.
+"""How well a chosen box meets the true one: boxes in, one number per box out.
 
 Boxes are half-open (left, top, right, bottom) pixels; the last axis holds the four. NumPy alone;
 torch is there only for who brings its tensors.

@@ -41,7 +41,7 @@ class Counts:
 
 
 class PerImage(Metric):
-    """One value an image; what the metrics below share.
+    """One value per image; what the metrics below share.
 
     `higher_is_better`, `units`, `region` and `protocol` say what the numbers are.
     """
@@ -61,7 +61,7 @@ class PerImage(Metric):
         self._counts = Counts(0, 0, 0)
 
     def keep(self, values: Float[Tensor, " n"]) -> None:
-        """Add one value an image."""
+        """Add one value per image."""
         self.values.append(values.detach().double().to(self.device))  # type: ignore[union-attr]
 
     def compute(self) -> Tensor:

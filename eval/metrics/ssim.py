@@ -28,7 +28,7 @@ def structural_similarity(
     region: Region = "background",
     protocol: Protocol = "strict",
 ) -> Float[Tensor, " n"]:
-    """Mean SSIM, one value an image. Too small an image for any window is NaN."""
+    """Mean SSIM, one value per image. Too small an image for any window is NaN."""
     sources, inside = check_pair(source, edited, mask=mask, region=region, protocol=protocol)
     if protocol == "pie-bench":
         if min(edited.shape[2:]) <= WINDOW // 2:  # nothing to reflect

@@ -36,7 +36,7 @@ def structure_distance(
     side: int | None = None,
     protocol: Rules = "strict",
 ) -> Float[Tensor, " n"]:
-    """One value an image.
+    """One value per image.
 
     `backbone` has `keys`, or is a timm VisionTransformer. Images are resized, antialiased, to a
     square of `side` pixels: by default a timm model's own (224 for DINO), else not at all. Under

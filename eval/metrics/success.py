@@ -27,7 +27,7 @@ class LabelJudge(Protocol):
     """A frozen classifier of what stands in a box; the kind of empty ground is `none`."""
 
     def kinds_and_colours(self, images: Tensor, boxes: Sequence[Box], /) -> list[Sighting]:
-        """One box an image -> (kind, colour) of each."""
+        """One box per image -> (kind, colour) of each."""
         ...
 
 

@@ -1,4 +1,4 @@
-"""judge@proposals: every candidate of a set -> artifacts/judge/SET/ID.safetensors, a table a task.
+"""judge@proposals: candidates of a set -> artifacts/judge/SET/ID.safetensors, a table per task.
 
 A finished task is kept by content (pixels, boxes, words, truth, judges and code), so that nothing
 is judged twice and a killed run goes on where it was. Where nothing is missing, no model library is

@@ -1,7 +1,7 @@
 """What the rows of `ablations` chose -> their scores and comparisons, by group.
 
 A group's first row is the one that its others are compared with, task by task. Every row is scored
-from the same judged candidates; nothing is painted for a row.
+from the same judged candidates; nothing is inpainted for a row.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ TESTED = ("success", "iou", "score_s", "loss", "expected_loss")
 TITLES = {
     "regions": "Regions: who draws the boxes, who picks one",
     "losses": "Losses: the lowest sum of these at every anchor, then the highest S",
-    "learners": "Learners and cost: one AnchorNet an image",
+    "learners": "Learners and cost: one AnchorNet per image",
     "anchors": "Anchors: the first K of DINO's",
     "sizes": "Sizes: M of them at every anchor",
     "editors": "Editors: boxes by other rules, and the release as its code is",
@@ -36,7 +36,7 @@ TITLES = {
     "noise": "Noise: common to all boxes of an image, or each box its own",
     "seeds": "Seeds: the same boxes from other noise",
     "prompts": "Prompts: S and the losses are by each row's own words",
-    "amortised": "Amortised: chosen by what other images taught, before anything is painted",
+    "amortised": "Amortised: learned on other images, chosen before anything is inpainted",
     "modes": "Modes: one image by race, by enumeration or by nets, ranked by S or by the loss",
     "budget": "Luck: the best S of so many candidates drawn from the bank",
 }

@@ -31,7 +31,7 @@ def ceiling_choices(bank: Bank) -> dict[str, Choice]:
 def ceiling_scores(
     tasks: Sequence[EditTask], *, banks: Sequence[Bank], judged: Sequence[Judgements]
 ) -> list[Scores]:
-    """The ceilings scored like variants; each pays for every candidate."""
+    """The ceilings scored like variants; each uses every candidate."""
     chosen = [ceiling_choices(bank) for bank in banks]
     candidates_used = [bank.losses[..., 0].size for bank in banks]
     return [

@@ -44,7 +44,7 @@ def diagnose(
     choices: Sequence[Choice],
     picked: Sequence[np.ndarray],
 ) -> list[Diagnosis]:
-    """Failures among the tasks that have a true box; `picked` holds a size an anchor (points,)."""
+    """Failures among the tasks that have a true box; `picked` holds a size per anchor (points,)."""
     found = []
     for task, table, choice, sizes in zip(tasks, judged, choices, picked, strict=True):
         success = table["success"]
@@ -108,7 +108,7 @@ def sizes_figure(
     method: str,
     caption: str,
 ) -> None:
-    """Root of the chosen box's area against that of the true box, in pixels, a dot a task."""
+    """Root of the chosen box's area against that of the true box, in pixels, a dot per task."""
     figure = Figure(figsize=(4.8, 4.8), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots()

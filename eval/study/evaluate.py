@@ -64,10 +64,10 @@ def score_choices(
     candidates_used: Sequence[int],
     nfe: Sequence[int] | None = None,
 ) -> Scores:
-    """The metrics of what was chosen; everything is in the order of the tasks, one choice a seed.
+    """The metrics of what was chosen; everything is in the order of the tasks, one choice per seed.
 
-    `loss` has the paper's weights in every row, whatever weights a variant chose by. UNet
-    `evaluations` are the candidates' own, for the share that was used, unless they are given.
+    `loss` has the paper's weights in every row, whatever weights the variant chose by. UNet
+    evaluations are the candidates' own, for the share that was used, unless `nfe` gives them.
     """
     values = {m.key: np.full((len(tasks), len(choices[0])), np.nan) for m in MEASURES}
     for at, (row, bank, table) in enumerate(zip(choices, banks, judged, strict=True)):

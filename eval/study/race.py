@@ -1,4 +1,4 @@
-"""The race measured: how well previews foretell finals, and what every strategy keeps for its cost.
+"""The race measured: how previews rank finals, and what every strategy keeps for its cost.
 
 Enter a study's tables of the full set and of previews of the same boxes, and what the rows of its
 ablation group `race` chose. S alone is asked, by the scoring CLIP: no judge takes part.
@@ -158,7 +158,7 @@ def measure_race(root: Path, config: Config) -> Measured:
 
 def _kind(row: Ablation) -> str:
     if row.previews:
-        who = f"{row.entrants} likeliest" if row.entrants else "all"
+        who = f"top {row.entrants}" if row.entrants else "all"
         return f"race, {who}: {' → '.join((*row.previews, row.proposals))}"
     return "best of so many drawn" if row.choose == "sample" else OTHERS
 

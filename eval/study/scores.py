@@ -49,7 +49,7 @@ class Scores:
         return np.array([c == category for c in self.categories], bool)
 
     def averaged(self) -> Scores:
-        """The same with one value a task."""
+        """The same with one value per task."""
         values = {name: self.per_task(name)[:, None] for name in self.values}
         return Scores(self.variant, self.tasks, self.categories, values)
 
