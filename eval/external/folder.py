@@ -1,7 +1,7 @@
-"""Any editor's results on a dataset -> one value an image and metric, resumable, and their means.
+"""Any editor's results on a data set -> one value an image and metric, resumable.
 
-    per_image.csv    a row a variant, task, seed and metric, in the columns of scores.py
-    digests.jsonl    what those rows were measured on: the edit, its source, mask, words, network
+    journal.jsonl    every value and what it was measured on (journal.py)
+    per_image.csv    a row a variant, task, seed and metric, in the columns of scores.py + identity
     evaluation.json  means, intervals and counts, and the networks and versions behind them
     table.md, .tex   the same for people and for a paper
 
@@ -11,29 +11,25 @@ only if what it was measured on has changed. Other variants and protocols in the
 
 from __future__ import annotations
 
-import csv
-import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import nan
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from eval.external.datasets import Dataset
-from eval.external.mask_files import size_text
-from eval.metrics import pie_bench
+from eval.external.datasets import Dataset, Picture, Sample
+from eval.external.datasets.contract import picture_digest
+from eval.external.identity import describe_way, way_key
+from eval.external.journal import Journal, Key, Row
+from eval.external.matching import Matching, match_edits
+from eval.external.pairs import UnusableEdit, read_ahead, read_pair
 from eval.metrics.networks import Network
 from eval.metrics.regions import Protocol
 from eval.metrics.suite import SUITE, Pair, measure
-from eval.study.scores import COLUMNS, value_cell, write_rows
 from lr_edit.errors import UserError
-from lr_edit.types import EditTask, Track
-from lr_edit.workspace.storage import atomic_write, content_key, folder_digest, read_image
-
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
-Key = tuple[str, str, str, str, str]  # variant, task, seed, metric, protocol
+from lr_edit.types import Track
 
 
 @dataclass(frozen=True)
@@ -48,176 +44,199 @@ class Request:
     networks: Mapping[str, Network]
     seed: str = "0"
     jpeg_75: bool = False
+    resize: bool = False
+
+    @cached_property
+    def ways(self) -> dict[str, dict[str, Any]]:
+        """Metric -> how it is measured here."""
+        options = {"jpeg_75": self.jpeg_75, "resize": self.resize}
+        return {
+            metric: describe_way(
+                metric, network=self.networks.get(SUITE[metric].role or ""),
+                protocol=self.protocol, options=options,
+            )
+            for metric in self.metrics
+        }  # fmt: skip
+
+    @cached_property
+    def way_keys(self) -> dict[str, str]:
+        """Metric -> the digest of how it is measured."""
+        return {metric: way_key(way) for metric, way in self.ways.items()}
+
+    def key(self, task: str, metric: str) -> Key:
+        """What names a row."""
+        return self.variant, task, self.seed, metric, self.protocol
 
 
-class Journal:
-    """The rows of a folder and what they were measured on, appended image by image."""
+@dataclass(frozen=True)
+class Outcome:
+    """What a folder's evaluation left open.
 
-    def __init__(self, folder: Path) -> None:
-        self._rows, self._digests = folder / "per_image.csv", folder / "digests.jsonl"
-        self.rows: dict[Key, list[str]] = {}
-        self._on: dict[Key, str] = {}
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            self._read()
-            self.write(self.rows)
-        except OSError as error:
-            raise UserError(f"{folder} cannot be written ({error}): choose another --out") from None
-
-    def has(self, key: Key, digest: str) -> bool:
-        """Whether the row is there and was measured on the same."""
-        return self._on.get(key) == digest
-
-    def add(self, rows: Sequence[list[str]], digests: Sequence[str]) -> None:
-        """The rows of one image: on disk when this returns, and half of them never."""
-        keys = [_key(row) for row in rows]
-        with self._rows.open("a", newline="") as file:
-            csv.writer(file, lineterminator="\n").writerows(rows)
-        with self._digests.open("a") as file:  # last: rows without a digest are measured again
-            file.writelines(json.dumps([*k, d]) + "\n" for k, d in zip(keys, digests, strict=True))
-        self.rows.update(zip(keys, rows, strict=True))
-        self._on.update(zip(keys, digests, strict=True))
-
-    def write(self, order: Iterable[Key]) -> None:
-        """Both files anew, in this order, without rows that were replaced or cut short."""
-        self.rows = {key: self.rows[key] for key in order if key in self._on}
-        write_rows(self._rows, self.rows.values())
-        lines = (json.dumps([*key, self._on[key]]) + "\n" for key in self.rows)
-        with atomic_write(self._digests) as part:
-            part.write_text("".join(lines))
-
-    def _read(self) -> None:
-        if not self._rows.exists():
-            return
-        with self._rows.open(newline="") as file:
-            header, *lines = [*csv.reader(file)] or [[]]
-        if tuple(header) != COLUMNS:
-            raise UserError(f"{self._rows} holds no per-image scores: choose another --out")
-        self.rows = {_key(line): line for line in lines if len(line) == len(COLUMNS)}
-        for text in self._digests.read_text().splitlines() if self._digests.exists() else ():
-            try:
-                variant, task, seed, metric, protocol, digest = json.loads(text)
-            except ValueError:
-                continue  # a line that a kill cut short
-            key = (variant, task, seed, metric, protocol)
-            if key in self.rows:
-                self._on[key] = digest
-
-
-def evaluate_folder(request: Request, journal: Journal, *, track: Track) -> list[str]:
-    """Measure what the journal lacks; returns the tasks that have no edit.
-
-    UserError if there is no edit at all, or sizes differ.
+    unusable  task -> why its edit could not be measured
+    same      tasks whose edit is its source, byte by byte
     """
-    tasks = request.dataset.tasks
-    found = find_edits(request)
-    if not any(found.values()):
-        raise UserError(
-            f"{request.edits} holds no edit of the {len(tasks)} tasks: name the files as the images"
-        )
-    for task in track(tasks, f"evaluate {request.variant}", total=len(tasks)):
-        digests = row_digests(request, task, edit=found[task.id])
-        todo = [
-            m for m, d in digests.items() if not journal.has(row_key(request, task, metric=m), d)
-        ]
-        if not todo:
-            continue
-        path = found[task.id]
-        values = dict.fromkeys(todo, float("nan"))
-        if path is not None:
-            models = {role: network.model for role, network in request.networks.items()}
-            pair = read_pair(request, task, path=path)
-            values = measure(pair, todo, networks=models, protocol=request.protocol)
-        rows = [_row(request, task, metric, value) for metric, value in values.items()]
-        journal.add(rows, [digests[metric] for metric in values])
-    mine = {row_key(request, task, metric=m): None for task in tasks for m in request.metrics}
-    journal.write([*(key for key in journal.rows if key not in mine), *mine])
-    return [name for name, path in found.items() if path is None]
+
+    matching: Matching
+    unusable: Mapping[str, str] = field(default_factory=dict)
+    same: tuple[str, ...] = ()
+
+    @property
+    def missing(self) -> tuple[str, ...]:
+        """Tasks without a value."""
+        return (*self.matching.missing, *self.unusable)
 
 
-def find_edits(request: Request) -> dict[str, Path | None]:
-    """Task id -> its edit: a file at the image's path, or named after the task or the image.
+@dataclass(frozen=True)
+class _Ready:
+    """One sample, read: the metrics that its rows lack, and what they are measured on."""
 
-    An image of several tasks names none of them. UserError where two files fit.
+    sample: Sample
+    data: str
+    edit: str | None
+    todo: tuple[str, ...]
+    pair: Pair | None
+    why: str | None = None
+    same: bool = False
+
+
+def evaluate_folder(
+    request: Request, journal: Journal, *, track: Track, data: Mapping[str, str] | None = None
+) -> Outcome:
+    """Measure what the journal lacks.
+
+    Args:
+        request: what is measured.
+        journal: where the rows go; each is on disk when the next image begins.
+        track: shows how far it is.
+        data: task id -> `Sample.digest()`, where the caller has them.
+
+    Raises:
+        UserError: no edit at all, none that can be measured, edits that could belong to several
+            tasks, a source or mask that cannot be read.
     """
-    tasks, folder = request.dataset.tasks, request.edits
+    found = find_edits(request.dataset, request.edits)
+    samples = request.dataset.samples
+    data = data if data is not None else data_digests(request.dataset)
+    unusable, same = dict[str, str](), list[str]()
+    models = {role: network.model for role, network in request.networks.items()}
+
+    def prepare(sample: Sample) -> _Ready:
+        path = found.found.get(sample.task.id)
+        edit = request.edits / path if path else None
+        return _prepare(request, sample, edit=edit, data=data[sample.task.id], journal=journal)
+
+    for one in track(read_ahead(samples, prepare), f"evaluate {request.variant}", len(samples)):
+        name = one.sample.task.id
+        if one.why:
+            unusable[name] = one.why
+        if one.same:
+            same.append(name)
+        values = dict.fromkeys(one.todo, nan)
+        if one.pair is not None:
+            values = measure(one.pair, one.todo, networks=models, protocol=request.protocol)
+        _keep(request, journal, one=one, values=values)
+    if unusable and len(unusable) == len(found.found):
+        raise UserError(next(iter(unusable.values())))
+    return Outcome(found, unusable, tuple(same))
+
+
+def find_edits(dataset: Dataset, folder: Path) -> Matching:
+    """Which file of a folder is the edit of which task.
+
+    Raises:
+        UserError: no folder, no edit at all, two files for a task or two tasks for a file, or the
+            data set's own pictures.
+    """
     if not folder.is_dir():
         raise UserError(f"{folder} is not a folder of edits")
-    shared = Counter(task.image for task in tasks)
-    found: dict[str, Path | None] = {}
-    for task in tasks:
-        names = [task.id]
-        if shared[task.image] == 1:
-            names = [task.image.with_suffix("").as_posix(), task.id, task.image.stem]
-        exact = folder / task.image
-        if shared[task.image] == 1 and exact.is_file():
-            found[task.id] = exact
-            continue
-        fitting = [[p for s in SUFFIXES if (p := folder / f"{n}{s}").is_file()] for n in names]
-        first = next((paths for paths in fitting if paths), [])
-        if len(first) > 1:
-            raise UserError(f"two edits of task {task.id!r}: {first[0]} and {first[1].name}")
-        found[task.id] = first[0] if first else None
+    names = {sample.task.id: sample.names for sample in dataset.samples}
+    found = match_edits(names, list_files(folder))
+    for task, files in found.doubled.items():
+        raise UserError(f"two edits of task {task!r}: {folder / files[0]} and {files[1]}")
+    for file, tasks in found.contested.items():
+        wanted = " or ".join(repr(sample.names[0]) for sample in dataset.samples
+                             if sample.task.id in tasks[:2])  # fmt: skip
+        raise UserError(
+            f"{folder / file} could be the edit of {tasks[0]!r} or of {tasks[1]!r}: "
+            f"name it {wanted}"
+        )
+    if not found.found:
+        example = dataset.samples[0].names[0]
+        raise UserError(
+            f"{folder} holds no edit of the {len(names)} tasks: name the files as the images; the "
+            f"first would be {example if '.' in example else example + '.png'}"
+        )
+    own = {_inode(path) for sample in dataset.samples for path in sample.files} - {None}
+    for file in found.found.values():
+        if _inode(folder / file) in own:
+            raise UserError(
+                f"{folder / file} is the data set's own picture: --edits names the editor's results"
+            )
     return found
 
 
-def read_pair(request: Request, task: EditTask, *, path: Path) -> Pair:
-    """The source, its edit as the protocol takes it, and the mask. UserError if sizes differ."""
-    dataset, protocol = request.dataset, request.protocol
-    source, edited = read_image(dataset.folder / task.image), read_image(path)
-    if protocol == "pie-bench" and edited.shape != source.shape:
-        edited = pie_bench.strip_square(edited)
-    if request.jpeg_75:
-        edited = pie_bench.jpeg_75(edited)
-    check_sizes(source, edited, path=path)
-    return Pair(
-        source,
-        edited,
-        dataset.mask(task, source.shape[:2], protocol=protocol),
-        task.prompt,
-        task.caption or task.source or None,
-    )
+def list_files(folder: Path) -> list[str]:
+    """Every file below a folder, as a POSIX path from it; hidden ones apart."""
+    found = []
+    for home, folders, files in os.walk(folder):
+        folders[:] = sorted(name for name in folders if not name.startswith("."))
+        below = Path(home).relative_to(folder)
+        found += [(below / name).as_posix() for name in sorted(files) if name[0] != "."]
+    return found
 
 
-def check_sizes(source: np.ndarray, edited: np.ndarray, *, path: Path) -> None:
-    """UserError unless both pictures have one size."""
-    if source.shape != edited.shape:
-        raise UserError(
-            f"{path} is {size_text(edited.shape)} but its source is {size_text(source.shape)}: "
-            "nothing is resized here, save it at its source's size"
+def data_digests(dataset: Dataset) -> dict[str, str]:
+    """Task id -> what its rows are measured on, the edit apart."""
+    return {sample.task.id: sample.digest() for sample in dataset.samples}
+
+
+def _prepare(
+    request: Request, sample: Sample, *, edit: Path | None, data: str, journal: Journal
+) -> _Ready:
+    """What is to be measured, decoded. An edit that cannot be is said, not raised."""
+    try:
+        digest = picture_digest(edit) if edit else None
+        todo = tuple(
+            metric
+            for metric, how in request.way_keys.items()
+            if not journal.has(request.key(sample.task.id, metric), edit=digest, data=data, how=how)
         )
+        same = edit is not None and _is_copy(edit, sample.image, digest=digest)
+        pair = None
+        if todo and edit:
+            pair = read_pair(
+                sample, edit, protocol=request.protocol, jpeg_75=request.jpeg_75,
+                resize=request.resize,
+            )  # fmt: skip
+    except UnusableEdit as error:  # its row knows no edit, so that it is tried again
+        return _Ready(sample, data, None, request.metrics, None, str(error))
+    return _Ready(sample, data, digest, todo, pair, same=same)
 
 
-def row_digests(request: Request, task: EditTask, *, edit: Path | None) -> dict[str, str]:
-    """Metric -> what its row would be measured on."""
-    source, mask = request.dataset.folder / task.image, request.dataset.masks.get(task.id)
-    file = getattr(mask, "path", mask)
-    of_mask = folder_digest(file) if isinstance(file, Path) and file.is_file() else repr(mask)
-    common = [
-        edit and folder_digest(edit), folder_digest(source) if source.is_file() else None, of_mask,
-        task.prompt, task.caption, task.source, request.jpeg_75,
-    ]  # fmt: skip
-    digests = {}
-    for metric in request.metrics:
-        role = SUITE[metric].role
-        digests[metric] = content_key(common, request.networks[role].digest if role else None)
-    return digests
+def _keep(request: Request, journal: Journal, *, one: _Ready, values: Mapping[str, float]) -> None:
+    """The rows of one image into the journal."""
+    task = one.sample.task
+    rows = {
+        request.key(task.id, metric): Row(
+            value, task.category, one.edit, one.data, request.way_keys[metric]
+        )
+        for metric, value in values.items()
+    }
+    if rows:
+        journal.add(rows, {request.way_keys[metric]: request.ways[metric] for metric in values})
 
 
-def row_key(request: Request, task: EditTask, *, metric: str) -> Key:
-    """What names a row."""
-    return request.variant, task.id, request.seed, metric, request.protocol
+def _is_copy(edit: Path, image: Picture, *, digest: str | None) -> bool:
+    """Whether the edit is the source byte by byte, read only where their lengths agree."""
+    if not isinstance(image, Path) or not image.is_file():
+        return False
+    return edit.stat().st_size == image.stat().st_size and digest == picture_digest(image)
 
 
-def _key(row: Sequence[str]) -> Key:
-    line = dict(zip(COLUMNS, row, strict=True))
-    return line["variant"], line["task"], line["seed"], line["metric"], line["protocol"]
-
-
-def _row(request: Request, task: EditTask, metric: str, value: float) -> list[Any]:
-    text, status = value_cell(value)
-    region = SUITE[metric].measure.region
-    return [
-        request.variant, task.id, task.category, request.seed, metric, region, request.protocol,
-        text, status,
-    ]  # fmt: skip
+def _inode(path: Path) -> tuple[int, int] | None:
+    """What is one file by whatever name; None where nothing is."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino

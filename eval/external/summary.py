@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
 import numpy as np
 
-from eval.external.folder import Journal, Key, Request
+from eval.external.folder import Request
+from eval.external.identity import name_difference
+from eval.external.journal import Journal, Key, Row
 from eval.metrics import pie_bench
 from eval.metrics.suite import SUITE, describe_metric
 from eval.report import tables
@@ -16,19 +19,32 @@ from eval.report.tables import Cell, Column, Line, Table
 from eval.report.versions import versions
 from eval.statistics import RESAMPLES, estimate, holm, over_seeds, paired_difference
 from lr_edit.errors import UserError, suggest_name
+from lr_edit.workspace.inert import markdown_text
 
 HEAD = ("metric", "mean", "95% interval", "n", "NaN", "inf")
 
 
 def summarise(
-    request: Request, journal: Journal, *, against: str | None = None, resamples: int = RESAMPLES
-) -> dict[str, Any]:
+    request: Request, journal: Journal, *, data: Mapping[str, str], against: str | None = None,
+    resamples: int = RESAMPLES,
+) -> dict[str, Any]:  # fmt: skip
     """What evaluation.json holds: every variant of the folder over the dataset's tasks.
 
     Several seeds of a task are averaged first; images are resampled, not rows. Every variant is
-    compared with `against`, image by image; UserError if the folder does not hold it.
+    compared with `against`, image by image. Only rows measured in the same way and on the same
+    data stand beside each other: the others are left out and listed under `left_out`.
+
+    Args:
+        request: the data set, and how it is measured.
+        journal: the folder's rows.
+        data: task id -> `Sample.digest()`.
+        against: a variant of the folder.
+        resamples: of every interval.
+
+    Raises:
+        UserError: the folder does not hold `against`.
     """
-    rows = {key: row for key, row in journal.rows.items() if key[4] == request.protocol}
+    rows, left_out = select_rows(request, journal, data=data)
     variants = dict.fromkeys([request.variant, *(key[0] for key in rows)])
     found = {name: _per_task(request, rows, name) for name in variants}
     if against is not None and against not in found:
@@ -39,11 +55,13 @@ def summarise(
     return {
         "dataset": {
             "kind": request.dataset.kind,
-            "tasks": len(request.dataset.tasks),
-            "masks": len(request.dataset.masks),
+            "tasks": len(request.dataset.samples),
+            "masks": sum(sample.mask is not None for sample in request.dataset.samples),
+            "notes": list(request.dataset.notes),
         },
         "protocol": request.protocol,
         "jpeg_75": request.jpeg_75,
+        "resize": request.resize,
         "resamples": resamples,
         "variants": {
             name: {
@@ -59,12 +77,48 @@ def summarise(
         "against": against,
         "paired": _paired(found, against, resamples=resamples) if against else {},
         "psnr_of_mean_mse": {name: _psnr_of_means(values) for name, values in found.items()},
+        "left_out": left_out,
         "networks": {
             role: {"name": network.name, "sha256": network.digest}
             for role, network in request.networks.items()
         },
+        "ways": request.ways,
         "versions": versions(),
     }
+
+
+def select_rows(
+    request: Request, journal: Journal, *, data: Mapping[str, str]
+) -> tuple[dict[Key, Row], list[dict[str, Any]]]:
+    """The rows that may stand in one table, and how many of each variant may not, and why."""
+    rows: dict[Key, Row] = {}
+    others: Counter[tuple[str, str, str]] = Counter()
+    for key, row in journal.rows.items():
+        variant, task, _, metric, protocol = key
+        if protocol != request.protocol or metric not in request.way_keys or task not in data:
+            continue
+        if row.how != request.way_keys[metric]:
+            why = name_difference(request.ways[metric], journal.ways.get(row.how, {}))
+            others[variant, metric, f"measured by {why}"] += 1
+        elif row.data != data[task]:
+            others[variant, metric, "measured on another source, mask, target or words"] += 1
+        else:
+            rows[key] = row
+    return rows, [
+        {"variant": variant, "metric": metric, "rows": count, "why": why}
+        for (variant, metric, why), count in sorted(others.items())
+    ]
+
+
+def say_left_out(summary: Mapping[str, Any]) -> list[str]:
+    """A sentence a variant that has rows which may not stand beside the others."""
+    said: dict[tuple[str, str], list[str]] = {}
+    for one in summary["left_out"]:
+        said.setdefault((one["variant"], one["why"]), []).append(one["metric"])
+    return [
+        f"left out of the table: {', '.join(metrics)} of {variant!r}, {why}: evaluate it again"
+        for (variant, why), metrics in said.items()
+    ]
 
 
 def table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
@@ -83,7 +137,8 @@ def table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 def markdown(summary: Mapping[str, Any]) -> str:
     """table.md: what the numbers are, a line a metric, and the editors side by side."""
-    rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *table(summary)]
+    lines_of = [tuple(map(markdown_text, line)) for line in table(summary)]
+    rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *lines_of]
     wide = side_by_side(summary)
     lines = [caption(summary), "", *(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join([*lines, "## Side by side", "", wide.note, "", tables.markdown(wide)])
@@ -133,6 +188,7 @@ def caption(summary: Mapping[str, Any]) -> str:
     dataset = summary["dataset"]
     nets = ", ".join(f"{role} {net['name']}" for role, net in summary["networks"].items())
     jpeg = ", edits as JPEG of quality 75" if summary["jpeg_75"] else ""
+    jpeg += ", edits resized to their sources (bicubic)" if summary["resize"] else ""
     return (
         f"Protocol {summary['protocol']}{jpeg}; {dataset['kind']}, {dataset['tasks']} tasks, "
         f"{dataset['masks']} with a mask; networks: {nets or 'none'}. Means over finite values, "
@@ -173,18 +229,14 @@ def _paired(
     return table
 
 
-def _per_task(
-    request: Request, rows: Mapping[Key, list[str]], variant: str
-) -> dict[str, np.ndarray]:
+def _per_task(request: Request, rows: Mapping[Key, Row], variant: str) -> dict[str, np.ndarray]:
     """Metric -> (tasks,) float64, averaged over seeds; NaN where a task has no value."""
     tasks = [task.id for task in request.dataset.tasks]
     seeds = sorted({key[2] for key in rows if key[0] == variant})
     values = {}
     for metric in request.metrics:
         keys = [[(variant, t, s, metric, request.protocol) for s in seeds] for t in tasks]
-        column = [
-            [float(rows[k][7] or "nan") if k in rows else np.nan for k in row] for row in keys
-        ]
+        column = [[rows[k].value if k in rows else np.nan for k in row] for row in keys]
         values[metric] = over_seeds(np.array(column, float).reshape(len(tasks), len(seeds)))
     return values
 

@@ -9,6 +9,7 @@ import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, cast
 
 import lpips
@@ -27,6 +28,7 @@ from lr_edit.frozen.weights import LOCAL, VGG, folder_of, loading, resolve
 from lr_edit.profiles import Profile, Weights
 from lr_edit.workspace.storage import content_key
 
+Named = Mapping[str, tuple[str, str | None]]  # role -> (name, tag)
 # lpips name -> the ImageNet trunk that torchvision keeps in torch's own cache, or the hub.
 TRUNKS = {"alex": "alexnet", "vgg": None, "squeeze": "squeezenet1_1"}
 
@@ -49,24 +51,31 @@ def parse_weights(text: str) -> Weights:
 
 
 def choose_weights(
-    profile: Profile | None, *, protocol: str, options: Mapping[str, str | None]
-) -> dict[str, Weights]:
-    """Role -> weights: the user's own, else the profile's judges, else the protocol's.
+    profile: Profile | None, *, protocol: str, options: Mapping[str, str | None],
+    published: Named = MappingProxyType({}),
+) -> dict[str, Weights]:  # fmt: skip
+    """Role -> weights: the user's own, else the data set's, else the profile's judges, else the
+    protocol's.
 
-    `pie-bench` names its networks, so that on photos they stand before the profile's.
+    `pie-bench` names its networks, and a data set those of its published numbers (`published`), so
+    that on photos they stand before the profile's.
     """
-    named = {
-        role: Weights(name=name, pretrained=tag) for role, (name, tag) in pie_bench.NETWORKS.items()
-    }
+    drawn = profile is not None and profile.world == "picturebook"
+    chosen = _as_weights(pie_bench.NETWORKS)
     if protocol == "strict":
-        named["perceptual"] = Weights(name="alex")
-    if profile and (protocol == "strict" or profile.world == "picturebook"):
+        chosen["perceptual"] = Weights(name="alex")
+    if profile and (protocol == "strict" or drawn):
         judges = profile.judges
-        named["clip"], named["structure"] = judges.clip, judges.structure
+        chosen["clip"], chosen["structure"] = judges.clip, judges.structure
         if judges.perceptual:
-            named["perceptual"] = judges.perceptual
-    own = {role: parse_weights(text) for role, text in options.items() if text}
-    return {**named, **own}
+            chosen["perceptual"] = judges.perceptual
+    if not drawn:
+        chosen |= _as_weights(published)
+    return chosen | {role: parse_weights(text) for role, text in options.items() if text}
+
+
+def _as_weights(named: Named) -> dict[str, Weights]:
+    return {role: Weights(name=name, pretrained=tag) for role, (name, tag) in named.items()}
 
 
 def load_network(role: str, weights: Weights, *, root: Path) -> Network:

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from itertools import groupby
 
 from eval.report.tables import Column, Printed, Table, format_table
+from lr_edit.workspace.inert import show_text
 
 ROOMY = 8
 HEAD = r"""% Written by `lr-edit stage report`. Needs: \usepackage{booktabs,graphicx}
@@ -64,7 +65,7 @@ def latex(table: Table) -> str:
 
 def tex(text: str) -> str:
     """Plain text as LaTeX; its letters must be ASCII or known."""
-    return "".join(_LETTERS.get(letter, letter) for letter in text)
+    return "".join(_LETTERS.get(letter, letter) for letter in show_text(text))
 
 
 def _groups(columns: Sequence[Column]) -> tuple[list[str], list[str]]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from eval.metrics.registry import Measure
+from lr_edit.workspace.inert import markdown_text
 
 SIGNIFICANT = 0.05
 FIELDS = (
@@ -127,7 +128,9 @@ def markdown(table: Table) -> str:
     for title, rows in format_table(table).items():
         if title:
             lines.append(join_cells([f"*{title}*", *[""] * width]))
-        lines += [join_cells([row, *map(_markdown_cell, cells)]) for row, cells in rows]
+        lines += [
+            join_cells([markdown_text(row), *map(_markdown_cell, cells)]) for row, cells in rows
+        ]
     return "\n".join(lines) + "\n"
 
 

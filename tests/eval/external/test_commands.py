@@ -16,7 +16,7 @@ from eval import mean_squared_error, peak_signal_noise_ratio
 from eval.external import folder
 from eval.metrics import pie_bench
 from eval.study.scores import COLUMNS
-from lr_edit.workspace.storage import read_image, write_image
+from lr_edit.workspace.pictures import read_image, write_image
 from tests.eval.picture_folder import picture, pictures, run
 
 Captured = pytest.CaptureFixture[str]
@@ -36,7 +36,7 @@ def rows(out: Path) -> list[dict[str, str]]:
     with (out / "per_image.csv").open(newline="") as file:
         lines = csv.DictReader(file)
         found = list(lines)
-        assert tuple(lines.fieldnames or ()) == COLUMNS
+        assert tuple(lines.fieldnames or ()) == (*COLUMNS, "identity")
     return found
 
 
@@ -95,7 +95,7 @@ def test_a_folder_gives_a_long_csv_means_and_tables(home: Path, capsys: Captured
     values = [float(r["value"]) for r in found if r["metric"] == "background_mse" and r["value"]]
     assert cell["mean"] == pytest.approx(np.mean(values)) and cell["low"] < cell["high"]
     assert (cell["n"], cell["missing"], cell["infinite"]) == (2, 1, 0)
-    assert summary["dataset"] == {"kind": "csv", "tasks": 3, "masks": 2}
+    assert summary["dataset"] == {"kind": "csv", "tasks": 3, "masks": 2, "notes": []}
     assert summary["versions"]["torch"] and summary["networks"] == {}
     assert summary["categories"]["edits"]["even"]["whole_mse"]["n"] == 2
     page = (home / "evaluation/table.md").read_text()
@@ -142,24 +142,24 @@ def test_a_killed_run_loses_nothing(
 ) -> None:
     pictures(home)
     assert evaluate(home, "--out", home / "whole") == 0
-    real, reads = folder.read_pair, list[str]()
+    real, reads = folder.measure, list[str]()
 
-    def stop(request: Any, task: Any, *, path: Path) -> Any:
-        reads.append(task.id)
+    def stop(pair: Any, names: Any, **how: Any) -> dict[str, float]:
+        reads.append("")
         if len(reads) == 3:
             raise KeyboardInterrupt
-        return real(request, task, path=path)
+        return real(pair, names, **how)
 
-    monkeypatch.setattr(folder, "read_pair", stop)
-    assert evaluate(home, "--out", home / "out") == 130
-    assert len(rows(home / "out")) == 12
-    for name in ("per_image.csv", "digests.jsonl"):  # the last line was cut short
-        with (home / "out" / name).open("a") as file:
-            file.write("edits,in/2,ev")
+    with monkeypatch.context() as patch:
+        patch.setattr(folder, "measure", stop)
+        assert evaluate(home, "--out", home / "out") == 130
+    assert len((home / "out/journal.jsonl").read_text().splitlines()) == 6 + 12
+    with (home / "out/journal.jsonl").open("a") as file:  # the last line was cut short
+        file.write('{"key": ["edits", "in/2", "ev')
     measured.clear()
     assert evaluate(home, "--out", home / "out") == 0
     assert len(measured) == 1
-    for name in ("per_image.csv", "evaluation.json", "table.md"):
+    for name in ("per_image.csv", "evaluation.json", "table.md", "journal.jsonl"):
         assert (home / "out" / name).read_bytes() == (home / "whole" / name).read_bytes()
 
 

@@ -49,7 +49,7 @@ def test_pie_bench_rows_become_tasks(tmp_path: Path) -> None:
     first, second = dataset.tasks
     assert first.prompt == "a square cake on a table" and first.source == "round"
     assert first.caption == "a round cake on a table" and first.category == "random"
-    assert dataset.folder / first.image == (
+    assert dataset.samples[0].image == (
         tmp_path / "annotation_images/0_random_140/000000000000.jpg"
     )
     assert (second.source, second.category) == ("a cat", "change colour")
@@ -57,18 +57,18 @@ def test_pie_bench_rows_become_tasks(tmp_path: Path) -> None:
 
 def test_pie_bench_masks_have_a_ring_under_their_own_protocol_alone(tmp_path: Path) -> None:
     dataset = pie(tmp_path)
-    first, second = dataset.tasks
-    strict = dataset.mask(first, SIZE)
-    add_ring = dataset.mask(first, SIZE, protocol="pie-bench")
+    first = dataset.tasks[0]
+    strict = dataset.samples[0].read_mask(SIZE)
+    add_ring = dataset.samples[0].read_mask(SIZE, protocol="pie-bench")
     assert strict is not None and add_ring is not None
     want = np.zeros(SIZE, bool)
     want[0, :9] = want[300:] = True
     assert (strict == want).all()
     assert (add_ring == pie_bench.decode_mask(PIE[first.id]["mask"])).all()
     assert add_ring.sum() > strict.sum()
-    assert dataset.mask(second, SIZE) is None  # missing, not empty
+    assert dataset.samples[1].read_mask(SIZE) is None  # missing, not empty
     with pytest.raises(UserError, match="512x512 but its image is 64x32"):
-        dataset.mask(first, (32, 64))
+        dataset.samples[0].read_mask((32, 64))
 
 
 def test_the_released_list_and_our_own_become_tasks(tmp_path: Path) -> None:
@@ -76,11 +76,11 @@ def test_the_released_list_and_our_own_become_tasks(tmp_path: Path) -> None:
     dataset = open_dataset(f"released:{tmp_path}")
     (task,) = dataset.tasks
     assert (task.id, task.source, task.prompt) == ("1", "trees", "a big tree with fruit")
-    assert dataset.mask(task, (8, 8)) is None
+    assert dataset.samples[0].read_mask((8, 8)) is None
     truth = Truth(Box(1, 2, 4, 3), Label("ball", "red"))
     write_tasks(tmp_path / "tasks.json", [EditTask("a", Path("a.png"), "x", "y", truth=truth)])
     dataset = open_dataset(f"tasks:{tmp_path}")
-    mask = dataset.mask(dataset.tasks[0], (8, 8))
+    mask = dataset.samples[0].read_mask((8, 8))
     assert mask is not None and mask.nonzero()[0].tolist() == [2, 2, 2]
 
 
@@ -93,31 +93,57 @@ def test_a_folder_with_one_csv_becomes_tasks(tmp_path: Path) -> None:
     dataset = open_dataset(f"csv:{tmp_path}")
     first, second = dataset.tasks
     assert (first.id, first.caption, second.caption) == ("in/a", "a cat", None)
-    mask = dataset.mask(first, (4, 4))
+    mask = dataset.samples[0].read_mask((4, 4))
     assert mask is not None and (mask == np.eye(4, dtype=bool)).all()
-    assert dataset.mask(second, (4, 4)) is None
+    assert dataset.samples[1].read_mask((4, 4)) is None
+
+
+def magicbrush(folder: Path, *, turns: int = 3) -> None:
+    """Session 7 of some turns: 7-input, then every target the next turn's source."""
+    images = folder / "images/7"
+    images.mkdir(parents=True)
+    names = ["7-input.png", *(f"7-output{n}.png" for n in range(1, turns + 1))]
+    rows = [
+        {"input": names[n], "mask": f"7-mask{n + 1}.png", "output": names[n + 1],
+         "instruction": f"add hat {n + 1}"}
+        for n in range(turns)
+    ]  # fmt: skip
+    (folder / "edit_turns.json").write_text(json.dumps(rows))
+    for name in names:
+        Image.new("RGB", (5, 3)).save(images / name)
+    pixels = np.full((3, 5, 4), 255, np.uint8)
+    pixels[1, 2] = 0
+    for n in range(1, turns + 1):
+        Image.fromarray(pixels).save(images / f"7-mask{n}.png")
 
 
 def test_magicbrush_turns_become_tasks_and_their_cut_outs_masks(tmp_path: Path) -> None:
-    turn = {
-        "input": "7-input.png", "mask": "7-mask1.png", "output": "7-output1.png",
-        "instruction": "add a hat",
-    }  # fmt: skip
-    folder = tmp_path / "images/7"
-    folder.mkdir(parents=True)
-    (tmp_path / "edit_turns.json").write_text(json.dumps([turn]))
-    pixels = np.full((3, 5, 4), 255, np.uint8)
-    pixels[1, 2] = 0
-    Image.fromarray(pixels).save(folder / "7-mask1.png")
+    magicbrush(tmp_path)
     dataset = open_dataset(f"magicbrush:{tmp_path}")
-    (task,) = dataset.tasks
-    assert (task.id, task.prompt) == ("7-output1", "add a hat")
-    mask = dataset.mask(task, (3, 5))
+    assert [task.id for task in dataset.tasks] == ["7_1", "7_inde_2", "7_inde_3"]
+    first, second, _ = dataset.samples
+    assert (first.instruction, first.task.prompt) == ("add hat 1", "")
+    assert second.image == first.target == tmp_path / "images/7/7-output1.png"
+    mask = first.read_mask((3, 5))
     assert mask is not None and mask.nonzero() == (np.array([1]), np.array([2]))
-    about = {"7": {"7-input.png": "a cat", "7-output1.png": "a cat with a hat"}}
-    (tmp_path / "global_descriptions.json").write_text(json.dumps(about))
-    (task,) = open_dataset(f"magicbrush:{tmp_path}").tasks
-    assert (task.caption, task.prompt) == ("a cat", "a cat with a hat")
+    far = {"7": {"7-input.png": "a cat", "7-output1.png": "far", "7-output2.png": "far"}}
+    (tmp_path / "global_descriptions.json").write_text(json.dumps(far))
+    near = {"7": {"7-output1.png": "a cat with a hat"}}
+    (tmp_path / "local_captions.json").write_text(json.dumps(near))
+    first, second, third = open_dataset(f"magicbrush:{tmp_path}").tasks
+    assert (first.caption, first.prompt) == ("a cat", "a cat with a hat")
+    assert (second.prompt, third.prompt) == ("far", "")
+
+
+def test_the_final_turn_is_made_from_the_editors_own_edits(tmp_path: Path) -> None:
+    magicbrush(tmp_path / "long")
+    (sample,) = open_dataset(f"magicbrush-final:{tmp_path / 'long'}").samples
+    folder = tmp_path / "long/images/7"
+    assert sample.task.id == "7_iter_3" and sample.mask is None
+    assert (sample.image, sample.target) == (folder / "7-input.png", folder / "7-output3.png")
+    magicbrush(tmp_path / "short", turns=1)
+    (sample,) = open_dataset(f"magicbrush-final:{tmp_path / 'short'}").samples
+    assert sample.task.id == "7_1" and sample.mask is not None
 
 
 def test_tedbench_images_may_have_many_texts(tmp_path: Path) -> None:
@@ -125,6 +151,25 @@ def test_tedbench_images_may_have_many_texts(tmp_path: Path) -> None:
     (tmp_path / "input_list.json").write_text(json.dumps(rows))
     names = [task.id for task in open_dataset(f"tedbench:{tmp_path}").tasks]
     assert names == ["cat-a-cat", "cat-a-fat-cat"]
+
+
+def test_texts_of_every_script_have_names_of_their_own(tmp_path: Path) -> None:
+    texts = ("一只坐着的猫", "一只睡觉的猫", "सोती बिल्ली", "!", "?", "A cat!", "A cat?")
+    rows = [{"img_name": "cat.jpeg", "target_text": text} for text in texts]
+    (tmp_path / "input_list.json").write_text(json.dumps(rows))
+    names = [task.id for task in open_dataset(f"tedbench:{tmp_path}").tasks]
+    assert len(set(names)) == len(texts)
+    assert names[:3] == ["cat-一只坐着的猫", "cat-一只睡觉的猫", "cat-सोती-बिल्ली"]
+
+
+@pytest.mark.parametrize("name", ["../secret/secret", "/etc/passwd", "a/b", "..", "a\\b", "a\n"])
+def test_an_id_is_no_path(tmp_path: Path, name: str) -> None:
+    with pytest.raises(UserError, match=r"is a path|control characters"):
+        pie(tmp_path, {name: PIE["000000000000"]})
+    text = f'image,prompt,id\na.png,x,"{name}"\n'
+    (tmp_path / "list.csv").write_text(text)
+    with pytest.raises(UserError, match=r"is a path|control characters"):
+        open_dataset(f"csv:{tmp_path}")
 
 
 def changed(**values: Any) -> dict[str, Any]:
@@ -182,7 +227,7 @@ def test_a_broken_csv_is_one_sentence(tmp_path: Path, text: str, said: str) -> N
 def test_runs_that_leave_the_frame_name_their_task(tmp_path: Path) -> None:
     dataset = pie(tmp_path, changed(mask=[512 * 512 + 1, 2]))
     with pytest.raises(UserError, match="task 'a'"):
-        dataset.mask(dataset.tasks[0], SIZE)
+        dataset.samples[0].read_mask(SIZE)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "RGB", "RGBA", "LA"])

@@ -1,0 +1,184 @@
+"""`lr-edit evaluate`: folders of edits on a data set, to tables."""
+
+from __future__ import annotations
+
+import json
+import unicodedata
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from eval.external.commands.shared import PATH, load_networks, say, shared_options, show_table
+from lr_edit.cli.console import track
+from lr_edit.errors import UserError
+from lr_edit.execution.environment import pin_environment
+
+if TYPE_CHECKING:
+    from eval.external.datasets import Dataset
+    from eval.external.folder import Outcome, Request
+    from eval.external.journal import Journal
+
+NAMED = 5  # tasks that are named where many are missing
+
+
+@click.command()
+@click.option("--dataset", "spec", required=True, help="KIND:PATH, as in pie-bench:data/PIE.")
+@click.option("--edits", type=PATH, required=True, multiple=True,
+              help="A folder of edited images; once for every editor.")  # fmt: skip
+@click.option("--out", type=PATH, default=Path("evaluation"), show_default=True)
+@click.option("--variant", "variants", multiple=True,
+              help="Its name in the tables, in the order of --edits [the folder's].")  # fmt: skip
+@click.option("--seed", default="0", show_default=True, help="The name of this run of the editor.")
+@click.option("--against", help="A variant in --out that every other is compared with.")
+@click.option("--check", "check_only", is_flag=True,
+              help="Say what is missing, extra or of another size; measure nothing.")  # fmt: skip
+@click.option("--resize", is_flag=True, help="Resize edits to their sources; tables say so.")
+@click.option("--drop-doubtful", is_flag=True, help="Leave out rows that are known to be wrong.")
+@shared_options
+@click.pass_context
+def evaluate(
+    context: click.Context, spec: str, *, edits: tuple[Path, ...], out: Path,
+    variants: tuple[str, ...], seed: str, against: str | None, check_only: bool, resize: bool,
+    drop_doubtful: bool, **options: Any,
+) -> None:  # fmt: skip
+    """Measure folders of edits on a data set; a second run measures only what changed."""
+    pin_environment()
+    from eval.external.check import check_folder
+    from eval.external.datasets import open_dataset
+    from eval.external.datasets.contract import read_picture_size
+    from eval.external.folder import Request, data_digests
+    from eval.external.journal import Journal
+
+    dataset = _without_doubt(open_dataset(spec), drop=drop_doubtful)
+    names = _name_variants(edits, variants, seed=seed)
+    if check_only:
+        _say_findings(
+            {name: check_folder(dataset, folder, resize=resize)
+             for name, folder in zip(names, edits, strict=True)},
+            context=context, as_json=options["as_json"],
+        )  # fmt: skip
+        return
+    metrics = _choose_metrics(dataset, options["metrics"])
+    sizes = {read_picture_size(sample.image)[::-1] for sample in dataset.samples}
+    metrics, networks = load_networks(
+        context, metrics, sizes=sizes, options=options, published=dataset.networks
+    )
+    requests = [
+        Request(dataset, folder, name, metrics, options["protocol"], networks, seed=seed,
+                jpeg_75=options["jpeg_75"], resize=resize)
+        for name, folder in zip(names, edits, strict=True)
+    ]  # fmt: skip
+    journal, data = Journal(out), data_digests(dataset)
+    outcomes = _measure(requests, journal, data)
+    summary = _write(requests[0], journal, data=data, against=against, outcomes=outcomes)
+    if options["as_json"]:
+        click.echo(json.dumps(summary))
+        return
+    _show(summary, out)
+
+
+def _measure(
+    requests: Sequence[Request], journal: Journal, data: Mapping[str, str]
+) -> dict[str, Outcome]:
+    """Every folder in turn; what is open is said at once."""
+    from eval.external.folder import evaluate_folder
+
+    outcomes = {}
+    for request in requests:
+        found = evaluate_folder(request, journal, track=track, data=data)
+        outcomes[request.variant] = found
+        count, said = len(request.dataset.samples), found.matching.nearest
+        if found.matching.missing:
+            first = "; ".join(
+                f"{name!r}" + (f" (is {near!r} its edit?)" if (near := said(name)) else "")
+                for name in found.matching.missing[:NAMED]
+            )
+            say(f"{len(found.matching.missing)} of {count} tasks have no edit, first {first}")
+        if found.unusable:
+            why = next(iter(found.unusable.values()))
+            say(f"{len(found.unusable)} of {count} edits cannot be measured, first {why}")
+        if found.matching.extra:
+            first = found.matching.extra[0]
+            say(f"{len(found.matching.extra)} pictures are the edit of no task, first {first!r}")
+        if found.same:
+            say(f"{len(found.same)} edits are copies of their sources, first {found.same[0]!r}")
+    return outcomes
+
+
+def _write(
+    request: Request, journal: Journal, *, data: Mapping[str, str], against: str | None,
+    outcomes: Mapping[str, Outcome],
+) -> dict[str, Any]:  # fmt: skip
+    """All files of the folder, of all rows that are in it by now; returns the summary."""
+    from eval.external.summary import markdown, say_left_out, side_by_side, summarise
+    from eval.report.latex import document
+    from lr_edit.files import write_json, write_text
+
+    with journal.finished():
+        summary = summarise(request, journal, data=data, against=against)
+        summary["missing"] = {name: list(one.missing) for name, one in outcomes.items()}
+        write_json(journal.folder / "evaluation.json", summary)
+        write_text(journal.folder / "table.md", markdown(summary))
+        write_text(journal.folder / "table.tex", document([side_by_side(summary)]))
+    for sentence in (*request.dataset.notes, *say_left_out(summary)):
+        say(sentence)
+    return summary
+
+
+def _show(summary: Mapping[str, Any], out: Path) -> None:
+    from eval.external.summary import HEAD, caption, table
+
+    show_table(HEAD, table(summary), title=caption(summary))
+    say(f"{out / 'per_image.csv'}, evaluation.json, table.md and table.tex are written")
+
+
+def _say_findings(
+    found: Mapping[str, Any], *, context: click.Context, as_json: bool
+) -> None:  # fmt: skip
+    """What `--check` found; exit code 2 if anything is wrong."""
+    if as_json:
+        click.echo(json.dumps({name: one.as_dict() for name, one in found.items()}))
+    else:
+        for name, one in found.items():
+            for line in one.lines:
+                click.echo(f"{name}: {line}" if len(found) > 1 else line)
+    context.exit(0 if all(one.fine for one in found.values()) else 2)
+
+
+def _name_variants(edits: Sequence[Path], variants: Sequence[str], *, seed: str) -> list[str]:
+    """One name a folder. UserError for names that are no text, or given twice."""
+    if variants and len(variants) != len(edits):
+        raise UserError(f"{len(variants)} --variant for {len(edits)} --edits: name each, or none")
+    names = list(variants) or [folder.resolve().name for folder in edits]
+    for name in (*names, seed):
+        if not name.strip() or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
+            raise UserError(f"{name[:80]!r} is no name: --variant and --seed are words in one line")
+    if len(set(names)) < len(names):
+        raise UserError(f"two --edits are called {names[0]!r}: name them with --variant")
+    return names
+
+
+def _without_doubt(dataset: Dataset, *, drop: bool) -> Dataset:
+    """The data set, without its doubtful rows where that was asked for; how many are said."""
+    from dataclasses import replace
+
+    doubtful = [sample for sample in dataset.samples if sample.doubt]
+    if not doubtful:
+        return dataset
+    words = f"{len(doubtful)} rows are doubtful ({doubtful[0].doubt})"
+    if not drop:
+        say(f"{words}: --drop-doubtful leaves them out")
+        return dataset
+    kept = tuple(sample for sample in dataset.samples if not sample.doubt)
+    return replace(dataset, samples=kept, notes=(*dataset.notes, f"{words} and were left out"))
+
+
+def _choose_metrics(dataset: Dataset, asked: str | None) -> tuple[str, ...]:
+    """The metrics that were asked for, or all that some task of the data set allows."""
+    from eval.external.pairs import lacks_everywhere
+    from eval.metrics.suite import DEFAULT, select_metrics
+
+    names = select_metrics(asked.split(",")) if asked else DEFAULT
+    return tuple(name for name in names if asked or not lacks_everywhere(dataset.samples, name))

@@ -1,0 +1,170 @@
+"""The rows of a folder of results, each with all that moved its value; nothing in it is ever lost.
+
+journal.jsonl has a line an image, on disk as soon as it is measured, and a line for each way of
+measuring. Several processes may write one folder: every line is appended under a lock, and who
+finishes reads what all have written. A line that a kill cut short is measured again.
+"""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock
+
+from eval.metrics.suite import SUITE
+from eval.study.scores import COLUMNS, value_cell
+from lr_edit.errors import UserError
+from lr_edit.workspace.inert import csv_row
+from lr_edit.files import atomic_write
+from lr_edit.workspace.storage import content_key
+
+FILE, TABLE = "journal.jsonl", "per_image.csv"
+Key = tuple[str, str, str, str, str]  # variant, task, seed, metric, protocol
+
+
+@dataclass(frozen=True)
+class Row:
+    """One value and what it was measured on.
+
+    edit  sha256 of the edited picture; None where there is none
+    data  `Sample.digest`: source, mask, target and words
+    how   digest of the way of measuring: `Journal.ways` says it in words
+    """
+
+    value: float
+    category: str
+    edit: str | None
+    data: str
+    how: str
+
+    @property
+    def identity(self) -> str:
+        """Rows compare with rows of the same: all that may move a value but the edit."""
+        return content_key(self.data, self.how)[:12]
+
+
+class Journal:
+    """The rows of a folder, appended image by image.
+
+    UserError where the folder cannot be written, or holds something else.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.rows: dict[Key, Row] = {}
+        self.ways: dict[str, dict[str, Any]] = {}
+        with self._writing():
+            folder.mkdir(parents=True, exist_ok=True)
+            with self._lock():
+                self._check_table()
+                self._read()
+
+    def has(self, key: Key, *, edit: str | None, data: str, how: str) -> bool:
+        """Whether the row is there and was measured on the same, in the same way."""
+        row = self.rows.get(key)
+        return row is not None and (row.edit, row.data, row.how) == (edit, data, how)
+
+    def add(self, rows: Mapping[Key, Row], ways: Mapping[str, Mapping[str, Any]]) -> None:
+        """The rows of one image and how they were measured: on disk when this returns."""
+        lines = [{"how": name, "is": dict(way)} for name, way in ways.items()
+                 if name not in self.ways]  # fmt: skip
+        lines += [{"key": key, "row": _as_json(row)} for key, row in rows.items()]
+        text = "".join(json.dumps(line) + "\n" for line in lines)
+        with self._writing(), self._lock(), (self.folder / FILE).open("ab+") as file:
+            if file.tell() and not self._ends_well(file):
+                file.write(b"\n")  # a kill cut the last line short
+            file.write(text.encode())
+        self.rows.update(rows)
+        self.ways.update({name: dict(way) for name, way in ways.items()})
+
+    @contextmanager
+    def finished(self) -> Iterator[None]:
+        """Around what is made of all rows: nobody else writes, and every process's rows are here.
+
+        per_image.csv is written first, and the journal without lines that were replaced.
+        """
+        with self._writing(), self._lock():
+            self._read()
+            used = {row.how for row in self.rows.values()}
+            lines = [{"how": name, "is": way} for name, way in self.ways.items() if name in used]
+            lines += [{"key": key, "row": _as_json(row)} for key, row in self.rows.items()]
+            with atomic_write(self.folder / FILE) as part:
+                part.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
+            self._write_table()
+            yield
+
+    def _write_table(self) -> None:
+        with atomic_write(self.folder / TABLE) as part, \
+             part.open("w", newline="", encoding="utf-8") as file:  # fmt: skip
+            writer = csv.writer(file, lineterminator="\n")
+            writer.writerow((*COLUMNS, "identity"))
+            for key, row in self.rows.items():
+                variant, task, seed, metric, protocol = key
+                region = SUITE[metric].measure.region if metric in SUITE else ""
+                cells = (variant, task, row.category, seed, metric, region, protocol)
+                writer.writerow(csv_row((*cells, *value_cell(row.value), row.identity)))
+
+    def _check_table(self) -> None:
+        """A table that this journal did not write is no table of ours, or an older one's."""
+        table = self.folder / TABLE
+        if (self.folder / FILE).exists() or not table.exists():
+            return
+        with table.open(newline="", encoding="utf-8", errors="replace") as file:
+            head = next(csv.reader(file), [])
+        if tuple(head[: len(COLUMNS)]) != COLUMNS:
+            raise UserError(f"{table} holds no per-image scores: choose another --out")
+        kept = next(
+            p for n in range(10**6) if not (p := self.folder / f"per_image.{n}.csv").exists()
+        )
+        table.rename(kept)  # rows of an older version: nobody knows what they were measured on
+
+    def _read(self) -> None:
+        place = self.folder / FILE
+        for line in place.read_bytes().splitlines() if place.exists() else ():
+            try:
+                one = json.loads(line)
+                if "how" in one:
+                    self.ways[one["how"]] = one["is"]
+                else:
+                    variant, task, seed, metric, protocol = one["key"]
+                    row = _from_json(one["row"])
+                    self.rows[variant, task, seed, metric, protocol] = row
+            except (ValueError, TypeError, KeyError):
+                continue  # a line that a kill cut short
+
+    @staticmethod
+    def _ends_well(file: Any) -> bool:
+        file.seek(-1, 2)
+        return bool(file.read(1) == b"\n")
+
+    def _lock(self) -> FileLock:
+        return FileLock(self.folder / ".lock")
+
+    @contextmanager
+    def _writing(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            raise UserError(
+                f"{self.folder} cannot be written ({error}): choose another --out"
+            ) from None
+
+
+def _as_json(row: Row) -> list[Any]:
+    """JSON has no NaN and no inf."""
+    value = (
+        None if math.isnan(row.value) else str(row.value) if math.isinf(row.value) else row.value
+    )
+    return [value, row.category, row.edit, row.data, row.how]
+
+
+def _from_json(cells: list[Any]) -> Row:
+    value, category, edit, data, how = cells
+    return Row(math.nan if value is None else float(value), category, edit, data, how)

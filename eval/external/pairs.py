@@ -1,0 +1,111 @@
+"""A task's files -> the pair that is measured, decoded ahead of who measures it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from eval.external.datasets import Sample
+from eval.external.datasets.contract import read_picture
+from eval.external.mask_files import size_text
+from eval.metrics import pie_bench
+from eval.metrics.regions import Protocol
+from eval.metrics.suite import SUITE, Pair
+from lr_edit.errors import UserError
+from lr_edit.workspace.pictures import read_image
+
+READERS, AHEAD = 1, 8  # threads that decode pictures (warnings allow one), and pairs ahead
+T, R = TypeVar("T"), TypeVar("R")
+
+
+class UnusableEdit(UserError):
+    """One task's edit cannot be measured; the others can."""
+
+
+def read_pair(
+    sample: Sample, path: Path, *, protocol: Protocol, jpeg_75: bool = False, resize: bool = False
+) -> Pair:
+    """The source, its edit as the protocol takes it, and the mask.
+
+    Args:
+        sample: the task.
+        path: its edit.
+        protocol: under `pie-bench` the last square of a strip of pictures is the edit.
+        jpeg_75: take the edit as a JPEG of quality 75.
+        resize: resize it to its source, where that has another size.
+
+    Raises:
+        UnusableEdit: the edit cannot be read, or has another size than its source.
+        UserError: the source or its mask cannot be read.
+    """
+    source = read_picture(sample.image)
+    mask = sample.read_mask(source.shape[:2], protocol=protocol)
+    try:
+        edited = read_image(path, name=f"edit {path}")
+    except UserError as error:
+        raise UnusableEdit(str(error)) from None
+    if protocol == "pie-bench" and edited.shape != source.shape:
+        edited = pie_bench.strip_square(edited)
+    if jpeg_75:
+        edited = pie_bench.jpeg_75(edited)
+    if resize:
+        edited = resize_to(edited, source.shape[:2])
+    check_sizes(source, edited, path=path)
+    task = sample.task
+    words = task.caption or task.source or None
+    return Pair(source, edited, mask, task.prompt or None, words)
+
+
+def resize_to(
+    image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]
+) -> UInt8[np.ndarray, "h2 w2 3"]:
+    """The image at (height, width), by Pillow's bicubic filter, as MagicBrush's script does."""
+    if image.shape[:2] == size:
+        return image
+    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
+
+
+def check_sizes(source: np.ndarray, edited: np.ndarray, *, path: Path) -> None:
+    """UnusableEdit unless both pictures have one size."""
+    if source.shape != edited.shape:
+        raise UnusableEdit(
+            f"{path} is {size_text(edited.shape)} but its source is {size_text(source.shape)}: "
+            "nothing is resized here, save it at its source's size or pass --resize"
+        )
+
+
+def read_ahead(items: Iterable[T], read: Callable[[T], R]) -> Iterator[R]:
+    """`read` of every item, in order, a few ahead of who takes them; what it raises is raised."""
+    waiting: list[Future[R]] = []
+    with ThreadPoolExecutor(READERS) as pool:
+        try:
+            source = iter(items)
+            waiting += [pool.submit(read, item) for item in islice(source, AHEAD)]
+            while waiting:
+                yield waiting.pop(0).result()
+                waiting += [pool.submit(read, item) for item in islice(source, 1)]
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
+
+
+def lacks_everywhere(samples: Iterable[Sample], metric: str) -> bool:
+    """Whether no task has what a metric needs."""
+    return all(_needs(sample, metric) for sample in samples)
+
+
+def _needs(sample: Sample, metric: str) -> bool:
+    """Whether the task lacks something that the metric needs."""
+    task = sample.task
+    has = {
+        "mask": sample.mask is not None,
+        "prompt": task.prompt,
+        "source-prompt": task.caption or task.source,
+    }
+    return not all(has[need] for need in SUITE[metric].needs)
