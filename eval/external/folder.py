@@ -125,7 +125,9 @@ def evaluate_folder(
         edit = request.edits / path if path else None
         return _prepare(request, sample, edit=edit, data=data[sample.task.id], journal=journal)
 
-    for one in track(read_ahead(samples, prepare), f"evaluate {request.variant}", len(samples)):
+    for one in track(
+        read_ahead(samples, prepare), f"evaluate {request.variant}", total=len(samples)
+    ):
         name = one.sample.task.id
         if one.why:
             unusable[name] = one.why

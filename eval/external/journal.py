@@ -21,8 +21,8 @@ from filelock import FileLock
 from eval.metrics.suite import SUITE
 from eval.study.scores import COLUMNS, value_cell
 from lr_edit.errors import UserError
-from lr_edit.workspace.inert import csv_row
 from lr_edit.files import atomic_write
+from lr_edit.workspace.inert import csv_row
 from lr_edit.workspace.storage import content_key
 
 FILE, TABLE = "journal.jsonl", "per_image.csv"

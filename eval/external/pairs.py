@@ -22,7 +22,8 @@ from lr_edit.errors import UserError
 from lr_edit.workspace.pictures import read_image
 
 READERS, AHEAD = 1, 8  # threads that decode pictures (warnings allow one), and pairs ahead
-T, R = TypeVar("T"), TypeVar("R")
+T = TypeVar("T")
+R = TypeVar("R")
 
 
 class UnusableEdit(UserError):

@@ -45,7 +45,8 @@ def summarise(
         UserError: the folder does not hold `against`.
     """
     rows, left_out = select_rows(request, journal, data=data)
-    variants = dict.fromkeys([request.variant, *(key[0] for key in rows)])
+    others = (one["variant"] for one in left_out)
+    variants = dict.fromkeys([request.variant, *(key[0] for key in rows), *others])
     found = {name: _per_task(request, rows, name) for name in variants}
     if against is not None and against not in found:
         raise UserError(
@@ -141,7 +142,9 @@ def markdown(summary: Mapping[str, Any]) -> str:
     rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *lines_of]
     wide = side_by_side(summary)
     lines = [caption(summary), "", *(f"| {' | '.join(row)} |" for row in rows), ""]
-    return "\n".join([*lines, "## Side by side", "", wide.note, "", tables.markdown(wide)])
+    return "\n".join(
+        [*lines, "## Side by side", "", markdown_text(wide.note), "", tables.markdown(wide)]
+    )
 
 
 def side_by_side(summary: Mapping[str, Any]) -> Table:

@@ -19,9 +19,9 @@ from eval.external.datasets.contract import Dataset, Sample
 from eval.external.datasets.listing import find_listing, read_rows, text_of
 from eval.external.mask_files import Cutout
 from lr_edit.errors import UserError
+from lr_edit.files import read_json
 from lr_edit.types import EditTask
 from lr_edit.workspace.tasks import inside
-from lr_edit.files import read_json
 
 # What its evaluation script loads.
 NETWORKS = {
