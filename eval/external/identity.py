@@ -5,15 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
-from pathlib import Path
 from typing import Any
 
-import eval.metrics
-import lr_edit.frozen
-from eval.external import mask_files
 from eval.metrics.networks import Network
 from eval.metrics.suite import SUITE
-from lr_edit.workspace.storage import code_digest, content_key
+from lr_edit.workspace.code import code_digest
+from lr_edit.workspace.storage import content_key
 
 _ALWAYS = ("numpy", "pillow", "torch", "torchvision")
 _OF_ROLE = {
@@ -79,7 +76,10 @@ def _version(name: str) -> str | None:
 
 @cache
 def _code() -> str:
-    """What the metrics' files do, those of their networks, and of masks; comments apart."""
-    folders = (*eval.metrics.__path__, *lr_edit.frozen.__path__)
-    files = [path for folder in folders for path in sorted(Path(folder).glob("*.py"))]
-    return content_key(*map(code_digest, (*files, Path(mask_files.__file__))))[:16]
+    """What reads a pair, loads a network and measures, with all that they reach."""
+    reached = (
+        ("eval.external.pairs", "read_pair"),
+        ("eval.metrics.networks", "load_network"),
+        ("eval.metrics.suite", "measure"),
+    )
+    return content_key(*(code_digest(module, name) for module, name in reached))[:16]
