@@ -92,7 +92,8 @@ def inside(home: Path, name: str, *, said: str) -> Path:
 
 
 def _is_below(home: Path, real: str) -> bool:
-    return os.path.commonpath([_real(home), real]) == _real(home)
+    top = _real(home.absolute())  # the working directory may change
+    return os.path.commonpath([top, real]) == top
 
 
 @cache
