@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from eval.external.datasets import Dataset
 from eval.external.folder import Request
 from eval.external.identity import name_difference
 from eval.external.journal import Journal, Key, Row
@@ -30,9 +31,8 @@ def summarise(
 ) -> dict[str, Any]:  # fmt: skip
     """What evaluation.json holds: every variant of the folder over the dataset's tasks.
 
-    Several seeds of a task are averaged first; images are resampled, not rows. Every variant is
-    compared with `against`, image by image. Only rows measured in the same way and on the same
-    data stand beside each other: the others are left out and listed under `left_out`.
+    Several seeds of a task are averaged first; images are resampled, not rows. Only rows measured
+    in the same way on the same data stand beside each other: `left_out` lists the others.
 
     Args:
         request: the data set, and how it is measured.
@@ -54,12 +54,7 @@ def summarise(
         )
     categories = dict.fromkeys(task.category for task in request.dataset.tasks)
     return {
-        "dataset": {
-            "kind": request.dataset.kind,
-            "tasks": len(request.dataset.samples),
-            "masks": sum(sample.mask is not None for sample in request.dataset.samples),
-            "notes": list(request.dataset.notes),
-        },
+        "dataset": _describe(request.dataset),
         "protocol": request.protocol,
         "jpeg_75": request.jpeg_75,
         "resize": request.resize,
@@ -85,6 +80,15 @@ def summarise(
         },
         "ways": request.ways,
         "versions": versions(),
+    }
+
+
+def _describe(dataset: Dataset) -> dict[str, Any]:
+    return {
+        "kind": dataset.kind,
+        "tasks": len(dataset.samples),
+        "masks": sum(sample.mask is not None for sample in dataset.samples),
+        "notes": list(dataset.notes),
     }
 
 
