@@ -22,7 +22,7 @@ from lr_edit.execution.environment import pin_environment
 @shared_options
 @click.pass_context
 def score(
-    context: click.Context, source: Path, edited: Path, mask: Path | None, prompt: str | None,
+    context: click.Context, source: Path, *, edited: Path, mask: Path | None, prompt: str | None,
     source_prompt: str | None, **options: Any,
 ) -> None:  # fmt: skip
     """Measure one edit against its source."""
