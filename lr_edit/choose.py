@@ -101,7 +101,7 @@ def choose(
 
 
 def best_of_bank(bank: Bank, *, rank: Rank = "S", weights: LossWeights = LossWeights()) -> Choice:
-    """The best of all candidates: the ceiling of every way to pick sizes."""
+    """The best of all candidates: the ceiling of every way to pick sizes; `rank` as in `choose`."""
     every = np.arange(bank.losses[..., 0].size)
     return _best_of(bank, every, rank=rank, weights=weights)
 

@@ -28,7 +28,13 @@ from lr_edit.learn import bonus_at
 def training_set(tasks: int, count: int, *, seed: int) -> Int[Tensor, " count"]:
     """Which `count` of the tasks: the first of one shuffle, so that larger sets hold smaller.
 
-    ValueError if there are fewer.
+    Raises:
+        ValueError: There are fewer.
+
+    Example:
+        >>> small, large = training_set(9, 3, seed=0), training_set(9, 5, seed=0)
+        >>> small.equal(large[:3])
+        True
     """
     if count > tasks:
         raise ValueError(f"{count} tasks do not exist: there are {tasks}")

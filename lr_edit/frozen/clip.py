@@ -71,9 +71,17 @@ class Clip:
 def load_clip(
     name: str, pretrained: str | None = None, *, device: str | torch.device = "cpu"
 ) -> Clip:
-    """("ViT-B-16-quickgelu", "openai") and other open_clip pairs, or `local-dir:FOLDER`.
+    """A CLIP through open_clip's own loader.
 
-    Raises UserError, also without a tag: open_clip would then build a model of random weights.
+    Args:
+        name: A model of open_clip, as "ViT-B-16-quickgelu", or `local-dir:FOLDER`.
+        pretrained: The tag of its weights, as "openai"; None for a folder. Without a tag open_clip
+            would build a model of random weights, which is refused.
+        device: Where it computes, in float32.
+
+    Raises:
+        UserError: No tag, weights that are missing or unreadable, or another activation than the
+            weights were trained with.
     """
     if folder_of(name) is None and pretrained is None:
         raise UserError(f"CLIP {name!r} needs the tag of its weights, as in 'openai'")

@@ -81,7 +81,16 @@ def class_attention(
 
 
 def load_dino(name: str, *, device: str | torch.device = "cpu") -> Dino:
-    """`vit_base_patch8_224.dino` and other timm names, or `local-dir:FOLDER`. Raises UserError."""
+    """A vision transformer through timm's own loader.
+
+    Args:
+        name: A model of timm, as "vit_base_patch8_224.dino", or `local-dir:FOLDER`.
+        device: Where it computes, in float32.
+
+    Raises:
+        UserError: Weights are missing or unreadable.
+        ValueError: The model has no class token, or registers beside it.
+    """
     with loading(name, needs=("config.json", "model.safetensors")):
         model = timm.create_model(name, pretrained=True, num_classes=0, dynamic_img_size=True)
         return Dino(model, device=device)

@@ -230,9 +230,18 @@ def load_inpainter(
     tiny_revision: str | None = None,
     device: str = "cpu",
 ) -> Inpainter | WholePipeline:
-    """A pipeline by hub id or `local-dir:FOLDER`, through diffusers' own loader; safetensors only.
+    """An inpainting pipeline through diffusers' own loader, from safetensors alone.
 
-    `tiny_vae` names an AutoencoderTiny. Raises UserError where weights are missing or unreadable.
+    Args:
+        name: A hub id, or `local-dir:FOLDER`.
+        revision: The commit of a hub's repository.
+        variant: The files to take, as in "fp16".
+        tiny_vae: An AutoencoderTiny for samplers with `tiny_vae`; id or folder.
+        tiny_revision: Its commit.
+        device: "cpu" computes in float32, a GPU in float16 (transformers in bfloat16).
+
+    Raises:
+        UserError: Weights are missing or unreadable, or the pipeline takes no mask.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()

@@ -63,7 +63,11 @@ def write_bank(path: Path, bank: Bank) -> None:
 
 
 def read_bank(path: Path) -> Bank:
-    """A Bank from safetensors; UserError for one whose tables do not fit each other."""
+    """The scored candidates of one task: artifacts/candidates/SET/tables/TASK.safetensors.
+
+    Raises:
+        UserError: The file is missing or unreadable, or its tables do not fit each other.
+    """
     tensors = read_tensors(path)
     if wrong := _misfit(tensors):
         raise UserError(f"{shorten(path)} holds no candidates ({wrong}): delete it, then dvc repro")
@@ -98,7 +102,11 @@ def write_choices(path: Path, choices: dict[str, list[Choice]]) -> None:
 
 
 def read_choices(path: Path) -> dict[str, list[Choice]]:
-    """Task id -> one choice per seed; UserError for what is no list of candidates' numbers."""
+    """What a variant chose, artifacts/edits/VARIANT/choices.json: task id -> one choice per seed.
+
+    Raises:
+        UserError: The file is missing, or holds no lists of candidates' numbers.
+    """
     found = read_json(path)
     if not isinstance(found, dict):
         raise UserError(f"{shorten(path)} must map tasks to choices: {_CURE}")
@@ -148,6 +156,15 @@ def study_image(root: Path, task: EditTask) -> np.ndarray:
 
 
 def read_banks(root: Path, proposals: str, *, tasks: list[EditTask]) -> list[Bank]:
-    """The scored candidates of a proposal set, in the order of the tasks."""
+    """The scored candidates of a proposal set, in the order of the tasks.
+
+    Args:
+        root: The study's folder.
+        proposals: A proposal set of its params.yaml.
+        tasks: The tasks to read.
+
+    Raises:
+        UserError: A task's candidates are missing or unreadable.
+    """
     folder = root / "artifacts/candidates" / proposals / "tables"
     return [read_bank(folder / f"{task.id}.safetensors") for task in tasks]
