@@ -7,6 +7,7 @@ no memory, and one call of each counts its FLOPs anywhere.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,11 @@ from diffusers import (
     StableDiffusionInpaintPipeline,
     UNet2DConditionModel,
 )
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoTokenizer, CLIPTextConfig, CLIPTextModel
 
+from lr_edit.execution.environment import choose_device
 from lr_edit.frozen.clip import Clip
 from lr_edit.frozen.dino import Dino
 from lr_edit.frozen.inpainter import Inpainter
@@ -32,8 +35,9 @@ CELLS, WORDS, WIDTH = 64, 77, 1024  # latent cells of 512 pixels, tokens of a pr
 
 
 def build_models(tokenizer: Path, *, device: str) -> Models:
-    """The models of profile `sd2`, fp16 painter; any CLIP tokenizer of 77 words will do."""
-    parts = {name: make().to(device, torch.float16) for name, make in _PAINTER.items()}
+    """The models of profile `sd2`, fp16 inpainter; any CLIP tokenizer of 77 words will do."""
+    with torch.device(device):  # drawing weights takes longer on a CPU
+        parts = {name: make().to(device, torch.float16) for name, make in _PAINTER.items()}
     tiny = parts.pop("tiny_vae")
     pipeline = StableDiffusionInpaintPipeline(
         **parts,
@@ -48,6 +52,7 @@ def build_models(tokenizer: Path, *, device: str) -> Models:
         anchors=Dino(_dino(), device=device),
         clip=Clip(_clip(device), words, device=device),
         inpainter=Inpainter(pipeline, tiny_vae=tiny),
+        device=device,
     )
 
 
@@ -84,10 +89,14 @@ def compile_inpainter(inpainter: Any, **options: Any) -> None:
 
 
 def flops_of(call: Callable[[], Any]) -> float:
-    """FLOPs of a call, a multiplication and an addition being two; attention as its products."""
+    """FLOPs of a call, a multiplication and an addition being two; attention as its products.
+
+    The counter knows the fused attention of GPUs, and not that of CPUs.
+    """
+    math = sdpa_kernel(SDPBackend.MATH)
     with (
         FlopCounterMode(display=False) as counter,
-        torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH),
+        nullcontext() if choose_device() == "cuda" else math,
     ):
         call()
     return float(counter.get_total_flops())

@@ -64,21 +64,18 @@ def roi_features(
 
 
 def bank_rois(
-    banks: Sequence[Bank], *, side: int, text: bool = False
+    banks: Sequence[Bank], *, side: int, text: bool = False, device: str = "cpu"
 ) -> Float[Tensor, "tasks points sizes channels 8 8"]:
     """The RoI features of every task's boxes; with `text`, text relevance is the last channel."""
-    return torch.stack(
-        [
-            roi_features(
-                add_relevance(bank.features, bank.relevance)
-                if text
-                else torch.from_numpy(bank.features),
-                torch.from_numpy(bank.boxes),
-                side=side,
-            )
-            for bank in banks
-        ]
-    )
+
+    def pool(bank: Bank) -> Tensor:
+        features = torch.from_numpy(bank.features)
+        if text:
+            features = add_relevance(bank.features, bank.relevance)
+        boxes = torch.from_numpy(bank.boxes)
+        return roi_features(features.to(device), boxes.to(device), side=side)
+
+    return torch.stack([pool(bank) for bank in banks])
 
 
 def add_relevance(

@@ -42,7 +42,7 @@ def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], *, variant: Variant
                 side: int, seed: int, device: str = "cpu") -> Iterator[Learned]:
     """One AnchorNet per image, from its table of losses: no inpainting, no words."""
     tables = torch.stack([torch.from_numpy(bank.loss(variant.losses)).float() for bank in banks])
-    rois = bank_rois(banks, side=side).to(device)
+    rois = bank_rois(banks, side=side, device=device)
     return learn_many(rois, tables.to(device), learner=variant.learner, steps=variant.steps,
                       rate=variant.rate, weight_decay=variant.weight_decay,
                       seeds=[noise_seed(task, seed) for task in tasks])

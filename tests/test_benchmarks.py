@@ -7,20 +7,23 @@ from pathlib import Path
 import pytest
 import torch
 
-from benchmarks import cost, page
+from benchmarks import cost, page, strategies
+from benchmarks.counted import count_edits
 from benchmarks.full_size import compile_inpainter, count_flops
+from benchmarks.strategies import Subject, time_parts
+from benchmarks.training import Features, measure_training
 from lr_edit.config import load_config
 from lr_edit.frozen.models import load_models
-from lr_edit.workspace.storage import read_image, read_tasks, write_json
+from lr_edit.workspace.storage import read_image, read_json, read_tasks
 
 
 @pytest.fixture
-def subject(tiny_root: Path) -> cost.Subject:
+def subject(tiny_root: Path) -> Subject:
     """One task of the tiny study."""
     config = load_config(tiny_root / "params.yaml")
     task = read_tasks(tiny_root / "data/tasks.json")[0]
     pixels = torch.from_numpy(read_image(tiny_root / "data" / task.image).transpose(2, 0, 1).copy())
-    return cost.Subject(load_models(tiny_root, config.models), task, pixels, config)
+    return Subject(load_models(tiny_root, config.models), task, pixels, config)
 
 
 def test_full_size_models_cost_what_was_counted_before() -> None:
@@ -31,34 +34,50 @@ def test_full_size_models_cost_what_was_counted_before() -> None:
     }  # fmt: skip
 
 
-def test_rows_follow_the_sampler_and_the_page_says_what_was_not_run(
-    subject: cost.Subject, tiny_root: Path, monkeypatch: pytest.MonkeyPatch
+def test_every_row_is_kept_as_it_comes_and_the_page_says_what_was_not_run(
+    subject: Subject, tiny_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    counted = cost.counted(tiny_root)
+    path = tiny_root / "reports/performance.json"
+    monkeypatch.setattr(strategies, "STEPS", 2)
+    monkeypatch.setattr(strategies, "DRAWS", 1)
+    findings = cost.Findings(path, device="cpu", minutes=9)
+    counted = count_edits(tiny_root)
     assert counted["plans"][0]["nfe"] == 10_098
-    monkeypatch.setattr(cost, "STEPS", 2)
-    rows = cost.measure(subject, draws=1, repeats=1)
-    named = {row.strategy: row for row in rows}
-    each = subject.config.proposal_set("dino").inpaint.sampler.nfe
-    assert named["released"].nfe == 9 * 3 * 2
-    assert named["amortised, top 1"].nfe == each
-    assert named["enumerate"].nfe > named["amortised, top 3"].nfe
-    assert all(row.flops > 0 and row.seconds > 0 and row.peak_bytes > 0 for row in rows)
-    found = {
-        "took": 1.0, "sd2": None, "counted": counted,
-        "picturebook": {
-            "load": 0.0, "hardware": "a test", "torch": "0", "matmul": 1e9, "loading": 1.0,
-            "lr-edit edit": 2.0,
-            "rows": [vars(row) for row in rows], "parts": cost.parts_of_an_edit(subject),
-        },
-    }  # fmt: skip
-    write_json(tiny_root / "performance.json", found)
-    text = page.write_page(tiny_root / "performance.json").read_text()
+    findings.add("counted", device="meta", **counted)
+    monkeypatch.setattr(Subject, "race", lambda *_: 1 / 0)
+    cost.measure_part(findings, "picturebook", subject=subject, rows="rows", flops={})
+    monkeypatch.undo()
+    findings.add("picturebook", matmul=1e9, loading=1.0, edit=2.0, parts=time_parts(subject))
+    kept = read_json(path)["picturebook"]["cpu"]["rows"]
+    assert [row["strategy"] for row in kept] == ["released", "enumerate"]
+    assert kept[0]["nfe"] == 9 * 3 * 2 and kept[1]["nfe"] > 9
+    assert all(row["flops"] > 0 and row["seconds"] > 0 and row["peak_bytes"] > 0 for row in kept)
+    text = page.write_page(path).read_text()
     assert "not yet run" in text and "| released | 54 |" in text and "modelled" in text
+    assert "- picturebook, rows: race (cpu): ZeroDivisionError: division by zero" in text
+
+
+def test_training_is_measured_from_features_to_probabilities(tiny_root: Path) -> None:
+    config = load_config(tiny_root / "params.yaml")
+    path = tiny_root / "reports/performance.json"
+    findings = cost.Findings(path, device="cpu", minutes=9)
+    kind = Features("small", channels=5, cells=8, side=64)
+    row = measure_training(config, kind, images=2, device="cpu", repeats=1)
+    assert (row.boxes, row.steps, row.images) == (4, 3, 2) and row.seconds > 0
+    findings.add("training", rows=[vars(row)])
+    assert "| small | 5 x 8 x 8 | 2 |" in page.write_page(path).read_text()
+
+
+def test_nothing_is_begun_once_the_time_is_up(tmp_path: Path) -> None:
+    findings = cost.Findings(tmp_path / "performance.json", device="cpu", minutes=0)
+    assert findings.attempt("counting", lambda: 1) is None
+    findings.add("run")
+    text = page.write_page(tmp_path / "performance.json").read_text()
+    assert "- counting (cpu): not begun: the 0 minutes were over" in text
 
 
 @pytest.mark.slow
-def test_a_compiled_painter_still_counts_and_paints_the_same(subject: cost.Subject) -> None:
+def test_a_compiled_painter_still_counts_and_paints_the_same(subject: Subject) -> None:
     before = subject.bank()
     compile_inpainter(subject.models.inpainter, backend="eager")
     after = subject.bank()

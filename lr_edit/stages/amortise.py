@@ -72,9 +72,10 @@ class AmortisedTrainer:
         rules = dataset_net(self._config)
         tables = torch.from_numpy(np.stack([bank.loss(LossWeights()) for bank in self._banks]))
         if text not in self._rois:
-            self._rois = {text: bank_rois(self._banks, side=self._config.models.side, text=text)}
+            side = self._config.models.side
+            self._rois = {text: bank_rois(self._banks, side=side, text=text, device=self._device)}
         net = learn_amortised(
-            self._rois[text][own].to(self._device),
+            self._rois[text][own],
             tables.float()[own].to(self._device),
             seed=seed,
             **rules.model_dump(include={"steps", "rate", "weight_decay", "batch"}),
