@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pull repro study test check benchmark deps readme ui clean
+.PHONY: help setup pull repro study test check benchmark deps pages ui clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -51,8 +51,8 @@ benchmark: pull  ## measure what an edit costs here: reports/performance.md
 deps: setup  ## write the code that stages stand on into dvc.yaml and the studies
 	@$(BIN)/python -m lr_edit.stages.dependencies
 
-readme: setup  ## put the results of reports/results.json into README.md
-	$(BIN)/python -m eval.report.readme
+pages: setup  ## write README's results and the pages of reports/ from the committed data
+	@$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) pages
 
 ui: setup  ## open the comparison of all variants in MLflow
 	$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) ui

@@ -192,6 +192,8 @@ class Config(_Frozen):
     # group -> rows; the first is compared with
     ablations: dict[Name, dict[Name, Ablation]] = Field({})
     profiles: dict[Name, Profile]
+    # What people read beside a row's key. Words alone: no cache key and no candidate reads them.
+    titles: dict[str, dict[str, str]] = Field({})
 
     @property
     def models(self) -> Profile:
@@ -201,6 +203,10 @@ class Config(_Frozen):
     def variant(self, name: str) -> Variant:
         """A variant by name; UserError if there is none."""
         return _lookup(self.variants, name, "variant")
+
+    def title_of(self, row: str, *, group: str = "rows") -> str:
+        """A row's title in plain words: its group's, else the one for every table, else its key."""
+        return self.titles.get(group, {}).get(row) or self.titles.get("rows", {}).get(row, row)
 
     def proposal_set(self, name: str) -> ProposalSet:
         """A proposal set by name; UserError if there is none."""

@@ -15,7 +15,7 @@ from eval.external.identity import name_difference
 from eval.external.journal import Journal, Key, Row
 from eval.metrics import pie_bench
 from eval.metrics.suite import SUITE, describe_metric
-from eval.report import tables
+from eval.report.render import render_markdown
 from eval.report.tables import Cell, Column, Line, Table
 from eval.report.versions import versions
 from eval.statistics import RESAMPLES, estimate, holm, over_seeds, paired_difference
@@ -147,7 +147,7 @@ def markdown(summary: Mapping[str, Any]) -> str:
     wide = side_by_side(summary)
     lines = [caption(summary), "", *(f"| {' | '.join(row)} |" for row in rows), ""]
     return "\n".join(
-        [*lines, "## Side by side", "", markdown_text(wide.note), "", tables.markdown(wide)]
+        [*lines, "## Side by side", "", markdown_text(wide.note), "", render_markdown(wide)]
     )
 
 

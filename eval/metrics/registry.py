@@ -57,12 +57,12 @@ MEASURES = (
     Measure("success_colour", "Colour", "Region", True, "edited", power=2, paired="difference"),
     Measure("success", "Success", "Region", True, "edited", power=2),
     Measure("score_s", "S", "Ranking", True, "whole", decimals=3),
-    Measure("loss", "Loss", "Ranking", False, "whole", decimals=3),
+    Measure("loss", "L", "Ranking", False, "whole", decimals=3),
     Measure(
         "candidates", "Candidates", "Cost", False, "whole", decimals=1, paired="difference"
     ),
     Measure(
-        "nfe", "UNet calls", "Cost", False, "whole", decimals=0, paired="difference"
+        "nfe", "NFE", "Cost", False, "whole", decimals=0, paired="difference"
     ),
 )  # fmt: skip
 

@@ -1,7 +1,8 @@
-"""AnchorNet across images: what it reaches on unseen tasks against the images it learned from."""
+"""The dataset-level AnchorNet: what it reaches on unseen tasks against how many it learned from."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eval.metrics.registry import ABLATED, Measure
-from lr_edit.config import Ablation
+from lr_edit.config import Ablation, Config
 from lr_edit.workspace.storage import atomic_write
 
 GROUP = "amortised"
@@ -22,31 +23,32 @@ INK = "#333333"
 ENDS = ("blind-0", "argmin-table")  # of the gap that learning may close
 
 
-def amortised_figure(
-    path: Path, rows: Mapping[str, Ablation], *, results: dict[str, Any], caption: str
-) -> None:
-    """A panel a metric: nets that choose one size an anchor, blind and with text, by training set.
+def draw_amortised(path: Path, config: Config, *, results: dict[str, Any], note: str) -> None:
+    """A panel per metric: nets that choose one size per anchor, by what they see and learned from.
 
-    `rows` and `results` are the group's, by row; its first row is what the bars compare with.
+    `results` are the group's, by row; its first row is what the bars compare with.
     """
-    figure = Figure(figsize=(13, 3.8), dpi=120, layout="constrained")
+    rows = config.ablations.get(GROUP, {})
+    figure = Figure(figsize=(14, 3.8), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     panels = figure.subplots(1, len(SHOWN))
     for axes, key in zip(panels, SHOWN, strict=True):
-        _panel(axes, ABLATED[key], rows, {name: row[key] for name, row in results.items()})
+        cells = {name: row[key] for name, row in results.items()}
+        _draw_panel(axes, ABLATED[key], rows, cells, config)
     if results:
         lines = panels[0].get_legend_handles_labels()
         figure.legend(*lines, loc="outside right center", frameon=False, fontsize=8)
-        _gap_closed(panels[SHOWN.index("expected_loss")], results)
-    note = " Bars: 95% intervals of the paired difference to the first line." if results else ""
-    figure.supxlabel(caption + note, fontsize=7, color=INK, wrap=True)
+        _draw_gap_closed(panels[SHOWN.index("expected_loss")], results)
+    bars = " Bars: 95% intervals of the paired difference to the first line." if results else ""
+    figure.supxlabel(note + bars, fontsize=7, color=INK, wrap=True)
     with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
 
 
-def _panel(
-    axes: Axes, measure: Measure, rows: Mapping[str, Ablation], cells: dict[str, dict[str, Any]]
-) -> None:
+def _draw_panel(
+    axes: Axes, measure: Measure, rows: Mapping[str, Ablation], cells: dict[str, dict[str, Any]],
+    config: Config,
+) -> None:  # fmt: skip
     scale = 10**measure.power
     nets = {
         name: row for name, row in rows.items() if row.scope == "dataset" and row.choose == "net"
@@ -66,18 +68,24 @@ def _panel(
                 mean,
                 yerr=np.array([_bar(one) for one in found]).T * scale,
                 color=colour, marker="o", ms=4, lw=1.5, elinewidth=0.8, capsize=2,
-                label="sees the words" if text else "blind, as released",
+                label="net that reads the words" if text else "net, image alone (as released)",
             )  # fmt: skip
     lines = [name for name, row in rows.items() if name not in nets and row.points is None]
     for name, style in zip(lines, ("-", "--", ":", "-."), strict=False):
         if cells[name]["mean"] is not None:
-            axes.axhline(cells[name]["mean"] * scale, color=INK, lw=1, ls=style, label=name)
+            height, words = cells[name]["mean"] * scale, _wrap(config, name)
+            axes.axhline(height, color=INK, lw=1, ls=style, label=words)
     axes.set_xticks(range(len(sizes)), [str(count) for count in sizes])
+    axes.grid(alpha=0.25)
     axes.set(xlabel="images learned from", title=f"{measure.title} {measure.arrow}")
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _gap_closed(axes: Axes, results: dict[str, Any]) -> None:
+def _wrap(config: Config, name: str) -> str:
+    return textwrap.fill(config.title_of(name, group=GROUP), 34)
+
+
+def _draw_gap_closed(axes: Axes, results: dict[str, Any]) -> None:
     """A second scale: the share of the way from the blind start to the floor of the tables."""
     ends = [results.get(name, {}).get("expected_loss", {}).get("mean") for name in ENDS]
     if None not in ends and ends[0] != ends[1]:

@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from matplotlib.patheffects import withStroke
 
-from eval.report.contact_sheet import CHOSEN, TRUTH, Row
+from eval.report.contact_sheet import CHOSEN, TRUTH
+from eval.report.edits import Row, caption
 from lr_edit.types import Bank, Box, Choice, LossWeights
 from lr_edit.workspace.storage import atomic_write
 
@@ -34,8 +35,8 @@ class Example:
     choice: Choice
 
 
-def anatomy(path: Path, examples: Sequence[Example], *, caption: str) -> None:
-    """Write the figure; a row an example. Equal examples give equal bytes."""
+def draw_anatomy(path: Path, examples: Sequence[Example], *, variant: str, note: str) -> None:
+    """Write the figure; a row per example. Equal examples give equal bytes."""
     figure = Figure(figsize=(11, 2.4 * max(len(examples), 1) + 0.6), dpi=100, layout="constrained")
     FigureCanvasAgg(figure)
     grid = figure.subplots(max(len(examples), 1), len(COLUMNS), squeeze=False)
@@ -45,18 +46,18 @@ def anatomy(path: Path, examples: Sequence[Example], *, caption: str) -> None:
     for axes, title in zip(grid[0], COLUMNS, strict=True):
         axes.set_title(title, fontsize=9, color=INK)
     for panels, one in zip(grid, examples, strict=False):
-        _row(list(panels), one)
-    figure.supxlabel(caption, fontsize=7, color=INK, wrap=True)
+        _draw_row(list(panels), one, variant)
+    figure.supxlabel(note, fontsize=7, color=INK, wrap=True)
     with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})
 
 
-def _row(panels: Sequence[Axes], one: Example) -> None:
-    task, bank, (edit,) = one.row.task, one.bank, one.row.edits
+def _draw_row(panels: Sequence[Axes], one: Example, variant: str) -> None:
+    task, bank, edit = one.row.task, one.bank, one.row.edits[variant]
     source, looks, losses, chances, result = panels
     side = one.row.source.shape[0]
     _picture(source, one.row.source, task.truth.box if task.truth else None, TRUTH)
-    words = textwrap.fill(f"{task.source} to {task.prompt}", 40)
+    words = textwrap.fill(caption(task), 40)
     source.set_xlabel(words, fontsize=6)
     _picture(looks, one.row.source, None, TRUTH)
     heat = bank.attention / max(float(bank.attention.max()), 1e-12)
@@ -71,7 +72,8 @@ def _row(panels: Sequence[Axes], one: Example) -> None:
     losses.set_xlabel("sizes, by anchors downward", fontsize=6)
     chances.set_xlabel("framed: taken", fontsize=6)
     _picture(result, edit.edited, edit.box, CHOSEN)
-    result.set_xlabel(f"IoU {edit.iou:.2f}", fontsize=6)
+    iou = one.row.iou(variant)
+    result.set_xlabel("" if iou is None else f"IoU {iou:.2f}", fontsize=6)
 
 
 def _picture(axes: Axes, image: np.ndarray, box: Box | None, colour: str) -> None:

@@ -1,7 +1,7 @@
 """results.json -> the sentences that the study supports, each with its paired 95% interval.
 
 The words follow from the numbers: a difference is only called one where its interval leaves zero
-out. Nothing here is written by hand for a result.
+out, and both sides say what they cost. Nothing here is written by hand for a result.
 """
 
 from __future__ import annotations
@@ -11,48 +11,75 @@ from typing import Any
 
 from eval.metrics.registry import BY_KEY
 from eval.report.tables import format_value
+from lr_edit.config import Config
 
 
 @dataclass(frozen=True)
 class Question:
-    """One comparison: `row` against what its group, or the table, is compared with."""
+    """One comparison: `row` against what its group, or the table, is compared with; `leads` where
+    README says it too."""
 
-    asked: str
+    words: str
     row: str
     against: str
     group: str | None = None  # of the ablations; None: the main table
+    leads: bool = False
+
+
+@dataclass(frozen=True)
+class Claim:
+    """A question and what was found, each a sentence of plain text."""
+
+    question: str
+    finding: str
+    leads: bool
+
+    @property
+    def text(self) -> str:
+        """Both."""
+        return f"{self.question} {self.finding}"
 
 
 QUESTIONS = (
-    Question("Does learning where to edit help?", "learned", "dino-random-size"),
+    Question("Does learning where to edit help?", "learned", "dino-random-size", leads=True),
     Question("Does training the net matter?", "none", "exact", "learners"),
     Question(
         "Does a net add to its own table, for one image?", "argmin-table", "exact", "learners"
     ),
     Question(
-        "Does picking at random, nine of the bank by S, do worse?",
+        "Does picking at random, best of nine by S, do worse?",
         "random-9",
         "argmin-table",
         "budget",
     ),
-    Question("Does one size everywhere do worse?", "fixed-medium", "argmin-table", "regions"),
     Question(
-        "Does ranking by the loss, not by S, do better?", "ranked-by-loss", "all-three", "losses"
+        "Does one size everywhere do worse?", "fixed-medium", "argmin-table", "regions", leads=True
     ),
     Question(
-        "Does a net across images beat the size that is best for all, before anything is painted?",
+        "Does ranking by the loss, not by S, do better?",
+        "ranked-by-loss",
+        "all-three",
+        "losses",
+        leads=True,
+    ),
+    Question(
+        "Does a dataset-level net beat one size for all, before anything is inpainted?",
         "blind-128",
         "fixed-size",
         "amortised",
     ),
-    Question("And one that sees the words?", "text-128", "fixed-size", "amortised"),
+    Question("And one that reads the words?", "text-128", "fixed-size", "amortised"),
     Question(
-        "And if it paints its likeliest box alone?", "text-128-top-1", "fixed-size", "amortised"
+        "And if only its top box is inpainted?",
+        "text-128-top-1",
+        "fixed-size",
+        "amortised",
+        leads=True,
     ),
-    Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions"),
+    Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions", leads=True),
     Question("Is the release as good?", "released", "argmin-table", "editors"),
     Question("Is DiffEdit's box as good?", "diffedit-box", "argmin-table", "editors"),
-    Question("Does painting every box beat a race?", "enumerate", "race", "modes"),
+    Question("Does inpainting every box beat a race?", "enumerate", "race", "modes"),
     Question("Does a race by the loss, not by S, do better?", "race-by-loss", "race", "modes"),
     Question("Do the source words find better anchors?", "relevance", "dino", "anchor-sources"),
     Question("Would one anchor from the words do?", "relevance", "dino", "first-anchors"),
@@ -64,19 +91,39 @@ BETTER, WORSE, UNSEEN = "better on", "worse on", "no difference found on"
 ASKED = ("success", "iou", "score_s")
 
 
-def claims(results: dict[str, Any]) -> list[str]:
-    """A Markdown bullet a question whose rows were run."""
-    lines = []
+def read_claims(results: dict[str, Any], config: Config) -> list[Claim]:
+    """What results.json answers: a claim for each question whose rows were run.
+
+    Args:
+        results: What results.json holds.
+        config: The study's parameters, for the titles of its rows.
+
+    Returns:
+        In the order of `QUESTIONS`; last, where the baseline is better than the method.
+    """
+    found = []
     for question in QUESTIONS:
-        found = _paired(results, question)
-        asked = {key: found[key] for key in ASKED if key in found}
+        every = _paired(results, question)
+        asked = {key: every[key] for key in ASKED if key in every}
         if asked:
-            rows = f"`{question.row}` against `{question.against}`"
-            lines.append(f"- {question.asked} {rows}: {_sentence(asked)}.")
-    return [*lines, *_where_random_wins(results)]
+            rows = _compared(results, config, question)
+            claim = Claim(question.words, f"{rows}: {_sentence(asked)}.", question.leads)
+            found.append(claim)
+    return [*found, *_where_random_wins(results, config)]
 
 
-def _where_random_wins(results: dict[str, Any]) -> list[str]:
+def _compared(results: dict[str, Any], config: Config, question: Question) -> str:
+    """Both rows by their titles, with what they spend."""
+    own = results.get("ablations", {}).get(question.group, results.get("variants", {}))
+    titles = []
+    for name in (question.row, question.against):
+        title = config.title_of(name, group=question.group or "rows")
+        nfe = own.get(name, {}).get("nfe", {}).get("mean")
+        titles.append(title if nfe is None else f"{title} ({nfe:.0f} NFE)")
+    return f"{titles[0][0].upper()}{titles[0][1:]}, against {titles[1]}"
+
+
+def _where_random_wins(results: dict[str, Any], config: Config) -> list[Claim]:
     """Every metric on which the baseline is better than the method, whatever was asked above."""
     method = results.get("method", {}).get("name")
     baseline = results.get("meta", {}).get("baseline")
@@ -85,8 +132,9 @@ def _where_random_wins(results: dict[str, Any]) -> list[str]:
         return []
     known = {key: one for key, one in rows.items() if one.get("low") is not None}
     worse = {key: one for key, one in known.items() if _verdict(key, one) == WORSE}
-    found = _sentence(worse) or "worse on no metric"
-    return [f"- Where does random win? `{method}` against `{baseline}`: {found}."]
+    said = _sentence(worse) or "worse on no metric"
+    compared = _compared(results, config, Question("", method, baseline))
+    return [Claim("Where does random win?", f"{compared}: {said}.", leads=False)]
 
 
 def _sentence(found: dict[str, dict[str, Any]]) -> str:

@@ -1,47 +1,28 @@
-"""Example edits of all variants -> reports/contact_sheet.png.
+"""Example edits of all variants -> reports/contact_sheet.png, worst.png and showcase.png.
 
-A row a task under its words; columns: the source with the true box, then for every variant the
+A row per task under its words; columns: the source with the true box, then for every variant the
 chosen box on the source and the edit, both of the first seed.
 """
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from eval.metrics.registry import is_headline
+from eval.report.edits import Row, caption
 from lr_edit.types import Box, EditTask
 from lr_edit.workspace.storage import write_image
 
-PANEL, GAP, WORDS, NOTE, HEAD = 128, 6, 20, 16, 44  # pixels
+PANEL, GAP, WORDS, NOTE, HEAD = 128, 6, 20, 16, 56  # pixels
 NARROWEST = 760  # so that a row's words have room
 TRUTH, CHOSEN = "#ffd400", "#ff2fd0"
 INK, GREY, GOOD, BAD = "#1a1a1a", "#6b6b6b", "#157a2e", "#b3261e"
-
-
-@dataclass(frozen=True)
-class ShownEdit:
-    """One variant's edit of a task. `iou` and `success` are NaN where nothing is known."""
-
-    box: Box
-    edited: np.ndarray  # uint8 (H, W, 3)
-    iou: float
-    success: float
-
-
-@dataclass(frozen=True)
-class Row:
-    """A task, its source (uint8, (H, W, 3)) and every variant's edit, in the sheet's order."""
-
-    task: EditTask
-    source: np.ndarray
-    edits: tuple[ShownEdit, ...]
-    note: str = ""
 
 
 def example_tasks(tasks: Sequence[EditTask], *, count: int = 12) -> list[EditTask]:
@@ -55,23 +36,24 @@ def example_tasks(tasks: Sequence[EditTask], *, count: int = 12) -> list[EditTas
 
 
 def contact_sheet(
-    path: Path, rows: Sequence[Row], *, variants: Sequence[str], caption: str
+    path: Path, rows: Sequence[Row], *, variants: Mapping[str, str], note: str
 ) -> None:
-    """Write the sheet."""
+    """Write the sheet; `variants` maps those that are shown to their titles."""
     column = 2 * PANEL + 2 * GAP
     tall = WORDS + PANEL + NOTE + GAP
     width = max(GAP + PANEL + 2 * GAP + len(variants) * (column + GAP), NARROWEST)
-    notes = textwrap.wrap(f"{_LEGEND} {caption}", width // 6)
+    notes = textwrap.wrap(f"{_LEGEND} {note}", width // 6)
     height = HEAD + len(rows) * tall + 2 * GAP + 16 * len(notes)
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, HEAD - 20), "source", INK, _font(14))
-    for at, name in enumerate(variants):
-        draw.text((_left(at), HEAD - 38), name, INK, _font(14))
+    draw.text((GAP, HEAD - 20), "source", INK, _font(13))
+    for at, (name, title) in enumerate(variants.items()):
+        words = textwrap.fill(title if title == name else f"{title} ({name})", 2 * PANEL // 6)
+        draw.text((_left(at), 4), words, INK, _font(12))
         draw.text((_left(at), HEAD - 18), "chosen box", GREY, _font(11))
         draw.text((_left(at) + PANEL + GAP, HEAD - 18), "edit", GREY, _font(11))
     for at, row in enumerate(rows):
-        _draw_row(sheet, row, HEAD + at * tall)
+        _draw_row(sheet, row, HEAD + at * tall, names=list(variants))
     for at, line in enumerate(notes):
         draw.text((GAP, height - 16 * (len(notes) - at)), line, GREY, _font(11))
     write_image(path, np.asarray(sheet))
@@ -83,38 +65,67 @@ _LEGEND = (
 )  # fmt: skip
 
 
-def _draw_row(sheet: Image.Image, row: Row, top: int) -> None:
+def _draw_row(sheet: Image.Image, row: Row, top: int, *, names: Sequence[str]) -> None:
     draw = ImageDraw.Draw(sheet)
     task = row.task
-    words = f"{row.note}{task.id} ({task.category}): {task.source} to {task.prompt}"
-    draw.text((GAP, top), words, INK, _font(13))
+    words = f"{row.note}{caption(task).replace('→', 'to')} ({task.id}, {task.category}): "
+    draw.text((GAP, top), words + task.prompt, INK, _font(13))
     truth = task.truth.box if task.truth else None
-    sheet.paste(_panel(row.source, truth, TRUTH), (GAP, top + WORDS))
-    for at, edit in enumerate(row.edits):
-        left = _left(at)
-        sheet.paste(_panel(row.source, edit.box, CHOSEN), (left, top + WORDS))
-        sheet.paste(_panel(edit.edited, None, CHOSEN), (left + PANEL + GAP, top + WORDS))
+    sheet.paste(draw_panel(row.source, truth, TRUTH), (GAP, top + WORDS))
+    for at, name in enumerate(names):
+        left, edit, iou = _left(at), row.edits[name], row.iou(name)
+        sheet.paste(draw_panel(row.source, edit.box, CHOSEN), (left, top + WORDS))
+        sheet.paste(draw_panel(edit.edited, None, CHOSEN), (left + PANEL + GAP, top + WORDS))
         note = (left, top + WORDS + PANEL + 1)
-        if not np.isnan(edit.iou):
-            draw.text(note, f"IoU {edit.iou:.2f}", GREY, _font(11))
-        if not np.isnan(edit.success):
+        if iou is not None:
+            draw.text(note, f"IoU {iou:.2f}", GREY, _font(11))
+        if edit.success is not None:
             word, colour = ("success", GOOD) if edit.success else ("no success", BAD)
             draw.text((left + PANEL + GAP, note[1]), word, colour, _font(11))
 
 
-def _panel(image: np.ndarray, box: Box | None, colour: str) -> Image.Image:
-    """A square of PANEL pixels: small images pixel by pixel, large ones smoothly; box on top."""
+def show_worst(
+    path: Path, worst: Sequence[tuple[Row, str]], *, variants: Mapping[str, str], note: str
+) -> None:
+    """The sheet of failures; each is a row and its cause."""
+    rows = [replace(row, note=f"{cause}: ") for row, cause in worst]
+    contact_sheet(path, rows, variants=variants, note=note)
+
+
+def showcase(path: Path, rows: Sequence[Row], *, variant: str) -> None:
+    """Before and after, two rows of pairs under their words, twice as wide as README shows it."""
+    side, gap, words, columns = 256, 12, 44, 3
+    wide, tall = 2 * side + gap, side + words
+    lines = max(-(-len(rows) // columns), 1)
+    size = (columns * (wide + 3 * gap) - 2 * gap, lines * (tall + gap))
+    picture = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(picture)
+    for at, row in enumerate(rows):
+        left, top = (at % columns) * (wide + 3 * gap), (at // columns) * (tall + gap)
+        draw.text((left, top + 4), caption(row.task).replace("→", "to"), INK, _font(30))
+        edit = row.edits[variant]
+        before = draw_panel(row.source, edit.box, CHOSEN, side=side)
+        picture.paste(before, (left, top + words))
+        picture.paste(draw_panel(edit.edited, None, CHOSEN, side=side),
+                      (left + side + gap, top + words))  # fmt: skip
+    write_image(path, np.asarray(picture))
+
+
+def draw_panel(
+    image: np.ndarray, box: Box | None, colour: str, *, side: int = PANEL
+) -> Image.Image:
+    """A square of so many pixels: small images pixel by pixel, large ones smoothly; box on top."""
     picture = Image.fromarray(image)
-    smaller = max(picture.size) > PANEL
+    smaller = max(picture.size) > side
     how = Image.Resampling.LANCZOS if smaller else Image.Resampling.NEAREST
-    panel = picture.resize((PANEL, PANEL), how)
+    panel = picture.resize((side, side), how)
     if box:
-        dataset_net, down = PANEL / picture.width, PANEL / picture.height
-        left, top = round(box.left * dataset_net), round(box.top * down)
-        right, bottom = round(box.right * dataset_net) - 1, round(box.bottom * down) - 1
+        across, down = side / picture.width, side / picture.height
+        left, top = round(box.left * across), round(box.top * down)
+        right, bottom = round(box.right * across) - 1, round(box.bottom * down) - 1
         corners = [left, top, max(right, left), max(bottom, top)]
         draw = ImageDraw.Draw(panel)
-        draw.rectangle(corners, outline=colour, width=3)
+        draw.rectangle(corners, outline=colour, width=3 * side // PANEL)
         draw.rectangle(corners, outline="black")  # keeps the colour readable on any ground
     return panel
 

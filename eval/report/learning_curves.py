@@ -1,8 +1,8 @@
-"""Training curves of every variant that learned -> reports/training_curves.png."""
+"""reports/training.json -> training_curves.png: how every variant that learned did so."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,61 +11,71 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from eval.study.learning import TrainingRecord
 from lr_edit.workspace.storage import atomic_write
 
 DPI = 120
 INK, ACCENT, FLOOR = "#333333", "#1f6fb2", "#b23a1f"
 
 
-def training_curves(
-    path: Path, trainings: Sequence[TrainingRecord], *, learning: dict[str, Any], caption: str
+def draw_training(
+    path: Path,
+    curves: Mapping[str, Mapping[str, Any]],
+    *,
+    learning: Mapping[str, Any],
+    titles: Mapping[str, str],
+    note: str,
 ) -> None:
-    """A row a variant: expected loss against step, and every task's start against its end."""
-    rows = max(len(trainings), 1)
+    """A row per variant: expected loss against step, and every task's start against its end.
+
+    `curves` is what reports/training.json holds, `learning` the section of results.json.
+    """
+    rows = max(len(curves), 1)
     figure = Figure(figsize=(10, 4 * rows + 0.5), dpi=DPI, layout="constrained")
     FigureCanvasAgg(figure)
     axes = figure.subplots(rows, 2, squeeze=False, width_ratios=(3, 2))
-    for pair, training in zip(axes, trainings, strict=False):
-        _curve(pair[0], training)
-        _start_and_end(pair[1], training, learning[training.variant])
-    if not trainings:
+    for pair, (name, one) in zip(axes, curves.items(), strict=False):
+        _draw_curve(pair[0], one, title=f"{titles.get(name, name)}\n({name}, {one['learner']})")
+        _draw_ends(pair[1], one, learning[name])
+    if not curves:
         for panel in axes[0]:
             panel.axis("off")
         axes[0][0].text(0.5, 0.5, "no variant of this study learns", ha="center")
-    figure.supxlabel(caption, fontsize=8, color=INK, wrap=True)
+    figure.supxlabel(note, fontsize=8, color=INK, wrap=True)
     _save(figure, path)
 
 
-def _curve(axes: Axes, training: TrainingRecord) -> None:
-    steps, curve = training.steps, training.curve
-    low, high = np.nanpercentile(curve, [10, 90], axis=0)
-    axes.fill_between(steps, low, high, color=ACCENT, alpha=0.15, lw=0, label="10% to 90% of tasks")
-    axes.plot(steps, np.nanmean(curve, axis=0), color=ACCENT, lw=2, label="mean over tasks")
-    axes.axhline(training.start.mean(), color=INK, lw=1, ls=":", label="mean start")
-    axes.axhline(training.floor.mean(), color=FLOOR, lw=1, ls="--", label="mean floor of the table")
+def _draw_curve(axes: Axes, one: Mapping[str, Any], *, title: str) -> None:
+    steps = one["steps"]
+    axes.fill_between(
+        steps, one["low"], one["high"], color=ACCENT, alpha=0.15, lw=0, label="10% to 90% of tasks"
+    )
+    axes.plot(steps, one["mean"], color=ACCENT, lw=2, label="mean over tasks")
+    axes.axhline(np.mean(one["start"]), color=INK, lw=1, ls=":", label="mean start")
+    axes.axhline(np.mean(one["floor"]), color=FLOOR, lw=1, ls="--", label="mean floor of the table")
     axes.set(
         xlabel="step",
         ylabel="expected loss under π",
-        title=f"{training.variant} ({training.learner})",
         xlim=(steps[0], max(steps[-1], steps[0] + 1)),
     )
+    axes.set_title(title, fontsize=9)
     axes.legend(frameon=False, fontsize=8)
+    axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 
-def _start_and_end(axes: Axes, training: TrainingRecord, learning: dict[str, Any]) -> None:
-    closed = learning["gap_closed"]
-    ends = [training.start, training.end]
+def _draw_ends(axes: Axes, one: Mapping[str, Any], learning: Mapping[str, Any]) -> None:
+    closed, ends = learning["gap_closed"], [one["start"], one["end"]]
     span = [float(np.min(ends)), float(np.max(ends))]
     axes.plot(span, span, color=INK, lw=1, ls=":")
-    axes.scatter(training.start, training.end, s=14, color=ACCENT, alpha=0.7, lw=0)
-    title = f"fell on {round(100 * training.fell)}% of {len(training.start)} tasks"
+    axes.scatter(ends[0], ends[1], s=14, color=ACCENT, alpha=0.7, lw=0)
+    title = f"fell on {round(100 * learning['fell'])}% of {len(one['start'])} tasks"
     if closed["mean"] is not None:
         title += f"\ngap closed: {100 * closed['mean']:.0f}%"
         if closed["low"] is not None:
             title += f" [{100 * closed['low']:.0f}, {100 * closed['high']:.0f}]"
-    axes.set(xlabel="expected loss at the start", ylabel="at the end", title=title)
+    axes.set(xlabel="expected loss at the start", ylabel="at the end")
+    axes.set_title(title, fontsize=9)
+    axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
 
 

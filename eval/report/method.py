@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from eval.metrics.registry import describe_world, is_headline
-from eval.report.anatomy import Example, anatomy
-from eval.report.contact_sheet import contact_sheet, example_tasks
-from eval.report.examples import sheet_rows
-from eval.study.diagnosis import counts, diagnose, sizes_figure
+from eval.report.anatomy import Example, draw_anatomy
+from eval.report.contact_sheet import example_tasks
+from eval.report.edits import collect_rows
+from eval.study.diagnosis import counts, diagnose
 from eval.study.evaluate import read_judgements
 from eval.study.preferences import preferences
 from eval.study.scores import Scores, read_scores
@@ -22,14 +21,14 @@ from lr_edit.types import Bank, Choice, EditTask
 from lr_edit.workspace.paths import reports_folder
 from lr_edit.workspace.storage import read_banks, read_choices, read_tensors
 
-WORST = 10  # edits on the sheet
+WORST = 10  # failures that are shown
 EXAMPLES = 6  # rows of the anatomy
 
 
 def describe_method(
     root: Path, config: Config, *, tasks: Sequence[EditTask], others: Sequence[Scores]
 ) -> dict[str, Any]:
-    """Write reports/{worst,sizes,anatomy}.png; what results.json says of the method.
+    """Write reports/anatomy.png; what results.json says of the method.
 
     It is the first variant that learns, or else the first.
     """
@@ -47,25 +46,20 @@ def describe_method(
         choices=choices,
         picked=[table.argmax(-1) for table in probabilities],
     )
-    note = describe_world(world=config.models.world, profile=config.profile)
-    sizes = reports_folder(root) / "sizes.png"
-    sizes_figure(sizes, headline, banks=banks, choices=choices, method=name, caption=note)
     shown = [headline.index(task) for task in example_tasks(headline, count=EXAMPLES)]
-    rows = sheet_rows(root, config, tasks=[headline[at] for at in shown], variants=[name])
+    rows = collect_rows(root, config, tasks=[headline[at] for at in shown], variants=[name])
     examples = [
         Example(row, banks[at], probabilities[at], choices[at])
         for row, at in zip(rows, shown, strict=True)
     ]
-    anatomy(reports_folder(root) / "anatomy.png", examples, caption=note)
+    note = describe_world(world=config.models.world, profile=config.profile)
+    draw_anatomy(reports_folder(root) / "anatomy.png", examples, variant=name, note=note)
     worst = sorted(found, key=lambda one: one.worth)[:WORST]
-    by_id = {task.id: task for task in headline}
-    rows = sheet_rows(root, config, tasks=[by_id[one.task] for one in worst], variants=[name])
-    rows = [replace(row, note=f"{one.cause}: ") for row, one in zip(rows, worst, strict=True)]
-    contact_sheet(reports_folder(root) / "worst.png", rows, variants=[name], caption=note)
     ours = read_scores(root / "artifacts/scores" / f"{name}.csv")
     return {
         "name": name,
         "causes": counts(found),
+        "worst": [{"task": one.task, "cause": one.cause} for one in worst],
         "preferences": preferences(ours, others, resamples=study.resamples, seed=study.seed),
     }
 

@@ -1,4 +1,4 @@
-"""The race's page, table and figure: reports/race.md, race.csv and race.png of a study."""
+"""What was measured of a race -> race.csv; from that alone race.md and race.png."""
 
 from __future__ import annotations
 
@@ -11,63 +11,99 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, ScalarFormatter
 
 from eval.metrics.registry import describe_world
-from eval.study.race import FULL, OTHERS, Interval, Measured, measure_race
+from eval.report.render import render
+from eval.study.race import FULL, GROUP, OTHERS, Above, Interval, Measured
 from lr_edit.config import Config
-from lr_edit.workspace.paths import reports_folder
+from lr_edit.errors import UserError
 from lr_edit.workspace.storage import atomic_write
 
 INK = "#333333"
+CORRELATION, RETENTION, GAIN = "correlation", "retention", "s_above_released"
+FIELDS = ("measure", "kind", "name", "nfe", "value", "low", "high", "p", "tasks")
 
 
-def write_race(root: Path, config: Config) -> Path:
-    """Fill race.{md,csv,png} of the study's reports; returns the page.
+def write_measured(path: Path, measured: Measured) -> None:
+    """race.csv: sets of previews, strategies, and these against the release."""
+    with atomic_write(path) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(FIELDS)
+        for measure, rows in ((CORRELATION, measured.previews), (RETENTION, measured.kept)):
+            writer.writerows(
+                (measure, r.kind, r.name, r.nfe, r.value, r.low, r.high, "", measured.tasks)
+                for r in rows
+            )
+        writer.writerows(
+            (GAIN, "", r.name, "", r.difference, r.low, "", r.p, measured.tasks)
+            for r in measured.against
+        )
 
-    Raises UserError for a study that has no race.
-    """
-    measured, out = measure_race(root, config), reports_folder(root)
+
+def read_measured(path: Path, config: Config) -> Measured:
+    """What `write_measured` kept. UserError where it is missing or another file."""
+    try:
+        with path.open(newline="") as file:
+            lines = list(csv.DictReader(file))
+    except FileNotFoundError:
+        raise UserError(f"{path} is missing: run the stage race (dvc repro)") from None
+    if not lines or tuple(lines[0]) != FIELDS:
+        raise UserError(f"{path} holds no race: run the stage race (dvc repro)")
+
+    def intervals(measure: str) -> list[Interval]:
+        return [
+            Interval(one["kind"], one["name"], *(float(one[key]) for key in FIELDS[3:7]))
+            for one in lines
+            if one["measure"] == measure
+        ]
+
+    against = [
+        Above(one["name"], float(one["value"]), float(one["low"]), float(one["p"]))
+        for one in lines
+        if one["measure"] == GAIN
+    ]
+    rows = config.ablations.get(GROUP, {})
+    races = frozenset(name for name, row in rows.items() if row.previews)
+    tasks = int(lines[0]["tasks"])
+    return Measured(intervals(CORRELATION), intervals(RETENTION), against, races, tasks)
+
+
+def write_race_pages(reports: Path, config: Config) -> list[str]:
+    """race.md and race.png from race.csv; their names."""
+    measured = read_measured(reports / "race.csv", config)
     world = describe_world(world=config.models.world, profile=config.profile)
     note = f"{world} Split {config.study.split}, {measured.tasks} tasks, 95% bootstrap intervals."
-    with atomic_write(out / "race.md") as part:
-        part.write_text(race_page(measured, note=note), encoding="utf-8")
-    _write_csv(out / "race.csv", measured)
-    race_figure(out / "race.png", measured, caption=note)
-    return out / "race.md"
+    with atomic_write(reports / "race.md") as part:
+        part.write_text(race_page(measured, config, note=note), encoding="utf-8")
+    draw_race(reports / "race.png", measured, note=note)
+    return ["race.md", "race.png"]
 
 
-def race_page(measured: Measured, *, note: str) -> str:
-    """race.md: a sentence a claim, each with its interval, then the tables."""
-    lines = ["# The race", "", note, ""]
-    lines += [f"- {sentence}" for sentence in claims(measured)]
-    lines += [
-        "",
-        "![Retention and rank correlation against UNet evaluations](race.png)",
-        "",
-    ]
-    lines += ["## What a strategy keeps", "", "Retention is (S − S_random) / (S_best − S_random): "
-              "0 is one box drawn at random, 100 the best of the whole bank.", ""]  # fmt: skip
-    lines += ["| strategy | UNet evaluations a task | retention, % | S − S of the release |",
-              "| --- | ---: | ---: | ---: |"]  # fmt: skip
+def race_page(measured: Measured, config: Config, *, note: str) -> str:
+    """race.md: a sentence per claim, each with its interval, then the tables."""
     gains = {
         one.name: f"{one.difference:+.3f} (≥ {one.low:+.3f}, p {one.p:.2g})"
         for one in measured.against
     }
-    lines += [
-        f"| {one.name} | {one.nfe:.0f} | {_percent(one)} | {gains.get(one.name, '')} |"
+    kept = [
+        {
+            "key": one.name, "title": config.title_of(one.name, group=GROUP),
+            "nfe": f"{one.nfe:.0f}", "kept": _percent(one), "gain": gains.get(one.name, ""),
+        }
         for one in measured.kept
-    ]
-    lines += ["", "In brackets: the lower end of the one-sided 95% interval, and Wilcoxon's "
-              "one-sided p.", "", "## What a preview foretells", "",
-              "Spearman's correlation of S within an image, preview against final.", "",
-              "| preview | UNet evaluations a candidate | correlation |",
-              "| --- | ---: | ---: |"]  # fmt: skip
-    lines += [
-        f"| {one.name} | {one.nfe:.0f} | {one.value:.2f} [{one.low:.2f}, {one.high:.2f}] |"
+    ]  # fmt: skip
+    previews = [
+        {
+            "key": one.name, "title": config.title_of(one.name, group="previews"),
+            "nfe": f"{one.nfe:.0f}",
+            "value": f"{one.value:.2f} [{one.low:.2f}, {one.high:.2f}]",
+        }
         for one in measured.previews
-    ]
-    return "\n".join(lines) + "\n"
+    ]  # fmt: skip
+    return render(
+        "race.md.j2", note=note, claims=race_claims(measured, config), kept=kept, previews=previews
+    )
 
 
-def claims(measured: Measured) -> list[str]:
+def race_claims(measured: Measured, config: Config) -> list[str]:
     """What the numbers say, in sentences; of the races, the kind that comes first."""
     said = []
     gains = {one.name: one for one in measured.against}
@@ -79,16 +115,18 @@ def claims(measured: Measured) -> list[str]:
             f"; its S is {gain.difference:+.3f} to the released procedure's, at least "
             f"{gain.low:+.3f}: {'above it' if gain.low > 0 else 'not shown to be above it'}"
         )  # fmt: skip
+        title = config.title_of(one.name, group=GROUP)
         said.append(
-            f"`{one.name}` spends {one.nfe:.0f} UNet evaluations a task, "
-            f"{most / one.nfe:.1f} times fewer than painting every box, and keeps "
+            f"{title[0].upper()}{title[1:]}: {one.nfe:.0f} NFE per task, "
+            f"{most / one.nfe:.1f} times fewer than inpainting every box, keep "
             f"{_percent(one)}% of what the best box has over a random one{than}."
         )
     if measured.previews:
         first, last = (pick(measured.previews, key=lambda one: one.value) for pick in (max, min))
+        names = [config.title_of(one.name, group="previews") for one in (first, last)]
         said.append(
-            f"The ranking of `{first.name}` is nearest to the finals', Spearman {first.value:.2f} "
-            f"[{first.low:.2f}, {first.high:.2f}], that of `{last.name}` farthest, "
+            f"The ranking by previews of {names[0]} is nearest to the finals', Spearman "
+            f"{first.value:.2f} [{first.low:.2f}, {first.high:.2f}], that of {names[1]} farthest, "
             f"{last.value:.2f} [{last.low:.2f}, {last.high:.2f}]."
         )
     return said
@@ -98,19 +136,8 @@ def _percent(one: Interval) -> str:
     return f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
 
 
-def _write_csv(path: Path, measured: Measured) -> None:
-    with atomic_write(path) as part, part.open("w", newline="") as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(("measure", "name", "nfe", "value", "low", "high"))
-        for measure, rows in (("correlation", measured.previews), ("retention", measured.kept)):
-            writer.writerows((measure, r.name, r.nfe, r.value, r.low, r.high) for r in rows)
-        writer.writerows(
-            ("s_above_released", r.name, "", r.difference, r.low, "") for r in measured.against
-        )
-
-
-def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
-    """Retention against evaluations a task; correlation against evaluations a candidate."""
+def draw_race(path: Path, measured: Measured, *, note: str) -> None:
+    """Retention against NFE per task; rank correlation against NFE per candidate."""
     figure = Figure(figsize=(10, 4.4), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
@@ -134,11 +161,12 @@ def race_figure(path: Path, measured: Measured, *, caption: str) -> None:
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.minorticks_off()
+        axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     for axes, place in ((left, "lower right"), (right, "upper left")):
         axes.legend(frameon=False, fontsize=7, loc=place) if axes.containers else None
-    left.set(xlabel="UNet evaluations a task", ylabel="retention, % ↑")
-    right.set(xlabel="UNet evaluations a candidate", ylabel="rank correlation with finals ↑")
-    figure.supxlabel(caption, fontsize=7, color=INK, wrap=True)
+    left.set(xlabel="NFE per task (UNet evaluations)", ylabel="retention, % ↑")
+    right.set(xlabel="NFE per candidate", ylabel="rank correlation with finals ↑")
+    figure.supxlabel(note, fontsize=7, color=INK, wrap=True)
     with atomic_write(path) as part:
         figure.savefig(part, format="png", metadata={"Software": None})

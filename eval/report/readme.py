@@ -1,73 +1,193 @@
-"""reports/results.json -> the results table of README.md: `python -m eval.report.readme`."""
+"""results.json -> the words of the pages on a code host: README's results, reports/*.md.
+
+The sentences and rows are made here, the pages around them are templates.
+"""
 
 from __future__ import annotations
 
-import sys
+import math
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 from typing import Any
 
-from eval.report.claims import claims
-from lr_edit.config import load_config
-from lr_edit.workspace.storage import atomic_write, read_json
+from eval.metrics.registry import BY_KEY, describe_world
+from eval.report.amortised import GROUP
+from eval.report.claims import read_claims
+from eval.report.diagnosis_page import cause_rows
+from eval.report.render import render
+from eval.report.study_tables import GLOSSARY, table_caption
+from eval.report.tables import Table, format_interval, format_value
+from eval.study.results import WORTH
+from lr_edit.config import Config
+from lr_edit.errors import UserError
 
+BUDGET = 100_000  # UNet evaluations of a default study
 START, END = "<!-- results -->", "<!-- /results -->"
-# Metric, heading, what values are multiplied by, decimals.
-COLUMNS = (
-    ("iou", "IoU with the true box, %", 100, 1),
-    ("success", "edit success, %", 100, 1),
-    ("score_s", "S", 1, 3),
-    ("loss", "L", 1, 3),
-    ("candidates", "candidates inpainted", 1, 0),
-)
+# Rows and columns that a reader of README sees; rows that were not run are left out.
+FIRST = (
+    "learned", "dino-random-size", "fixed-medium", "text-128-top-3-by-loss", "best-of-bank-l",
+    "ground-truth-box",
+)  # fmt: skip
+COLUMNS = ("success", "iou", "score_s", "nfe")
 
 
-# Rows of the ablations that a reader should see first; left out where they were not run.
-AMORTISED = ("text-128-top-1", "text-128-top-3-by-loss")
+def insert_results(page: str, results: dict[str, Any], *, config: Config) -> str:
+    """README.md with the study's results between its two marks; UserError without the marks."""
+    before, start, rest = page.partition(START)
+    _, end, after = rest.partition(END)
+    if not (start and end):
+        raise UserError(f"README.md lacks the marks {START} and {END}: put them back")
+    return f"{before}{START}\n{front_results(results, config)}{END}{after}"
 
 
-def table(results: dict[str, Any], *, order: Sequence[str]) -> str:
-    """One row a variant, in the given order, then nets across images and the ceilings; means with
-    95% intervals."""
-    head = "| variant | " + " | ".join(title for _, title, _, _ in COLUMNS) + " |"
-    lines = [head, "| --- |" + " ---: |" * len(COLUMNS)]
-    nets = results.get("ablations", {}).get("amortised", {})
-    rows = [(name, results["variants"][name]) for name in order]
-    rows += [(f"*{name}*", nets[name]) for name in AMORTISED if name in nets]
-    rows += [(f"*{name}*", row) for name, row in results["ceilings"].items()]
-    for label, row in rows:
-        cells = " | ".join(_cell(row[key], by, digits) for key, _, by, digits in COLUMNS)
-        lines.append(f"| {label} | {cells} |")
-    said = ["", "Paired differences over tasks, with 95% intervals:", "", *claims(results)]
-    return "\n".join([*lines, "", f"*{results['meta']['caption']}*", *said])
+def front_results(results: dict[str, Any], config: Config) -> str:
+    """A row per line of `FIRST`, and the claims that lead; means with 95% intervals."""
+    nets = results.get("ablations", {}).get(GROUP, {})
+    known = {**results["ceilings"], **nets, **results["variants"]}
+    rows = [
+        {
+            "key": name,
+            "title": config.title_of(name, group=GROUP if name in nets else "rows"),
+            "cells": [_cell(known[name][key], key) for key in COLUMNS],
+        }
+        for name in FIRST
+        if name in known
+    ]
+    heads = [f"{BY_KEY[key].title}{', %' if BY_KEY[key].power == 2 else ''}" for key in COLUMNS]
+    claims = [claim.finding for claim in read_claims(results, config) if claim.leads]
+    return render(
+        "front.md.j2", rows=rows, heads=heads, claims=claims, glossary=GLOSSARY,
+        meta=results["meta"],
+        world=describe_world(world=config.models.world, profile=config.profile),
+    )  # fmt: skip
 
 
-def insert(page: str, results: dict[str, Any], *, order: Sequence[str]) -> str:
-    """The page with the table between its two marks."""
-    before, rest = page.split(START)
-    _, after = rest.split(END)
-    return f"{before}{START}\n{table(results, order=order)}\n{END}{after}"
+def write_tables_page(tables: Sequence[Table], results: dict[str, Any], *, config: Config) -> str:
+    """tables.md: every table under its letter."""
+    measure = BY_KEY["background_psnr"]
+    psnr = [
+        {
+            "key": name,
+            "title": config.title_of(name),
+            "perfect": one["infinite"],
+            "shown": format_value(_of_mean_mse(one), measure),
+        }
+        for name, one in results["psnr"].items()
+    ]
+    return render(
+        "tables.md.j2", tables=tables, results=results, psnr=psnr, glossary=GLOSSARY,
+        caption=table_caption(results),
+    )  # fmt: skip
 
 
-def _cell(value: dict[str, float | None], by: float, digits: int) -> str:
-    if value["mean"] is None:
-        return "–"
-    mean = f"{by * value['mean']:.{digits}f}"
-    low, high = value["low"], value["high"]
-    if low is None or high is None or low == high:
-        return mean
-    return f"{mean} [{by * low:.{digits}f}, {by * high:.{digits}f}]"
+def write_results_page(tables: Sequence[Table], results: dict[str, Any], *, config: Config) -> str:
+    """The page a code host shows for reports/."""
+    meta, method = results["meta"], results["method"]
+    return render(
+        "results.md.j2",
+        results=results,
+        main=tables[0],
+        glossary=GLOSSARY,
+        claims=read_claims(results, config),
+        letters=[(table, _anchor(table)) for table in tables if table.letter],
+        judges=[(role, name) for role, name in meta["judges"].items() if name],
+        shared=" and ".join(meta["shared_with_method"]),
+        baseline=config.title_of(meta["baseline"]),
+        worth=[
+            {"title": BY_KEY[key].title, "points": f"{100 * by:.0f}", "said": _worth(key)}
+            for key, by in WORTH.items()
+        ],
+        enough=_number_of_tasks(results, config),
+        resolution=_resolution(results, config),
+        method={"key": method["name"], "title": _capital(config.title_of(method["name"]))},
+        failed=sum(method["causes"].values()),
+        causes=cause_rows(method["causes"]),
+        learning=_learning(results, config),
+        amortised=bool(results["ablations"].get(GROUP)),
+    )
 
 
-def main() -> None:
-    """Rewrite README.md in the working directory."""
-    page = Path("README.md")
-    order = list(load_config(Path("params.yaml")).variants)
-    text = insert(page.read_text(), read_json(Path("reports/results.json")), order=order)
-    with atomic_write(page) as part:
-        part.write_text(text)
-    sys.stdout.write("README.md holds the results of reports/results.json\n")
+def _cell(value: dict[str, float | None], key: str) -> str:
+    measure = replace(BY_KEY[key], decimals=1) if BY_KEY[key].power == 2 else BY_KEY[key]
+    known = key != "nfe" and value["mean"] is not None
+    interval = format_interval(value, measure) if known else ""
+    return f"{format_value(value['mean'], measure)} {interval}".rstrip()
 
 
-if __name__ == "__main__":
-    main()
+def _capital(words: str) -> str:
+    return words[:1].upper() + words[1:]
+
+
+def _anchor(table: Table) -> str:
+    """What a code host calls a heading."""
+    kept = "".join(c for c in table.heading.lower() if c.isalnum() or c in " -")
+    return kept.replace(" ", "-")
+
+
+def _worth(key: str) -> str:
+    return f"{100 * WORTH[key]:.0f} points of {BY_KEY[key].title}"
+
+
+def _resolution(results: dict[str, Any], config: Config) -> list[dict[str, Any]]:
+    """The smallest differences that this many tasks find, and how many others would take."""
+    return [
+        {
+            "key": name,
+            "title": config.title_of(name),
+            "cells": [
+                cell
+                for key in WORTH
+                for cell in (
+                    (f"{100 * found[key]['detectable']:.1f}", str(found[key]["needed"]))
+                    if key in found
+                    else ("–", "–")
+                )
+            ],
+        }
+        for name, found in results["resolution"].items()
+    ]
+
+
+def _number_of_tasks(results: dict[str, Any], config: Config) -> str:
+    """How the number of tasks follows from what is worth seeing, and from the budget."""
+    meta, method = results["meta"], results["method"]["name"]
+    n, found = meta["tasks"]["headline"], results["resolution"].get(method, {})
+    needed = {_worth(key): found[key]["needed"] for key in WORTH if key in found}
+    enough = [f"{name} ({count} would do)" for name, count in needed.items() if count <= n]
+    short = [f"{name} ({count} would)" for name, count in needed.items() if count > n]
+    parts = [
+        f"find {' and '.join(enough)}" if enough else "",
+        f"do not find {' and '.join(short)}" if short else "",
+    ]
+    said = " but ".join(part for part in parts if part) or "are what the budget pays for"
+    return (
+        f"For {config.title_of(method)}, {n} tasks {said}. The split's "
+        f"{meta['tasks']['all']} tasks cost {meta['nfe']:,} NFE; a study allows itself {BUDGET:,}."
+    )
+
+
+def _of_mean_mse(one: dict[str, Any]) -> float | None:
+    """inf where nothing changed in any background."""
+    return math.inf if one["of_mean_mse"] is None and one["infinite"] else one["of_mean_mse"]
+
+
+def _learning(results: dict[str, Any], config: Config) -> list[dict[str, Any]]:
+    return [
+        {
+            "key": name,
+            "title": _capital(config.title_of(name)),
+            "learner": one["learner"],
+            "fell": f"{100 * one['fell']:.0f}",
+            "tasks": one["tasks"],
+            "closed": _percent(one["gap_closed"]),
+            "scored": _percent(one["gap_closed_z"]),
+        }
+        for name, one in results["learning"].items()
+    ]
+
+
+def _percent(cell: dict[str, Any]) -> str:
+    if cell["mean"] is None:
+        return "an unknown share"
+    interval = f" [{100 * cell['low']:.1f}, {100 * cell['high']:.1f}]" if cell["low"] else ""
+    return f"{100 * cell['mean']:.1f}%{interval}"

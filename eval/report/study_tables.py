@@ -14,8 +14,8 @@ from typing import Any
 
 from eval.metrics.registry import ABLATED, APART, BY_KEY, MEASURES, Measure
 from eval.report.tables import Cell, Column, Line, Table
-from eval.study.ablations import TITLES
 from eval.study.preferences import JUDGED, PAPER
+from lr_edit.config import Config
 
 LETTERS = {"regions": "C", "losses": "D", "learners": "E"}
 AFTER_F = "GHIJKLMNOPQRSTUVWXYZ"
@@ -30,6 +30,7 @@ LEARNED = ("expected_loss", "success", "iou", "score_s", "loss", "candidates", "
 PLAIN = ("success", "iou", "score_s", "loss", "candidates", "nfe")
 TESTED = ("success", "iou", "score_s")
 CATEGORY = ("success", "iou", "score_s")
+VARIANTS, INFORMED = "Variants", "With the truth or the whole table in hand"  # blocks
 NUMBER = Measure("", "", "", None, "whole")
 STATISTICS = {  # of a paired comparison: key -> title, power, decimals
     "difference": ("Δ", 2, 2), "p": ("Wilcoxon p", 0, 3), "holm_p": ("Holm p", 0, 3),
@@ -37,38 +38,47 @@ STATISTICS = {  # of a paired comparison: key -> title, power, decimals
 }  # fmt: skip
 
 
-def study_tables(results: dict[str, Any], *, references: Sequence[str]) -> list[Table]:
-    """Every table that the results fill, in the order of the letters."""
+def study_tables(results: dict[str, Any], config: Config) -> list[Table]:
+    """Every table that the results fill, in the order of the letters; titles from `config`."""
     groups = results["ablations"]
-    named = [_group(results, name, LETTERS[name]) for name in LETTERS if name in groups]
+    named = [_group(results, config, name, LETTERS[name]) for name in LETTERS if name in groups]
     others = [name for name in groups if name not in LETTERS]
-    rest = [_group(results, name, at) for name, at in zip(others, AFTER_F, strict=False)]
+    rest = [_group(results, config, name, at) for name, at in zip(others, AFTER_F, strict=False)]
     tables = [
-        main_table(results, references=references),
-        _tests(results),
-        *_preferences(results),
+        main_table(results, config),
+        _tests(results, config),
+        *_preferences(results, config),
         *named,
-        _categories(results, references=references),
+        _categories(results, config),
         *rest,
     ]
     return [table for table in tables if any(table.blocks.values())]
 
 
-def main_table(results: dict[str, Any], *, references: Sequence[str]) -> Table:
+def main_table(results: dict[str, Any], config: Config) -> Table:
     """The variants, and apart from them the rows that know the answer."""
     meta = results["meta"]
     columns = [Column(measure, measure.group) for measure in MEASURES]
     printed = [c for key in MAIN for c in columns if c.measure.key == key]
+    more = [column for column in columns if column not in printed]
     return Table(
         letter="",
         title="Variants",
-        note=f"{table_caption(results)} The difference is paired, to {meta['baseline']}; "
-        "* marks Holm-adjusted p below 0.05.",
+        note=f"{table_caption(results)} Δ is the paired difference to "
+        f"{config.title_of(meta['baseline'])}; * marks Holm-adjusted p below 0.05.",
         columns=tuple(printed),
-        more=tuple(c for c in columns if c not in printed),
-        blocks=_blocks(results, references=references, order=[*printed,
-                       *(c for c in columns if c not in printed)]),
-    )  # fmt: skip
+        more=tuple(more),
+        blocks=_blocks(results, config, order=[*printed, *more]),
+    )
+
+
+GLOSSARY = (
+    "S is the paper's quality score by the scoring CLIP, twice the cosine of edit and prompt plus "
+    "that of edit and source: higher is better. L is its training loss, the sum of a CLIP, a "
+    "directional and a structure term: lower is better. NFE is the number of function evaluations: "
+    "the UNet evaluations spent per task. Candidates are the boxes inpainted for it. Success: the "
+    "evaluation networks see what was asked for, and every bystander unchanged."
+)
 
 
 def table_caption(results: dict[str, Any]) -> str:
@@ -85,28 +95,36 @@ def table_caption(results: dict[str, Any]) -> str:
     )
 
 
+def split_references(config: Config, names: Iterable[str]) -> tuple[list[str], list[str]]:
+    """Variants that find the place, and those that are told where the object is."""
+    told = {
+        name
+        for name, row in config.variants.items()
+        if config.proposal_set(row.proposals).anchors == "truth"
+    }
+    names = list(names)
+    return [n for n in names if n not in told], [n for n in names if n in told]
+
+
 def _blocks(
-    results: dict[str, Any], *, references: Sequence[str], order: Sequence[Column]
+    results: dict[str, Any], config: Config, *, order: Sequence[Column]
 ) -> dict[str, list[Line]]:
-    variants = results["variants"]
     keys = [column.measure.key for column in order]
 
-    def lines(block: str, names: Iterable[str]) -> list[Line]:
+    def lines(section: str, names: Iterable[str]) -> list[Line]:
         return [
             Line(
-                f"{name} (baseline)" if name == results["meta"]["baseline"] else name,
-                tuple(_of_variant(results, block, name, key) for key in keys),
+                name,
+                tuple(_of_variant(results, section, name, key) for key in keys),
+                title=config.title_of(name) + " (baseline)" * (name == results["meta"]["baseline"]),
             )
             for name in names
         ]
 
-    known = lines("variants", [name for name in variants if name in references])
+    find, told = split_references(config, results["variants"])
     return {
-        "Variants": lines("variants", [name for name in variants if name not in references]),
-        "With the truth or the whole table in hand": [
-            *known,
-            *lines("ceilings", results["ceilings"]),
-        ],
+        VARIANTS: lines("variants", find),
+        INFORMED: [*lines("variants", told), *lines("ceilings", results["ceilings"])],
     }
 
 
@@ -126,7 +144,7 @@ def _against(results: dict[str, Any], name: str, key: str) -> dict[str, Any]:
     return {part: value for one in found for part, value in one.items()}
 
 
-def _tests(results: dict[str, Any]) -> Table:
+def _tests(results: dict[str, Any], config: Config) -> Table:
     """Difference first, then what tests say of it; a block a metric."""
     baseline = results["meta"]["baseline"]
     columns = tuple(
@@ -140,14 +158,18 @@ def _tests(results: dict[str, Any]) -> Table:
     names = [name for name in results["variants"] if name != baseline]
     return Table(
         letter="",
-        title=f"Tests against {baseline}",
+        title=f"Tests against {config.title_of(baseline)}",
         note="Paired over tasks: the mean difference with its 95% interval, Wilcoxon's signed-rank "
         "test, Holm's adjustment over every test of the table above, the share of tasks won (a tie "
         "is half a win) with the sign test, and the mean difference over its standard deviation.",
         columns=columns,
         blocks={
             BY_KEY[key].title: [
-                Line(name, tuple(_statistic(results, name, key, part) for part in STATISTICS))
+                Line(
+                    name,
+                    tuple(_statistic(results, name, key, part) for part in STATISTICS),
+                    title=config.title_of(name),
+                )
                 for name in names
             ]
             for key in TESTED
@@ -164,7 +186,7 @@ def _statistic(results: dict[str, Any], name: str, key: str, part: str) -> Cell:
     return Cell(f"{section}.{results['meta']['baseline']}.{name}.{key}.{part}", one)
 
 
-def _preferences(results: dict[str, Any]) -> list[Table]:
+def _preferences(results: dict[str, Any], config: Config) -> list[Table]:
     """Tables A and B: people's preferences beside a judge's."""
     found, method = results["method"]["preferences"], results["method"]["name"]
     titles = {"A": "Beside the paper's Table 2: random boxes",
@@ -179,20 +201,21 @@ def _preferences(results: dict[str, Any]) -> list[Table]:
         for key in JUDGED
     ]
     note = (
-        f"Share of tasks on which {method} is preferred: by the paper's users on "
-        "photos, and by this study's judges on its own tasks (a tie is half a win, so that two "
-        "failures are a tie; 50 of 100 is no preference). A judge's preference is not people's: "
-        "the columns stand side by side, they do not test each other."
+        f"Share of tasks on which {config.title_of(method)} ({method}) is preferred: by the "
+        "paper's users on photos, and by this study's judges on its own tasks (a tie is half a "
+        "win, so that two failures are a tie; 50 of 100 is no preference). A judge's preference is "
+        "not people's: the columns stand side by side, they do not test each other."
     )
     tables = []
     for letter, rows in PAPER.items():
         lines = [
             Line(
-                label,
+                name,
                 (
                     Cell("", {"mean": users and users / 100}),
                     *(Cell(f"method.preferences.{name}.{key}", found[name][key]) for key in JUDGED),
                 ),
+                title=label,
             )
             for name, (label, users) in rows.items()
             if name in found
@@ -201,11 +224,10 @@ def _preferences(results: dict[str, Any]) -> list[Table]:
     return tables
 
 
-def _group(results: dict[str, Any], group: str, letter: str) -> Table:
+def _group(results: dict[str, Any], config: Config, group: str, letter: str) -> Table:
     """A group of `ablations`: differences are to its first row."""
     rows = results["ablations"][group]
     keys = {"regions": REGIONS, "learners": LEARNED, "amortised": LEARNED}.get(group, PLAIN)
-    names = list(rows)
     every = [*keys, *(key for key in next(iter(rows.values())) if key not in keys)]
     columns = [Column(ABLATED[key], "") for key in every]
     lines = [
@@ -215,13 +237,14 @@ def _group(results: dict[str, Any], group: str, letter: str) -> Table:
                 Cell(f"ablations.{group}.{name}.{key}", row[key], row[key].get("paired") or {})
                 for key in every
             ),
+            title=config.title_of(name, group=group),
         )
         for name, row in rows.items()
     ]
     return Table(
         letter=letter,
-        title=TITLES.get(group, group.capitalize()),
-        note=f"Δ is the paired difference to {names[0]}; * marks p below 0.05, by Holm over this "
+        title=config.titles.get("groups", {}).get(group, group.capitalize()),
+        note="Δ is the paired difference to the first row; * marks p below 0.05, by Holm over this "
         "table.",
         columns=tuple(columns[: len(keys)]),
         more=tuple(columns[len(keys) :]),
@@ -229,7 +252,7 @@ def _group(results: dict[str, Any], group: str, letter: str) -> Table:
     )
 
 
-def _categories(results: dict[str, Any], *, references: Sequence[str]) -> Table:
+def _categories(results: dict[str, Any], config: Config) -> Table:
     """Table F: the headline categories, then those that are reported apart."""
     sizes, found = results["meta"]["tasks"], results["categories"]
     order = sorted(found, key=lambda name: (name in APART, name))
@@ -251,11 +274,12 @@ def _categories(results: dict[str, Any], *, references: Sequence[str]) -> Table:
                     Cell(f"categories.{name}.{method}.{key}", found[name][method][key])
                     for name, key in places
                 ),
+                title=config.title_of(method),
             )
             for method in names
         ]
 
-    variants = results["variants"]
+    find, told = split_references(config, results["variants"])
     return Table(
         letter="F",
         title="By category",
@@ -263,10 +287,8 @@ def _categories(results: dict[str, Any], *, references: Sequence[str]) -> Table:
         "add has no true region, and its boxes are judged where they were chosen.",
         columns=columns,
         blocks={
-            "Variants": lines(name for name in variants if name not in references),
-            "With the truth or the whole table in hand": lines(
-                [*(name for name in variants if name in references), *results["ceilings"]]
-            ),
+            VARIANTS: lines(find),
+            INFORMED: lines([*told, *results["ceilings"]]),
         },
     )
 

@@ -1,27 +1,33 @@
-"""A table of results, and its three forms: Markdown and CSV here, LaTeX in latex.py.
+"""A table of results: numbers in, one pandas frame out, its typography beside the numbers.
 
 A cell holds raw numbers and the place in results.json that they come from; columns say how they are
-printed. Blocks part rows that may not be compared by eye. Best bold, second underlined within one.
+printed. Blocks part rows that may not be compared by eye: best bold, second underlined within one.
+The templates lay the frame out; the CSV is the frame.
 """
 
 from __future__ import annotations
 
-import csv
-import io
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
+from itertools import groupby
 from typing import Any
 
+import numpy as np
+import pandas as pd
+
 from eval.metrics.registry import Measure
-from lr_edit.workspace.inert import markdown_text
+from lr_edit.workspace.inert import csv_cell
 
 SIGNIFICANT = 0.05
 FIELDS = (
-    "table", "block", "row", "metric", "category", "key", "higher_is_better", "mean", "low", "high",
-    "n", "missing", "difference", "difference_low", "difference_high", "wilcoxon_p", "holm_p",
-    "win_rate", "sign_p", "effect", "pairs",
+    "table", "block", "row", "title", "metric", "category", "key", "higher_is_better", "mean",
+    "low", "high", "n", "missing", "difference", "difference_low", "difference_high", "wilcoxon_p",
+    "holm_p", "win_rate", "sign_p", "effect", "pairs",
 )  # fmt: skip
+COUNTS = ("n", "missing", "pairs")
+WORDS = ("table", "block", "row", "title", "category")  # anybody's
 SIMPLE = ("Cost", "Region", "Ranking", "")  # groups whose titles need no prefix
 
 
@@ -56,10 +62,12 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A method and its cells, in the order of the table's columns and, after them, of `more`."""
+    """A method and its cells, in the order of the table's columns and, after them, of `more`;
+    `title` says in plain words what `row` is."""
 
     row: str
     cells: tuple[Cell, ...]
+    title: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,98 +86,86 @@ class Table:
         """Letter and title."""
         return f"{self.letter}. {self.title}" if self.letter else self.title
 
+    @property
+    def label(self) -> str:
+        """The heading as LaTeX's labels allow it."""
+        words = (self.letter or self.title).lower().replace(" ", "-")
+        return "".join(letter for letter in words if letter.isalnum() or letter == "-")
 
-@dataclass(frozen=True)
-class Printed:
-    """A cell as text: `rank` is 1 for the best of its block, 2 for the second, else 0."""
+    @property
+    def has_keys(self) -> bool:
+        """Whether a row's title is another word than its key."""
+        return any(line.title not in ("", line.row) for line in self._lines)
 
-    mean: str
-    interval: str
-    difference: str
-    rank: int
-    key: str
+    @property
+    def _lines(self) -> list[Line]:
+        return [line for lines in self.blocks.values() for line in lines]
 
-
-def format_table(table: Table) -> dict[str, list[tuple[str, list[Printed]]]]:
-    """Block -> (row, its printed cells)."""
-    return {title: _block(table, lines) for title, lines in table.blocks.items()}
-
-
-def _block(table: Table, lines: Sequence[Line]) -> list[tuple[str, list[Printed]]]:
-    ranks = [
-        _ranks([line.cells[at].one["mean"] for line in lines], column.measure)
-        for at, column in enumerate(table.columns)
-    ]
-    return [
-        (
-            line.row,
-            [
-                Printed(
-                    _mean(cell.one["mean"], column),
-                    interval(cell.one, column.measure),
-                    _difference(cell.paired, column.measure),
-                    ranks[at][number],
-                    cell.key,
-                )
-                for at, (cell, column) in enumerate(zip(line.cells, table.columns, strict=False))
-            ],
-        )
-        for number, line in enumerate(lines)
-    ]
-
-
-def markdown(table: Table) -> str:
-    """The table alone: mean, interval and difference stand in one cell."""
-    width = len(table.columns)
-    lines = [
-        join_cells(["Method", *(c.head for c in table.columns)]),
-        join_cells(["---", *["---:"] * width]),
-    ]
-    for title, rows in format_table(table).items():
-        if title:
-            lines.append(join_cells([f"*{title}*", *[""] * width]))
-        lines += [
-            join_cells([markdown_text(row), *map(_markdown_cell, cells)]) for row, cells in rows
+    @cached_property
+    def frame(self) -> pd.DataFrame:
+        """A line a row and column: `FIELDS`, unscaled, then as text: `shown`, `interval`, `change`
+        (the paired difference), `star`, and `rank` (1 the best of its block, 2 the second)."""
+        records = [
+            self._record(block, line, column, cell)
+            for block, lines in self.blocks.items()
+            for line in lines
+            for column, cell in zip((*self.columns, *self.more), line.cells, strict=False)
         ]
-    return "\n".join(lines) + "\n"
+        frame = pd.DataFrame(records)
+        frame["rank"] = _ranks(frame)
+        return frame
+
+    def _record(self, block: str, line: Line, column: Column, cell: Cell) -> dict[str, Any]:
+        paired, measure = cell.paired, column.measure
+        return {
+            **dict.fromkeys(FIELDS),
+            **{name: cell.one.get(name) for name in ("mean", "low", "high", "n", "missing")},
+            **{name: paired.get(name) for name in ("holm_p", "win_rate", "sign_p", "effect")},
+            "table": self.letter or self.title,
+            "block": block,
+            "row": line.row,
+            "title": line.title or line.row,
+            "metric": measure.key,
+            "category": column.category,
+            "key": cell.key,
+            "higher_is_better": measure.higher_is_better,
+            "difference": paired.get("difference"),
+            "difference_low": paired.get("low"),
+            "difference_high": paired.get("high"),
+            "wilcoxon_p": paired.get("p"),
+            "pairs": paired.get("n"),
+            "column": column,
+            "shown": _format_mean(cell.one["mean"], column),
+            "interval": format_interval(cell.one, measure),
+            "change": _format_change(paired, measure),
+            "star": is_significant(paired),
+        }
+
+    def spans(self) -> list[tuple[str, int, int]]:
+        """Group, first and last place of its columns, from 2 on; none where none has a name."""
+        names = [column.group for column in self.columns]
+        places = [(name, list(at)) for name, at in groupby(range(len(names)), names.__getitem__)]
+        return [(name, at[0] + 2, at[-1] + 2) for name, at in places] if any(names) else []
+
+    @cached_property
+    def printed(self) -> list[tuple[str, list[tuple[Line, list[Any]]]]]:
+        """Block, and its lines with their printed cells: what a template goes through."""
+        wanted = self.frame[self.frame["column"].isin(self.columns)]
+        cells: dict[tuple[str, str], list[Any]] = {}
+        for cell in wanted.itertuples(index=False):
+            cells.setdefault((cell.block, cell.row), []).append(cell)
+        return [
+            (block, [(line, cells[block, line.row]) for line in lines])
+            for block, lines in self.blocks.items()
+        ]
 
 
-def _markdown_cell(cell: Printed) -> str:
-    mean = {1: f"**{cell.mean}**", 2: f"<u>{cell.mean}</u>"}.get(cell.rank, cell.mean)
-    small = [cell.interval, f"Δ {cell.difference}" if cell.difference else ""]
-    return "<br>".join([mean, *(f"<sub>{text}</sub>" for text in small if text)])
-
-
-def long_csv(tables: Sequence[Table]) -> str:
+def write_csv(tables: Sequence[Table]) -> str:
     """A line a table, row and column, unscaled; what is missing is an empty cell."""
-    text = io.StringIO()
-    writer = csv.DictWriter(text, FIELDS, lineterminator="\n", extrasaction="ignore")
-    writer.writeheader()
-    for table in tables:
-        for block, lines in table.blocks.items():
-            for line in lines:
-                for column, cell in zip((*table.columns, *table.more), line.cells, strict=True):
-                    paired = cell.paired
-                    writer.writerow(
-                        {
-                            **cell.one,
-                            **{name: paired.get(name) for name in ("holm_p", "win_rate", "effect")},
-                            "table": table.letter or table.title,
-                            "block": block,
-                            "row": line.row,
-                            "metric": column.measure.key,
-                            "category": column.category,
-                            "key": cell.key,
-                            "higher_is_better": column.measure.higher_is_better,
-                            "difference": paired.get("difference"),
-                            "difference_low": paired.get("low"),
-                            "difference_high": paired.get("high"),
-                            "wilcoxon_p": paired.get("p"),
-                            "sign_p": paired.get("sign_p"),
-                            "pairs": paired.get("n"),
-                        }
-                    )
-    return text.getvalue()
+    frame = pd.concat([table.frame for table in tables], ignore_index=True)[list(FIELDS)]
+    frame = frame.astype(dict.fromkeys(COUNTS, "Int64"))
+    frame[list(WORDS)] = frame[list(WORDS)].map(csv_cell)
+    return frame.to_csv(index=False, lineterminator="\n")
 
 
 def format_value(value: float | None, measure: Measure, *, sign: bool = False) -> str:
@@ -182,7 +178,7 @@ def format_value(value: float | None, measure: Measure, *, sign: bool = False) -
     return text.replace("-", "−")
 
 
-def interval(one: Mapping[str, Any], measure: Measure, *, sign: bool = False) -> str:
+def format_interval(one: Mapping[str, Any], measure: Measure, *, sign: bool = False) -> str:
     """Nothing where there is none, or one without width."""
     low, high = one.get("low"), one.get("high")
     if low is None or high is None or low == high:
@@ -190,41 +186,40 @@ def interval(one: Mapping[str, Any], measure: Measure, *, sign: bool = False) ->
     return f"[{format_value(low, measure, sign=sign)}, {format_value(high, measure, sign=sign)}]"
 
 
-def add_stars(paired: Mapping[str, Any]) -> bool:
+def is_significant(paired: Mapping[str, Any]) -> bool:
     """Whether Holm's p is below 0.05."""
     holm_p = paired.get("holm_p")
     return holm_p is not None and holm_p < SIGNIFICANT
 
 
-def join_cells(cells: Sequence[str]) -> str:
-    """A row of a Markdown table."""
-    return "| " + " | ".join(cells) + " |"
-
-
-def _mean(value: float | None, column: Column) -> str:
+def _format_mean(value: float | None, column: Column) -> str:
     least = 10.0**-column.measure.decimals
     if column.probability and value is not None and value < least:
         return f"<{least:.{column.measure.decimals}f}"
     return format_value(value, column.measure)
 
 
-def _difference(paired: Mapping[str, Any], measure: Measure) -> str:
-    """With its interval; a star where Holm's p is below 0.05."""
+def _format_change(paired: Mapping[str, Any], measure: Measure) -> str:
+    """The paired difference with its interval; a star where Holm's p is below 0.05."""
     if paired.get("difference") is None:
         return ""
-    text = format_value(paired["difference"], measure, sign=True) + (
-        "*" if add_stars(paired) else ""
-    )
-    return f"{text} {interval(paired, measure, sign=True)}".rstrip()
+    star = "*" if is_significant(paired) else ""
+    text = format_value(paired["difference"], measure, sign=True) + star
+    return f"{text} {format_interval(paired, measure, sign=True)}".rstrip()
 
 
-def _ranks(means: Sequence[float | None], measure: Measure) -> list[int]:
-    """1 and 2 for the two best values as printed, 0 otherwise; a column of equals has no best."""
-    if measure.higher_is_better is None:
-        return [0] * len(means)
-    rounded = [None if v is None else round(v * 10**measure.power, measure.decimals)
-               for v in means]  # fmt: skip
-    known = {v for v in rounded if v is not None}
-    order = sorted(known, reverse=measure.higher_is_better)
-    places = {v: at + 1 for at, v in enumerate(order[:2])} if len(order) > 1 else {}
-    return [0 if v is None else places.get(v, 0) for v in rounded]
+def _ranks(frame: pd.DataFrame) -> pd.Series:
+    """1 and 2 for the two best values of a block as printed, 0 otherwise; equals have no best."""
+
+    def rank(values: pd.Series) -> pd.Series:
+        measure: Measure = frame.loc[values.index[0], "column"].measure
+        if measure.higher_is_better is None or values.nunique() < 2:
+            return pd.Series(0, values.index)
+        printed = (values * 10**measure.power).round(measure.decimals)
+        order = printed.rank(method="dense", ascending=not measure.higher_is_better)
+        known = printed.nunique() > 1
+        return order.where(order <= 2, 0).fillna(0).astype(int) * int(known)
+
+    means = pd.Series(frame["mean"], dtype=np.float64)
+    places = [frame["block"], frame["column"].map(id)]
+    return means.groupby(places, sort=False, group_keys=False).transform(rank).astype(int)

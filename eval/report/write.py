@@ -1,47 +1,31 @@
-"""report: every variant's scores, curves and edits -> reports/, to be read without running it.
+"""report: artifacts/ -> the data of reports/, and from that its pages.
 
-results.json is for programs; tables.{md,tex,csv}, README.md, index.html and the pictures are for
-people; per_image.csv holds one value a variant, task and metric, averaged over seeds
-(artifacts/scores holds every seed); provenance.json names the networks and versions behind them.
+results.json is for programs; per_image.csv holds one value per variant, task and metric, averaged
+over seeds (artifacts/scores holds every seed); provenance.json names the networks and versions
+behind them; training.json, edits.jsonl, gallery/ and anatomy.png are what figures and the gallery
+are made of. `pages.py` makes everything else from these.
 """
 
 from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
-from eval.metrics.registry import describe_world
-from eval.report import latex, markdown
-from eval.report.amortised import GROUP, amortised_figure
-from eval.report.contact_sheet import contact_sheet, example_tasks
-from eval.report.cost_curve import cost_figure
-from eval.report.examples import sheet_rows
-from eval.report.gallery import write_gallery
-from eval.report.learning_curves import training_curves
+from eval.report.edits import collect_rows
+from eval.report.edits import write_rows as write_edits
 from eval.report.method import describe_method
-from eval.report.study_tables import study_tables
-from eval.report.tables import long_csv
+from eval.report.pages import write_pages
 from eval.report.versions import provenance
-from eval.study.ablations import (
-    ablation_results,
-    ablation_scores,
-)
+from eval.study.ablations import ablation_results, ablation_scores
 from eval.study.ceilings import ceiling_scores
 from eval.study.evaluate import read_judgements, summarise
-from eval.study.learning import TrainingRecord, learning_results, read_training
+from eval.study.learning import TrainingRecord, learning_results, read_training, training_curves
 from eval.study.results import build_results
 from eval.study.scores import Scores, read_scores, rows, write_rows
 from lr_edit.config import Config
 from lr_edit.types import EditTask
 from lr_edit.workspace.paths import reports_folder
-from lr_edit.workspace.storage import (
-    atomic_write,
-    read_banks,
-    read_json,
-    study_tasks,
-    write_json,
-)
+from lr_edit.workspace.storage import read_banks, read_json, study_tasks, write_json
 
 DIGITS = 5  # of per_image.csv, which is kept in git
 
@@ -66,37 +50,16 @@ def write_report(root: Path, config: Config) -> None:
         learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
         ablations=ablation_results(ablated, resamples=study.resamples, seed=study.seed),
         method=describe_method(root, config, tasks=tasks, others=list(chain(*ablated.values()))),
-        nfe=sum(
-            bank.nfe for name in config.proposals for bank in read_banks(root, name, tasks=tasks)
-        ),
+        nfe=sum(bank.nfe for name in config.proposals for bank in read_banks(root, name, tasks=tasks)),
     )
     write_json(out / "results.json", results)
-    results = in_order(read_json(out / "results.json"), config)
     write_json(out / "provenance.json", provenance(root, config.models))
+    write_json(out / "training.json", training_curves(trainings))
     averaged = [one.averaged() for one in (*full, *bounds)]
     lines = (line for one in averaged for line in rows(one, seeds=["mean"], digits=DIGITS))
     write_rows(out / "per_image.csv", lines)
-    for name, text in pages(config, results).items():
-        with atomic_write(out / name) as part:
-            part.write_text(text, encoding="utf-8")
-    note = describe_world(world=config.models.world, profile=config.profile)
-    cost_figure(out / "cost.png", results["ablations"], caption=note)
-    (out / "amortised.png").unlink(missing_ok=True)  # not in dvc.yaml: not every study has it
-    if rows_across := config.ablations.get(GROUP):
-        amortised_figure(
-            out / "amortised.png", rows_across, results=results["ablations"][GROUP], caption=note
-        )
-    training_curves(
-        out / "training_curves.png", trainings, learning=results["learning"], caption=note
-    )
-    contact_sheet(
-        out / "contact_sheet.png",
-        sheet_rows(root, config, tasks=example_tasks(tasks), variants=list(config.variants)),
-        variants=list(config.variants),
-        caption=note,
-    )
-    tables = study_tables(results, references=_references(config))
-    write_gallery(root, config, tasks=tasks, results=results, tables=tables)
+    write_edits(out, collect_rows(root, config, tasks=tasks, variants=list(config.variants)))
+    write_pages(root, config)
 
 
 def _ceilings(root: Path, config: Config, tasks: list[EditTask]) -> list[Scores]:
@@ -106,37 +69,3 @@ def _ceilings(root: Path, config: Config, tasks: list[EditTask]) -> list[Scores]
         return []
     banks = read_banks(root, sets[0], tasks=tasks)
     return ceiling_scores(tasks, banks=banks, judged=read_judgements(root, sets[0], tasks=tasks))
-
-
-def _references(config: Config) -> list[str]:
-    """Variants that are told where the object is."""
-    return [
-        name
-        for name, row in config.variants.items()
-        if config.proposal_set(row.proposals).anchors == "truth"
-    ]
-
-
-def in_order(results: dict[str, Any], config: Config) -> dict[str, Any]:
-    """What results.json holds, its rows in the order of params.yaml again."""
-    by_variant = {
-        section: {name: results[section][name] for name in
-                  (*config.variants, *sorted(results[section])) if name in results[section]}
-        for section in ("variants", "psnr", "resolution", "learning")
-    }  # fmt: skip
-    ablations = {
-        group: {name: results["ablations"][group][name] for name in rows}
-        for group, rows in config.ablations.items()
-    }
-    return {**results, **by_variant, "ablations": ablations}
-
-
-def pages(config: Config, results: dict[str, Any]) -> dict[str, str]:
-    """File -> text, for what results.json alone makes; `results` are as `in_order` gives them."""
-    tables = study_tables(results, references=_references(config))
-    return {
-        "tables.md": markdown.tables_page(tables, results),
-        "tables.tex": latex.document(tables),
-        "tables.csv": long_csv(tables),
-        "README.md": markdown.readme(tables, results),
-    }

@@ -23,23 +23,6 @@ from lr_edit.workspace.storage import read_banks, read_json
 KEYS = ("success", "success_kind", "success_colour", "iou", "hit", "area_ratio", "score_s", "loss",
         "expected_loss", "candidates", "nfe")  # fmt: skip
 TESTED = ("success", "iou", "score_s", "loss", "expected_loss")
-# What the tables of the groups are called; a group without a title is called by its name.
-TITLES = {
-    "regions": "Regions: who draws the boxes, who picks one",
-    "losses": "Losses: the lowest sum of these at every anchor, then the highest S",
-    "learners": "Learners and cost: one AnchorNet per image",
-    "anchors": "Anchors: the first K of DINO's",
-    "sizes": "Sizes: M of them at every anchor",
-    "editors": "Editors: boxes by other rules, and the release as its code is",
-    "anchor-sources": "Anchor sources: nine anchors, three sizes",
-    "first-anchors": "First anchors: one anchor, three sizes or the middle one",
-    "noise": "Noise: common to all boxes of an image, or each box its own",
-    "seeds": "Seeds: the same boxes from other noise",
-    "prompts": "Prompts: S and the losses are by each row's own words",
-    "amortised": "Amortised: learned on other images, chosen before anything is inpainted",
-    "modes": "Modes: one image by race, by enumeration or by nets, ranked by S or by the loss",
-    "budget": "Luck: the best S of so many candidates drawn from the bank",
-}
 
 
 def ablation_scores(

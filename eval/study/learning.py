@@ -20,6 +20,8 @@ from eval.study.evaluate import cell
 from lr_edit.errors import UserError
 from lr_edit.workspace.storage import read_json
 
+DIGITS = 6  # decimals of what the figure is drawn from
+
 
 @dataclass(frozen=True)
 class TrainingRecord:
@@ -89,6 +91,22 @@ def learning_results(
         }
         for training in trainings
     }
+
+
+def training_curves(trainings: Sequence[TrainingRecord]) -> dict[str, dict[str, Any]]:
+    """What reports/training.json holds for the figure: variant -> learner, steps, the expected
+    loss over tasks at each (mean, 10% and 90%), and every task's start, end and floor."""
+    found = {}
+    for one in trainings:
+        low, high = np.nanpercentile(one.curve, [10, 90], axis=0)
+        curves = {"mean": np.nanmean(one.curve, axis=0), "low": low, "high": high}
+        tasks = {"start": one.start, "end": one.end, "floor": one.floor}
+        found[one.variant] = {
+            "learner": one.learner,
+            "steps": one.steps.tolist(),
+            **{key: np.round(values, DIGITS).tolist() for key, values in (curves | tasks).items()},
+        }
+    return found
 
 
 def _gap_closed(start: np.ndarray, end: np.ndarray, floor: np.ndarray) -> np.ndarray:

@@ -1,7 +1,7 @@
-"""The race measured: how previews rank finals, and what every strategy keeps for its cost.
+"""The race measured: how previews rank against finals, and what every strategy keeps for its cost.
 
 Enter a study's tables of the full set and of previews of the same boxes, and what the rows of its
-ablation group `race` chose. S alone is asked, by the scoring CLIP: no judge takes part.
+ablation group `race` chose. S alone counts, by the scoring CLIP: no judge takes part.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def measure_race(root: Path, config: Config) -> Measured:
     sets = {name: read_banks(root, name, tasks=tasks) for name in config.proposals}
     full = sets[rows[FULL].proposals]
     previews = [
-        _foretold(_preview_kind(config, name), name, banks, full, **options)
+        _correlate(_preview_kind(config, name), name, banks, full, **options)
         for name, banks in sets.items()
         if banks is not full and np.array_equal(banks[0].boxes, full[0].boxes)
     ]
@@ -158,9 +158,9 @@ def measure_race(root: Path, config: Config) -> Measured:
 
 def _kind(row: Ablation) -> str:
     if row.previews:
-        who = f"top {row.entrants}" if row.entrants else "all"
+        who = f"top {row.entrants}" if row.entrants else "every box"
         return f"race, {who}: {' → '.join((*row.previews, row.proposals))}"
-    return "best of so many drawn" if row.choose == "sample" else OTHERS
+    return "random-k: best S of k" if row.choose == "sample" else OTHERS
 
 
 def _preview_kind(config: Config, name: str) -> str:
@@ -170,7 +170,7 @@ def _preview_kind(config: Config, name: str) -> str:
     return "early estimate (x0)" if how.stop else "unguided"
 
 
-def _foretold(
+def _correlate(
     kind: str, name: str, banks: Sequence[Bank], full: Sequence[Bank], *, resamples: int, seed: int
 ) -> Interval:
     each = [rank_correlation(*pair) for pair in zip(banks, full, strict=True)]

@@ -1,7 +1,7 @@
 """Anybody's words in our files: what a program would act on is made visible instead.
 
 The one place for it. HTML pages escape by Jinja's own rule (`show_text` is their finalizer), LaTeX
-by `eval.report.latex.tex`; both show control characters as this does.
+by `eval.report.render.escape_latex`; both show control characters as this does.
 """
 
 from __future__ import annotations

@@ -113,7 +113,7 @@ def _write(
 ) -> dict[str, Any]:  # fmt: skip
     """All files of the folder, of all rows that are in it by now; returns the summary."""
     from eval.external.summary import markdown, say_left_out, side_by_side, summarise
-    from eval.report.latex import document
+    from eval.report.render import render_latex
     from lr_edit.files import write_json, write_text
 
     with journal.finished():
@@ -121,7 +121,7 @@ def _write(
         summary["missing"] = {name: list(one.missing) for name, one in outcomes.items()}
         write_json(journal.folder / "evaluation.json", summary)
         write_text(journal.folder / "table.md", markdown(summary))
-        write_text(journal.folder / "table.tex", document([side_by_side(summary)]))
+        write_text(journal.folder / "table.tex", render_latex([side_by_side(summary)]))
     for sentence in (*request.dataset.notes, *say_left_out(summary)):
         say(sentence)
     return summary

@@ -8,10 +8,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from eval.report.amortised import ENDS, GROUP, SHOWN, amortised_figure
+from eval.report.amortised import ENDS, GROUP, SHOWN, draw_amortised
 from tests.eval.artifact_tree import small_config
 
-ROWS = small_config().ablations[GROUP]
+CONFIG = small_config()
+ROWS = CONFIG.ablations[GROUP]
 
 
 def results() -> dict[str, Any]:
@@ -33,8 +34,9 @@ def test_the_ends_of_the_gap_are_rows_of_the_study() -> None:
 def test_the_figure_is_drawn_with_rows_and_without_and_is_the_same_twice(tmp_path: Path) -> None:
     places = [tmp_path / f"{name}.png" for name in ("full", "again", "empty")]
     for place in places[:2]:
-        amortised_figure(place, ROWS, results=results(), caption="A world.")
-    amortised_figure(places[2], {}, results={}, caption="A world.")
+        draw_amortised(place, CONFIG, results=results(), note="A world.")
+    bare = CONFIG.model_copy(update={"ablations": {}})
+    draw_amortised(places[2], bare, results={}, note="A world.")
     full, again, empty = (np.asarray(Image.open(place)) for place in places)
     np.testing.assert_array_equal(full, again)
     assert (full < 128).sum() > (empty < 128).sum() > 0

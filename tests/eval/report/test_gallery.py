@@ -42,11 +42,17 @@ def page(root: Path) -> str:
     return (root / "reports/index.html").read_text(encoding="utf-8")
 
 
-def test_every_edit_of_every_variant_has_a_card(root: Path, page: str) -> None:
-    cards = re.findall(r'data-variant="([^"]+)" data-category="([^"]+)"', page)
+def test_every_edit_of_every_variant_is_on_the_page(root: Path, page: str) -> None:
+    cards = re.findall(r'<figure data-variant="([^"]+)" data-outcome="([^"]+)"', page)
     tasks = study_tasks(root)
     assert len(cards) == len(tasks) * len(CONFIG.variants)
     assert {name for name, _ in cards} == set(CONFIG.variants)
+    assert [f'id="{task.id}"' in page for task in tasks] == [True] * len(tasks)
+
+
+def test_pictures_come_before_tables_and_captions_are_short(page: str) -> None:
+    assert page.index('class="task"') < page.index("<table>") < page.index('class="chart"')
+    assert ">red boat → blue fish</a>" in page
 
 
 def test_a_prompt_is_text_and_no_markup(page: str) -> None:
@@ -74,7 +80,7 @@ def test_tags_are_balanced(page: str) -> None:
 
     class Balance(HTMLParser):
         def handle_starttag(self, tag: str, attrs: list) -> None:
-            if tag not in ("meta", "img", "br"):
+            if tag not in ("meta", "img", "br", "input"):
                 opened.append(tag)
 
         def handle_endtag(self, tag: str) -> None:
@@ -95,28 +101,24 @@ def browse(page: str, profile: Path) -> str:
     return done.stdout
 
 
-def shown(document: str) -> list[tuple[str, str]]:
-    """(variant, outcome) of every card that is not hidden."""
-    cards = re.findall(r'<article class="card"([^>]*)>', document)
-    return [
-        (re.findall(r'data-variant="([^"]+)"', card)[0], re.findall(r'outcome="([^"]+)"', card)[0])
-        for card in cards
-        if "hidden" not in card
-    ]
+def shown(document: str) -> list[str]:
+    """Tasks that are not hidden."""
+    tasks = re.findall(r'<article class="task" id="([^"]+)"([^>]*)>', document)
+    return [name for name, how in tasks if "hidden" not in how]
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")
-def test_a_browser_filters_the_cards(root: Path, tmp_path: Path) -> None:
-    """The first variant alone, until a filter (here from a shared link) says otherwise."""
+def test_a_browser_filters_the_tasks(root: Path, tmp_path: Path) -> None:
+    """All of them, until a filter (here from a shared link) says otherwise."""
     page = (root / "reports/index.html").as_uri()
-    tasks = len(study_tasks(root))
+    ids = [task.id for task in study_tasks(root)]
     first = browse(page, tmp_path)
-    assert f"{tasks} of {tasks * len(CONFIG.variants)} edits" in first
-    assert {variant for variant, _ in shown(first)} == {next(iter(CONFIG.variants))}
-    failed = shown(browse(f"{page}#variant=untrained&category=&outcome=no", tmp_path))
-    every = shown(browse(f"{page}#variant=&category=&outcome=", tmp_path))
-    assert failed and failed == [one for one in every if one == ("untrained", "no")]
-    assert len(every) == tasks * len(CONFIG.variants)
+    assert f"{len(ids)} of {len(ids)} tasks" in first and shown(first) == ids
+    judged = [shown(browse(f"{page}#variant=untrained&outcome={word}", tmp_path))
+              for word in ("yes", "no")]  # fmt: skip
+    assert judged[1] and sorted([*judged[0], *judged[1]]) == ids
+    found = browse(f"{page}#words=eval-003&boxes=hide", tmp_path)
+    assert shown(found) == ["eval-003"] and 'class="plain no-boxes"' in found
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="no chromium is installed")

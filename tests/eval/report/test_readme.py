@@ -1,58 +1,119 @@
-"""README.md's table is what reports/results.json says, made by command."""
+"""README's results and the pages of reports/ are what the committed data says, made by command."""
 
 from __future__ import annotations
 
 import json
+import shutil
+from pathlib import Path
 
 import pytest
 
-from eval.report.readme import END, START, insert
-from eval.report.write import in_order, pages
+from eval.report.edits import read_rows
+from eval.report.pages import has_results, in_order, text_pages, write_pages
+from eval.report.race_page import race_page, read_measured
+from eval.report.readme import END, FIRST, START, front_results, insert_results
 from lr_edit.config import load_config
+from lr_edit.errors import UserError
+from lr_edit.workspace.paths import reports_folder
+from lr_edit.workspace.storage import read_json
 from tests.source_tree import ROOT
 
+CONFIG = load_config(ROOT / "params.yaml")
+STUDIES = [ROOT, *sorted(path.parent for path in ROOT.glob("studies/*/params.yaml"))]
 CELL = {"mean": 0.5, "low": 0.25, "high": 0.75, "n": 4, "missing": 0}
-ROW = dict.fromkeys(("iou", "success", "score_s", "loss", "candidates"), CELL)
+ROW = dict.fromkeys(("iou", "success", "score_s", "nfe"), CELL)
 RESULTS = {
-    "variants": {"b": ROW, "a": ROW},
-    "ceilings": {"top": {**ROW, "iou": {**CELL, "mean": None}}},
-    "meta": {"caption": "drawn"},
+    "variants": {"ground-truth-box": {**ROW, "iou": {**CELL, "mean": None}}, "learned": ROW},
+    "ceilings": {"best-of-bank-l": ROW},
+    "meta": {"tasks": {"headline": 4}},
 }
 
 
-def test_the_table_stands_between_its_marks_in_the_given_order() -> None:
-    page = insert(f"above\n{START}\nold\n{END}\nbelow", RESULTS, order=["a", "b"])
+def test_the_table_stands_between_its_marks_with_plain_titles() -> None:
+    page = insert_results(f"above\n{START}\nold\n{END}\nbelow", RESULTS, config=CONFIG)
     assert page.startswith("above\n") and page.endswith("\nbelow") and "old" not in page
-    assert page.index("| a |") < page.index("| b |") < page.index("| *top* |")
-    assert "50.0 [25.0, 75.0]" in page and "| *top* | – |" in page
+    titles = ["one AnchorNet per image", "best of all candidates by the loss", "the true box"]
+    places = [page.index(f"| {title}") for title in titles]
+    assert places == sorted(places)
+    assert "50.0 [25.0, 75.0]" in page and "| – |" in page
 
 
-def test_nets_across_images_stand_before_what_the_finished_table_could_give() -> None:
-    nets = {"amortised": {"text-128-top-1": ROW, "blind-0": ROW}}
-    page = insert(f"{START}{END}", {**RESULTS, "ablations": nets}, order=["a"])
-    assert page.index("| a |") < page.index("| *text-128-top-1* |") < page.index("| *top* |")
-    assert "blind-0" not in page
+def test_the_table_has_at_most_six_rows() -> None:
+    assert len(FIRST) <= 6
 
 
 def test_inserting_twice_changes_nothing() -> None:
-    once = insert(f"{START}{END}", RESULTS, order=["a", "b"])
-    assert insert(once, RESULTS, order=["a", "b"]) == once
+    once = insert_results(f"{START}{END}", RESULTS, config=CONFIG)
+    assert insert_results(once, RESULTS, config=CONFIG) == once
+
+
+def test_a_readme_without_marks_is_not_written_over() -> None:
+    with pytest.raises(UserError, match="lacks the marks"):
+        insert_results("my own words", RESULTS, config=CONFIG)
 
 
 def test_the_readme_is_not_stale() -> None:
-    results = ROOT / "reports/results.json"
-    if not results.exists():
+    data = ROOT / "reports/results.json"
+    if not data.exists():
         pytest.skip("no study has been run")
     page = (ROOT / "README.md").read_text()
-    order = list(load_config(ROOT / "params.yaml").variants)
-    assert insert(page, json.loads(results.read_text()), order=order) == page, "run `make readme`"
+    results = in_order(json.loads(data.read_text()), CONFIG)
+    assert front_results(results, CONFIG) in page, "run `make pages`"
 
 
-def test_the_pages_of_reports_are_not_stale() -> None:
-    reports = ROOT / "reports"
-    if not (reports / "tables.md").exists():
-        pytest.skip("no study has been run")
-    config = load_config(ROOT / "params.yaml")
-    results = in_order(json.loads((reports / "results.json").read_text()), config)
-    for name, text in pages(config, results).items():
-        assert (reports / name).read_text() == text, f"reports/{name}: run `dvc repro`"
+@pytest.mark.parametrize("root", STUDIES, ids=lambda root: root.name)
+def test_the_pages_of_reports_are_not_stale(root: Path) -> None:
+    reports = reports_folder(root)
+    if not has_results(root):
+        pytest.skip("no results of this study are committed")
+    config = load_config(root / "params.yaml")
+    texts: dict[str, str] = {}
+    if (reports / "results.json").exists():
+        results = in_order(read_json(reports / "results.json"), config)
+        texts |= text_pages(
+            results, config, rows=read_rows(reports, variants=list(config.variants))
+        )
+    if (reports / "race.csv").exists():
+        page = (reports / "race.md").read_text()
+        note = page.split("\n")[2].split(" NFE is ")[0]
+        texts["race.md"] = race_page(read_measured(reports / "race.csv", config), config, note=note)
+    for name, text in texts.items():
+        assert (reports / name).read_text() == text, f"{reports / name}: run `make pages`"
+
+
+def test_pages_need_a_clone_alone(tmp_path: Path) -> None:
+    """Committed data of a study without its artifacts; a deleted page comes back as it was."""
+    shutil.copytree(ROOT / "reports", tmp_path / "reports")
+    for name in ("params.yaml", "README.md"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    gone = ["tables.md", "tables.tex", "tables.csv", "README.md", "index.html"]
+    for name in gone:
+        (tmp_path / "reports" / name).unlink()
+    written = write_pages(tmp_path, load_config(tmp_path / "params.yaml"))
+    assert {tmp_path / "reports" / name for name in gone} <= set(written)
+    for name in gone:
+        assert (tmp_path / "reports" / name).read_bytes() == (ROOT / "reports" / name).read_bytes()
+    assert (tmp_path / "README.md").read_bytes() == (ROOT / "README.md").read_bytes()
+
+
+def test_a_strip_of_other_variants_is_refused(tmp_path: Path) -> None:
+    for name in ("edits.jsonl", "gallery"):
+        place = ROOT / "reports" / name
+        copy = shutil.copytree if place.is_dir() else shutil.copyfile
+        copy(place, tmp_path / name)
+    with pytest.raises(UserError, match=r"shows 6 edits, and params\.yaml has 2 variants"):
+        read_rows(tmp_path, variants=["learned", "untrained"])
+
+
+@pytest.mark.parametrize("root", STUDIES, ids=lambda root: root.name)
+def test_every_row_has_a_title_and_every_title_a_row(root: Path) -> None:
+    config = load_config(root / "params.yaml")
+    for group, rows in {"rows": list(config.variants), **config.ablations}.items():
+        missing = [name for name in list(rows) if config.title_of(name, group=group) == name]
+        assert not missing, f"{group}: add titles in params.yaml or studies/"
+    if root == ROOT:
+        known = {name for rows in config.ablations.values() for name in rows} | set(config.variants)
+        assert set(config.titles["groups"]) == set(config.ablations)
+        assert set(config.titles["rows"]) <= known
+        for group, rows in config.ablations.items():
+            assert set(config.titles.get(group, {})) <= set(rows)

@@ -13,10 +13,11 @@ from typing import Any
 import pytest
 
 from eval.metrics.registry import BY_KEY, MEASURES
-from eval.report.latex import document, tex
+from eval.report.pages import in_order
+from eval.report.render import escape_latex, render_latex
 from eval.report.study_tables import study_tables, table_caption
-from eval.report.tables import Table, format_table, format_value
-from eval.report.write import in_order, pages, write_report
+from eval.report.tables import Table, format_value
+from eval.report.write import write_report
 from eval.study.evaluate import evaluate
 from lr_edit.workspace.storage import read_json
 from tests.eval.artifact_tree import make_tree, small_config
@@ -43,7 +44,7 @@ def results(reports: Path) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def tables(results: dict[str, Any]) -> list[Table]:
-    return study_tables(results, references=["ground-truth-box"])
+    return study_tables(results, CONFIG)
 
 
 def at(results: Any, key: str) -> Any:
@@ -93,20 +94,15 @@ def test_the_three_forms_hold_the_same_numbers(reports: Path, results: dict[str,
     assert len(variants) == len(CONFIG.variants) * len(MEASURES)
 
 
-def test_pages_come_from_results_json_alone(reports: Path, results: dict[str, Any]) -> None:
-    for name, text in pages(CONFIG, results).items():
-        assert (reports / name).read_text() == text
-
-
 def test_latex_rows_have_as_many_cells_as_columns(tables: list[Table]) -> None:
-    text = document(tables)
+    text = render_latex(tables)
     assert text.isascii() and text.count("{") == text.count("}")
     parts = text.split(r"\begin{table*}")[1:]
     assert len(parts) == len(tables)
     for part, table in zip(parts, tables, strict=True):
         body = part[part.index(r"\toprule") : part.index(r"\bottomrule")]
         rows = [line for line in body.splitlines() if line.endswith(r"\\") and " & " in line]
-        rows = [row for row in rows if r"\cmidrule" not in row and not row.startswith(" & ")]
+        rows = [row for row in rows if r"\multicolumn" not in row or row.startswith("Row & ")]
         counts = {len(re.findall(r"(?<!\\)&", row)) for row in rows}
         assert counts == {len(table.columns)}, table.heading
 
@@ -133,7 +129,8 @@ def test_the_best_is_bold_and_the_second_underlined(
     page = (reports / "tables.md").read_text()
     assert f"**{format_value(first, BY_KEY['iou'])}**" in page
     assert f"<u>{format_value(second, BY_KEY['iou'])}</u>" in page
-    ranks = [cell.rank for row in format_table(tables[0])["Variants"] for cell in row[1]]
+    first_block = dict(tables[0].printed)["Variants"]
+    ranks = [cell.rank for _, cells in first_block for cell in cells]
     assert ranks.count(1) >= len(tables[0].columns) - 1
 
 
@@ -154,4 +151,20 @@ def test_the_caption_says_whether_regions_are_known(results: dict[str, Any]) -> 
 
 
 def test_what_latex_would_read_as_its_own_is_escaped() -> None:
-    assert tex("50% of a_b & {c} − ↑") == r"50\% of a\_b \& \{c\} $-$ $\uparrow$"
+    assert escape_latex("50% of a_b & {c} − ↑") == r"50\% of a\_b \& \{c\} $-$ $\uparrow$"
+
+
+def test_every_row_has_a_plain_title_beside_its_key(reports: Path, tables: list[Table]) -> None:
+    page, paper = (reports / "tables.md").read_text(), (reports / "tables.tex").read_text()
+    for line in (line for table in tables for lines in table.blocks.values() for line in lines):
+        assert line.title and f"| `{line.row}` |" in page
+        assert str(escape_latex(line.title)) in paper
+
+
+def test_a_printed_cell_holds_one_number_or_one_interval(reports: Path) -> None:
+    rows = [line for line in (reports / "tables.md").read_text().splitlines() if line[:2] == "| "]
+    assert len(rows) > 100 and not [row for row in rows if "<br>" in row]
+    assert (
+        "<details><summary>95% intervals and paired differences"
+        in (reports / "tables.md").read_text()
+    )

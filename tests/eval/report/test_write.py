@@ -24,7 +24,8 @@ CEILINGS = {"best-of-bank-s", "best-of-bank-l"}
 FILES = {
     "results.json", "tables.md", "tables.tex", "tables.csv", "per_image.csv", "provenance.json",
     "README.md", "training_curves.png", "contact_sheet.png", "cost.png", "worst.png", "sizes.png",
-    "anatomy.png", "amortised.png", "index.html", "gallery",
+    "anatomy.png", "amortised.png", "index.html", "gallery", "edits.jsonl", "training.json",
+    "showcase.png",
 }  # fmt: skip
 
 

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from eval.metrics.registry import MEASURES
-from eval.study.diagnosis import counts, diagnose, diagnosis_page
+from eval.report.diagnosis_page import cause_rows
+from eval.study.diagnosis import counts, diagnose
 from eval.study.preferences import preferences
 from eval.study.scores import Scores
 from lr_edit.types import Choice, EditTask
@@ -53,7 +54,7 @@ def test_a_success_and_a_task_without_a_true_box_are_no_failures() -> None:
         picked=[np.array([0, 0])] * 2,
     )
     assert found == []
-    assert diagnosis_page(counts(found), method="learned", tasks=2) == []
+    assert cause_rows(counts(found)) == []
 
 
 def scores(name: str, success: list[float]) -> Scores:

@@ -9,8 +9,9 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.report.race_page import write_race
-from eval.study.race import above, rank_correlation, retention
+from eval.report.race_page import read_measured
+from eval.stages import race
+from eval.study.race import above, measure_race, rank_correlation, retention
 from lr_edit.config import Config, load_config
 from lr_edit.errors import UserError
 from lr_edit.stages import ablate
@@ -74,7 +75,8 @@ def read(root: Path) -> dict[tuple[str, str], dict[str, str]]:
 
 def test_the_page_names_cost_and_retention_of_every_strategy(study: tuple[Path, Config]) -> None:
     root, config = study
-    page = write_race(root, config).read_text()
+    race.run(root, config)
+    page = (root / "reports/race.md").read_text()
     found = read(root)
     assert float(found["retention", "enumerate"]["value"]) == 1
     assert float(found["retention", "enumerate"]["nfe"]) == 60
@@ -85,14 +87,24 @@ def test_the_page_names_cost_and_retention_of_every_strategy(study: tuple[Path, 
     assert float(found["s_above_released", "raced"]["low"]) > 0 and "above it" in page
     assert [key for key in found if key[0] == "correlation"] == [("correlation", "preview")]
     assert float(found["correlation", "preview"]["nfe"]) == 2
-    assert "`raced` spends 32 UNet evaluations a task" in page
+    assert "Raced: 32 NFE per task" in page
     assert (root / "reports/race.png").stat().st_size > 10_000
 
 
 def test_a_study_without_a_race_is_refused(study: tuple[Path, Config]) -> None:
     root, config = study
     with pytest.raises(UserError, match=r"studies/race\.yaml"):
-        write_race(root, config.model_copy(update={"ablations": {}}))
+        race.run(root, config.model_copy(update={"ablations": {}}))
+
+
+def test_the_page_comes_from_its_csv_alone(study: tuple[Path, Config]) -> None:
+    root, config = study
+    race.run(root, config)
+    kept = read_measured(root / "reports/race.csv", config)
+    assert kept == measure_race(root, config) and kept.races == {"raced"}
+    (root / "reports/race.csv").write_text("measure,name\n")
+    with pytest.raises(UserError, match="holds no race"):
+        read_measured(root / "reports/race.csv", config)
 
 
 def test_rank_correlation_is_spearman_s_over_distinct_boxes() -> None:
