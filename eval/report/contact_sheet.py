@@ -71,11 +71,11 @@ def _draw_row(sheet: Image.Image, row: Row, top: int, *, names: Sequence[str]) -
     words = f"{row.note}{caption(task).replace('→', 'to')} ({task.id}, {task.category}): "
     draw.text((GAP, top), words + task.prompt, INK, _font(13))
     truth = task.truth.box if task.truth else None
-    sheet.paste(draw_panel(row.source, truth, TRUTH), (GAP, top + WORDS))
+    sheet.paste(draw_panel(row.source, truth, colour=TRUTH), (GAP, top + WORDS))
     for at, name in enumerate(names):
         left, edit, iou = _left(at), row.edits[name], row.iou(name)
-        sheet.paste(draw_panel(row.source, edit.box, CHOSEN), (left, top + WORDS))
-        sheet.paste(draw_panel(edit.edited, None, CHOSEN), (left + PANEL + GAP, top + WORDS))
+        sheet.paste(draw_panel(row.source, edit.box), (left, top + WORDS))
+        sheet.paste(draw_panel(edit.edited, None), (left + PANEL + GAP, top + WORDS))
         note = (left, top + WORDS + PANEL + 1)
         if iou is not None:
             draw.text(note, f"IoU {iou:.2f}", GREY, _font(11))
@@ -104,15 +104,15 @@ def showcase(path: Path, rows: Sequence[Row], *, variant: str) -> None:
         left, top = (at % columns) * (wide + 3 * gap), (at // columns) * (tall + gap)
         draw.text((left, top + 4), caption(row.task).replace("→", "to"), INK, _font(30))
         edit = row.edits[variant]
-        before = draw_panel(row.source, edit.box, CHOSEN, side=side)
+        before = draw_panel(row.source, edit.box, side=side)
         picture.paste(before, (left, top + words))
-        picture.paste(draw_panel(edit.edited, None, CHOSEN, side=side),
+        picture.paste(draw_panel(edit.edited, None, side=side),
                       (left + side + gap, top + words))  # fmt: skip
     write_image(path, np.asarray(picture))
 
 
 def draw_panel(
-    image: np.ndarray, box: Box | None, colour: str, *, side: int = PANEL
+    image: np.ndarray, box: Box | None, *, colour: str = CHOSEN, side: int = PANEL
 ) -> Image.Image:
     """A square of so many pixels: small images pixel by pixel, large ones smoothly; box on top."""
     picture = Image.fromarray(image)

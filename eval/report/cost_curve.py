@@ -57,8 +57,8 @@ def draw_cost(path: Path, results: dict[str, Any], *, config: Config, note: str)
         for one, at, left_side in _spread(places, low):
             below = f" ({one.value:.2f}, below)" if one.value < low else ""
             axes.annotate(f"{one.number}{below}", (one.candidates, max(one.value, low)),
-                          (one.candidates * (0.9 if left_side else 1.1), at), fontsize=7, va="center",
-                          color=GROUPS[one.group], ha="right" if left_side else "left",
+                          (one.candidates * (0.9 if left_side else 1.1), at), fontsize=7,
+                          va="center", color=GROUPS[one.group], ha="right" if left_side else "left",
                           arrowprops={"arrowstyle": "-", "lw": 0.3, "color": INK})  # fmt: skip
         unit = ", %" if measure.power == 2 else ""
         axes.set(
@@ -104,9 +104,7 @@ def _draw_random(axes: Axes, budget: dict[str, Any], measure: Measure) -> None:
         for part in ("mean", "low", "high")
     )
     axes.fill_between(candidates, low, high, color=RANDOM, alpha=0.15, lw=0)
-    axes.plot(
-        candidates, mean, color=RANDOM, marker="o", ms=3, label="random-k: best S of k drawn"
-    )
+    axes.plot(candidates, mean, color=RANDOM, marker="o", ms=3, label="random-k: best S of k drawn")
 
 
 def _places(results: dict[str, Any], names: dict[str, str], measure: Measure) -> Iterator[Place]:

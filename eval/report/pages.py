@@ -83,9 +83,7 @@ def write_pages(root: Path, config: Config) -> list[Path]:
     return written
 
 
-def text_pages(
-    results: dict[str, Any], config: Config, *, rows: Sequence[Row]
-) -> dict[str, str]:
+def text_pages(results: dict[str, Any], config: Config, *, rows: Sequence[Row]) -> dict[str, str]:
     """File -> text; `results` are as `in_order` gives them."""
     tables = study_tables(results, config)
     return {
@@ -147,8 +145,8 @@ def _draw_figures(out: Path, config: Config, results: dict[str, Any], rows: list
     showcase(out / "showcase.png", [by_id[name] for name in dict.fromkeys(picked)], variant=method)
     drawn = ["cost.png", "sizes.png", "contact_sheet.png", "worst.png", "showcase.png"]
     (out / "amortised.png").unlink(missing_ok=True)  # not every study has it
-    if GROUP in config.ablations:
-        draw_amortised(out / "amortised.png", config, results=results["ablations"][GROUP], note=note)
+    if nets := results["ablations"].get(GROUP):
+        draw_amortised(out / "amortised.png", config, results=nets, note=note)
         drawn.append("amortised.png")
     if (out / "training.json").is_file():
         curves = read_json(out / "training.json")

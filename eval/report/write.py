@@ -39,6 +39,7 @@ def write_report(root: Path, config: Config) -> None:
     trained = (read_training(root, name) for name in config.variants)
     trainings: list[TrainingRecord] = [one for one in trained if one]
     ablated = ablation_scores(root, config, tasks=tasks)
+    banks = [read_banks(root, name, tasks=tasks) for name in config.proposals]
     results = build_results(
         config,
         full,
@@ -50,7 +51,7 @@ def write_report(root: Path, config: Config) -> None:
         learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
         ablations=ablation_results(ablated, resamples=study.resamples, seed=study.seed),
         method=describe_method(root, config, tasks=tasks, others=list(chain(*ablated.values()))),
-        nfe=sum(bank.nfe for name in config.proposals for bank in read_banks(root, name, tasks=tasks)),
+        nfe=sum(bank.nfe for bank in chain(*banks)),
     )
     write_json(out / "results.json", results)
     write_json(out / "provenance.json", provenance(root, config.models))

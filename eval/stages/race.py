@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from eval.report.pages import write_pages
-from eval.report.race_page import write_measured
+from eval.report.race_page import write_measured, write_race_pages
 from eval.study.race import measure_race
 from lr_edit.config import Config
 from lr_edit.workspace.paths import reports_folder
@@ -13,5 +12,6 @@ from lr_edit.workspace.paths import reports_folder
 
 def run(root: Path, config: Config) -> None:
     """Measure the race of a study that has one."""
-    write_measured(reports_folder(root) / "race.csv", measure_race(root, config))
-    write_pages(root, config)
+    reports = reports_folder(root)
+    write_measured(reports / "race.csv", measure_race(root, config))
+    write_race_pages(reports, config)

@@ -37,9 +37,9 @@ def silent(items, label, total=None):
 def bank(score: np.ndarray, *, each: int, move: int = 0) -> Bank:
     left = np.arange(score.size).reshape(score.shape) + move
     boxes = np.stack([left, left, left + 5, left + 5], -1)
-    none = np.zeros((2, 2))
+    none, anchors = np.zeros((2, 2)), np.zeros((2, 2), int)
     return Bank(
-        boxes, np.zeros((*score.shape, 3)), np.stack([score / 2, 0 * score], -1), none, none,
+        boxes, np.zeros((*score.shape, 3)), np.stack([score / 2, 0 * score], -1), anchors, none,
         none[None], none, each * score.size,
     )  # fmt: skip
 
