@@ -127,9 +127,7 @@ class Ablation(Variant):
     """
 
     points: Count | None = None  # the first so many anchors; default: all
-    sizes: tuple[Index, ...] | None = Field(
-        None, min_length=1
-    )  # indices of the sizes; default: all
+    sizes: tuple[Index, ...] | None = Field(None, min_length=1)  # their indices; default: all
     scope: Literal["image", "dataset"] = "image"
     trained_on: Index = 0  # images, of `dataset_net.tasks`; 0: a random start
     text: bool = False  # whether the net reads the relevance of the source words
@@ -141,10 +139,8 @@ class Ablation(Variant):
 
 
 class DatasetNet(_Frozen):
-    """Dataset-level AnchorNets, trained by the stage `amortise` of studies/train.
-
-    A net for each number of `tasks`, blind and with text, from each of `seeds` starts.
-    """
+    """Dataset-level AnchorNets, trained by the stage `amortise` of studies/train: one for each of
+    `tasks`, blind and with text, from each of `seeds` starts."""
 
     proposals: str
     tasks: tuple[Count, ...] = Field(min_length=1)
@@ -189,11 +185,9 @@ class Config(_Frozen):
     dataset_net: DatasetNet | None = None  # a study without one trains none
     race: Race
     amortised: Race
-    # group -> rows; the first is compared with
-    ablations: dict[Name, dict[Name, Ablation]] = Field({})
+    ablations: dict[Name, dict[Name, Ablation]] = Field({})  # group -> rows, against the first
     profiles: dict[Name, Profile]
-    # What people read beside a row's key. Words alone: no cache key and no candidate reads them.
-    titles: dict[str, dict[str, str]] = Field({})
+    titles: dict[str, dict[str, str]] = Field({})  # printed beside keys; in no cache key
 
     @property
     def models(self) -> Profile:
