@@ -21,7 +21,7 @@ class Measure:
 
     Printed values are multiplied by 10^power. `higher_is_better` is None where neither end is: the
     best area ratio is 1. `paired` says how variants are compared: with a test, by the difference
-    alone (costs are no sample, kind and colour are parts of success), or not at all (PSNR: its
+    alone (costs are no sample, the others are parts of success), or not at all (PSNR: its
     tests use the MSE, so that perfect edits are not dropped).
     """
 
@@ -55,6 +55,10 @@ MEASURES = (
     Measure("area_ratio", "Area ratio", "Region", None, "box", paired="none"),
     Measure("success_kind", "Kind", "Region", True, "edited", power=2, paired="difference"),
     Measure("success_colour", "Colour", "Region", True, "edited", power=2, paired="difference"),
+    Measure("in_place", "In place", "Region", True, "edited", power=2, paired="difference"),
+    Measure("placed", "Placed", "Region", True, "edited", power=2, paired="difference"),
+    Measure("gone", "Gone", "Region", True, "edited", power=2, paired="difference"),
+    Measure("kept", "Kept", "Region", True, "whole", power=2, paired="difference"),
     Measure("success", "Success", "Region", True, "edited", power=2),
     Measure("score_s", "S", "Ranking", True, "whole", decimals=3),
     Measure("loss", "L", "Ranking", False, "whole", decimals=3),

@@ -1,25 +1,45 @@
-"""Did the edit do what was asked: what a judge sees at the true boxes -> yes or no.
+"""Did the edit do what was asked: pictures before and after, and the truth -> yes or no.
 
-replace, recolour   the new kind and colour stand at the true box
-remove              nothing stands there
-add                 the new thing stands in the chosen box, for any empty place would do
-always              every bystander is what it was, at its own box
+placed   replace, recolour, add: the wanted kind and colour are seen at the true box or anywhere in
+         the painted box
+gone     replace, recolour, remove: nothing of the old thing is left outside what was painted, and
+         it is not seen at its place; where something was to be removed, nothing is
+kept     every bystander is what it was, and most of the ground is as it was
+
+replace and recolour succeed by all three, remove by `gone` and `kept`, add by `placed` and `kept`.
+The stricter *in place* asks for the wanted thing in a crop at the true box and looks at no remains.
 """
 
 from __future__ import annotations
 
+import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
-from lr_edit.types import Box, Truth
+from lr_edit.types import Box, Label, Truth
 
 NOTHING = "none"
 Sighting = tuple[str, str]
+
+# How sure the judge must be of a wanted thing. Chosen on labelled edits (eval/study/labels).
+SEEN = 0.6
+# Sides of the squares in which it is looked for, and their greatest distance, of the picture's.
+SQUARES, STRIDE = (0.25, 0.375, 0.5625), 0.11
+# Greatest difference of a channel that is none: 99% of the ground's pixels after the autoencoder's
+# own round trip differ by less, on val.
+STILL = 0.025
+GROUND = 1 / 3  # share of the ground that may change: a new thing needs not stand where the old did
+CHANGED = 0.1  # difference of a channel that shows in a thing,
+BYSTANDER = 0.1  # and the share of a bystander's pixels that may have it
+CONTRAST = 0.15  # a thing's pixels differ so much from the colour about its box
+# Share of the old thing that may be left: a recoloured one keeps its trunk, door or stem.
+REMAINS = {"replace": 0.01, "remove": 0.01, "recolour": 0.05}
 
 
 @runtime_checkable
@@ -30,17 +50,26 @@ class LabelJudge(Protocol):
         """One box per image -> (kind, colour) of each."""
         ...
 
+    def confidence(self, images: Tensor, boxes: Sequence[Box], label: Label, /) -> Tensor:
+        """One box an image -> the probability that this kind in this colour stands there, (n,)."""
+        ...
+
 
 @dataclass(frozen=True)
 class Verdict:
-    """1, 0 or NaN each. `kind` and `colour` are about the edited place, `success` about it all."""
+    """1, 0 or NaN each: NaN where a category does not ask. The last three are what a crop at the
+    true box alone says (at the painted box, where something was to be added)."""
 
-    kind: float
-    colour: float
     success: float
+    placed: float
+    gone: float
+    kept: float
+    in_place: float
+    success_kind: float
+    success_colour: float
 
 
-UNKNOWN = Verdict(float("nan"), float("nan"), float("nan"))
+UNKNOWN = Verdict(*[math.nan] * 7)
 
 
 def is_judged(truth: Truth | None) -> bool:
@@ -48,39 +77,161 @@ def is_judged(truth: Truth | None) -> bool:
     return truth is not None and not (truth.box is None and truth.wanted is None)
 
 
-def verdict(truth: Truth, place: Sighting, *, bystanders: Sequence[Sighting]) -> Verdict:
-    """From what the judge sees at the edited place and, in order, at every bystander's box."""
-    kept = all(
-        seen == (label.kind, label.colour)
-        for (label, _), seen in zip(truth.bystanders, bystanders, strict=True)
-    )
-    if truth.wanted is None:
-        gone = place[0] == NOTHING
-        return Verdict(float(gone), float("nan"), float(gone and kept))
-    kind, colour = place[0] == truth.wanted.kind, place[1] == truth.wanted.colour
-    return Verdict(float(kind), float(colour), float(kind and colour and kept))
+def old_label(words: str) -> Label:
+    """What the source words name: "a red boat" is a boat, red."""
+    *_, colour, kind = ["", "", *words.split()]
+    return Label(kind, colour)
 
 
 def edit_success(
+    source: Float[Tensor, "1 3 h w"],
     edited: Float[Tensor, "n 3 h w"],
     boxes: Sequence[Box],
     *,
     truth: Truth | None,
+    words: str,
     judge: LabelJudge,
 ) -> list[Verdict]:
-    """One verdict an edit of the same task; `boxes` are the chosen ones, which only `add` reads.
+    """One verdict an edit of the same task.
 
-    All crops go to the judge in one call. Without a truth every verdict is NaN.
+    Args:
+        source: The picture before, in [0, 1].
+        edited: The pictures after.
+        boxes: What was painted in each.
+        truth: Where the old thing stood, what is wanted, what must stay; None: all is NaN.
+        words: What the task calls the old thing.
+        judge: Who tells kinds and colours; it takes no part in choosing.
     """
     if truth is None or not is_judged(truth):
         return [UNKNOWN] * len(edited)
-    looks = [
-        (truth.box or chosen, *(box for _, box in truth.bystanders)) for chosen in boxes
-    ]  # (N, 1 + bystanders)
-    each = 1 + len(truth.bystanders)
-    flat = [box for look in looks for box in look]
-    seen = judge.kinds_and_colours(torch.repeat_interleave(edited, each, dim=0), flat)
-    return [
-        verdict(truth, seen[at], bystanders=seen[at + 1 : at + each])
-        for at in range(0, len(seen), each)
-    ]
+    places = [truth.box or painted for painted in boxes]
+    at_place = judge.kinds_and_colours(edited, places)
+    standing = [judge.kinds_and_colours(edited, [box] * len(edited)) for _, box in truth.bystanders]
+    same = [
+        all(seen[at] == (label.kind, label.colour) for seen, (label, _) in
+            zip(standing, truth.bystanders, strict=True))
+        for at in range(len(edited))
+    ]  # fmt: skip
+    verdicts = []
+    for at, (after, painted) in enumerate(zip(edited.split(1), boxes, strict=True)):
+        change = (after - source).abs().amax(1)[0]
+        placed = _is_placed(after, painted, truth=truth, judge=judge)
+        gone = _is_gone(source, change, painted, truth=truth, seen=at_place[at], words=words)
+        kept = same[at] and _is_kept(change, truth)
+        verdicts.append(_verdict(truth, at_place[at], placed, gone, kept=kept, same=same[at]))
+    return verdicts
+
+
+def _verdict(
+    truth: Truth, seen: Sighting, placed: float, gone: float, *, kept: bool, same: bool
+) -> Verdict:
+    success = float(kept and placed != 0 and gone != 0)
+    if truth.wanted is None:
+        nothing = float(seen[0] == NOTHING)
+        return Verdict(success, placed, gone, float(kept), nothing * same, nothing, math.nan)
+    kind, colour = seen[0] == truth.wanted.kind, seen[1] == truth.wanted.colour
+    strict = float(kind and colour and same)
+    return Verdict(success, placed, gone, float(kept), strict, float(kind), float(colour))
+
+
+def _is_placed(
+    after: Float[Tensor, "1 3 h w"], painted: Box, *, truth: Truth, judge: LabelJudge
+) -> float:
+    """Where the wanted thing may be looked for: at the true box, in the painted box as a whole,
+    and, if it is in neither, in squares of it."""
+    if truth.wanted is None:
+        return math.nan
+    first = [painted] if truth.box is None else [truth.box, painted]
+    for looks in (first, squares_in(painted, side=after.shape[-1])):
+        found = judge.confidence(after.expand(len(looks), -1, -1, -1), looks, truth.wanted)
+        if bool((found >= SEEN).any()):
+            return 1.0
+    return 0.0
+
+
+def squares_in(box: Box, *, side: int) -> list[Box]:
+    """Squares of `SQUARES` spread over a box no more than `STRIDE` apart; the box if all are larger
+    than both of its sides."""
+    wide, high = box.right - box.left, box.bottom - box.top
+    squares = []
+    for share in SQUARES:
+        extent = round(share * side)
+        if extent > max(wide, high):
+            continue
+        starts = [
+            _spread(low, high, extent, side=side)
+            for low, high in ((box.top, box.bottom), (box.left, box.right))
+        ]
+        squares += [Box(x, y, x + extent, y + extent) for y, x in itertools.product(*starts)]
+    return squares or [box]
+
+
+def _spread(low: int, high: int, extent: int, *, side: int) -> list[int]:
+    """Starts of stretches of `extent` over low..high, or about its middle where that is shorter."""
+    last = high - extent
+    if last <= low:
+        return [min(max(0, (low + last) // 2), side - extent)]
+    count = math.ceil((last - low) / (STRIDE * side)) + 1
+    return [round(low + at * (last - low) / (count - 1)) for at in range(count)]
+
+
+def _is_gone(
+    source: Float[Tensor, "1 3 h w"],
+    change: Float[Tensor, "h w"],
+    painted: Box,
+    *,
+    truth: Truth,
+    seen: Sighting,
+    words: str,
+) -> float:
+    if truth.box is None:
+        return math.nan
+    old = old_label(words)
+    if seen == (old.kind, old.colour) or (truth.wanted is None and seen[0] != NOTHING):
+        return 0.0
+    category = "remove" if truth.wanted is None else "replace"
+    category = "recolour" if truth.wanted and truth.wanted.kind == old.kind else category
+    return float(remains(source, change, painted, box=truth.box) <= REMAINS[category])
+
+
+def remains(
+    source: Float[Tensor, "1 3 h w"], change: Float[Tensor, "h w"], painted: Box, *, box: Box
+) -> float:
+    """Share of the old thing in `box` that still shows outside of what was painted.
+
+    Its pixels are those that differ from the colour about its box. The outermost painted pixels
+    count as well: the seam fades there.
+    """
+    high, wide = change.shape
+    ring = _mask(box, (high, wide), grow=2) & ~_mask(box, (high, wide), grow=0)
+    about = source[0][:, ring].median(dim=-1).values
+    contrast = (source[0] - about[:, None, None]).abs().amax(0)
+    thing = _mask(box, (high, wide)) & (contrast > CONTRAST)
+    inner = torch.zeros_like(thing)
+    inner[
+        painted.top + (painted.top > 0) : painted.bottom - (painted.bottom < high),
+        painted.left + (painted.left > 0) : painted.right - (painted.right < wide),
+    ] = True
+    left = (1 - change / contrast.clamp(min=CONTRAST))[thing & ~inner]
+    return float(left[left >= 0.6].sum() / max(1, int(thing.sum())))
+
+
+def _is_kept(change: Float[Tensor, "h w"], truth: Truth) -> bool:
+    """Bystanders as they were, and of the ground outside the true box, grown by a cell, most."""
+    shape, cell = (change.shape[0], change.shape[1]), change.shape[-1] // 16
+    ground = torch.ones_like(change, dtype=torch.bool)
+    if truth.box is not None:
+        ground &= ~_mask(truth.box, shape, grow=cell)
+    for _, box in truth.bystanders:
+        ground &= ~_mask(box, shape)
+        if float((change[_mask(box, shape)] > CHANGED).float().mean()) > BYSTANDER:
+            return False
+    return float((change[ground] > STILL).float().sum() / max(1, int(ground.sum()))) <= GROUND
+
+
+def _mask(box: Box, shape: tuple[int, int], *, grow: int = 0) -> Bool[Tensor, "h w"]:
+    mask = torch.zeros(shape, dtype=torch.bool)
+    mask[max(0, box.top - grow) : box.bottom + grow, max(0, box.left - grow) : box.right + grow] = (
+        True
+    )
+    return mask

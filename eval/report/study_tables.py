@@ -24,7 +24,7 @@ MAIN = (
     "structure_distance", "background_psnr", "lpips", "background_mse", "background_ssim",
     "clip_whole", "clip_edited", "iou", "success", "score_s", "candidates",
 )  # fmt: skip
-REGIONS = ("success", "success_kind", "success_colour", "iou", "hit", "area_ratio", "score_s",
+REGIONS = ("success", "placed", "gone", "kept", "in_place", "iou", "hit", "area_ratio", "score_s",
            "candidates")  # fmt: skip
 LEARNED = ("expected_loss", "success", "iou", "score_s", "loss", "candidates", "nfe")
 PLAIN = ("success", "iou", "score_s", "loss", "candidates", "nfe")

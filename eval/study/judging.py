@@ -8,7 +8,7 @@ metrics are NaN (`add` has no region, photos have no truth).
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -21,14 +21,15 @@ from eval.metrics.lpips import lpips_distance
 from eval.metrics.pixels import mean_squared_error, peak_signal_noise_ratio
 from eval.metrics.ssim import structural_similarity
 from eval.metrics.structure import KeyExtractor, structure_distance
-from eval.metrics.success import LabelJudge, edit_success
+from eval.metrics.success import LabelJudge, Verdict, edit_success
 from lr_edit.types import Box, EditTask
 
+LABELLED = tuple(field.name for field in fields(Verdict))
 # What a table of judgements holds.
 JUDGED = (
     "clip_whole", "clip_edited", "clip_directional", "clip_i", "lpips", "structure_distance",
     "background_mse", "background_psnr", "background_ssim", "iou", "hit",
-    "success", "success_kind", "success_colour",
+    *LABELLED,
 )  # fmt: skip
 
 
@@ -68,7 +69,7 @@ def judge_candidates(
         **_clip_metrics(before, after, mask, task, judges.clip),
         **_background_metrics(before, after, mask, judges),
         **_box_metrics(boxes.reshape(-1, 4), task),
-        **_label_metrics(after, boxes.reshape(-1, 4), task, judges.labels),
+        **_label_metrics(before, after, boxes.reshape(-1, 4), task=task, judge=judges.labels),
         "structure_distance": distance.cpu().numpy(),
     }
     nothing = np.full(shape, np.nan)
@@ -144,17 +145,17 @@ def _box_metrics(boxes: Integer[np.ndarray, "n 4"], task: EditTask) -> dict[str,
 
 
 def _label_metrics(
+    before: Float[Tensor, "1 3 h w"],
     after: Float[Tensor, "n 3 h w"],
     boxes: Integer[np.ndarray, "n 4"],
+    *,
     task: EditTask,
     judge: LabelJudge | None,
 ) -> dict[str, np.ndarray]:
     if judge is None:
         return {}
-    chosen = [Box(*box) for box in boxes.tolist()]
-    verdicts = edit_success(after, chosen, truth=task.truth, judge=judge)
-    return {
-        "success": np.array([v.success for v in verdicts]),
-        "success_kind": np.array([v.kind for v in verdicts]),
-        "success_colour": np.array([v.colour for v in verdicts]),
-    }
+    painted = [Box(*box) for box in boxes.tolist()]
+    verdicts = edit_success(
+        before, after, painted, truth=task.truth, words=task.source, judge=judge
+    )
+    return {name: np.array([getattr(v, name) for v in verdicts]) for name in LABELLED}

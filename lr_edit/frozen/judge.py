@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from lr_edit.frozen.images import check_images
 from lr_edit.frozen.weights import folder_of, loading
-from lr_edit.types import Box
+from lr_edit.types import Box, Label
 
 NONE = "none"  # the class of ground with nothing on it
 CROP = 48  # pixels: side of the model's input
@@ -50,6 +50,13 @@ class Judge:
                 kinds.argmax(1).tolist(), colours.argmax(1).tolist(), strict=True
             )
         ]
+
+    def confidence(
+        self, images: Float[Tensor, "n 3 h w"], boxes: Sequence[Box], label: Label
+    ) -> Float[Tensor, " n"]:
+        """How sure the judge is that this kind in this colour stands in the box of each image."""
+        kinds, colours = self.probabilities(images, boxes)
+        return kinds[:, self.kinds.index(label.kind)] * colours[:, self.colours.index(label.colour)]
 
     @torch.no_grad()
     def probabilities(

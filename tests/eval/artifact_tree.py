@@ -26,7 +26,7 @@ SIZES = {"dino": 6, "dino-random": 2, "centre": 4, "random-random": 1, "truth": 
 JUDGED = (
     "clip_whole", "clip_edited", "clip_directional", "clip_i", "lpips", "structure_distance",
     "background_mse", "background_psnr", "background_ssim", "iou", "hit", "success",
-    "success_kind", "success_colour",
+    "placed", "gone", "kept", "in_place", "success_kind", "success_colour",
 )  # fmt: skip
 NEEDS_REGION = {"clip_edited", "lpips", "iou", "hit", *(k for k in JUDGED if "background" in k)}
 

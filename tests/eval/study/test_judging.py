@@ -99,15 +99,15 @@ REGION = {
     "iou",
     "hit",
 }
-LABELS = {"success", "success_kind", "success_colour"}
+LABELS = {"success", "placed", "gone", "kept", "in_place", "success_kind", "success_colour"}
 
 
 @pytest.mark.parametrize(
     ("truth", "missing"),
     [
         (None, REGION | LABELS),
-        (Truth(None, Label("ball", "red")), REGION),  # add: any empty place will do
-        (Truth(Box(2, 3, 12, 9), None), {"success_colour"}),  # remove: no colour is wanted
+        (Truth(None, Label("ball", "red")), REGION | {"gone"}),  # add: any empty place will do
+        (Truth(Box(2, 3, 12, 9), None), {"placed", "success_colour"}),  # remove: nothing is wanted
     ],
 )
 def test_what_is_undefined_is_missing(truth: Truth | None, missing: set[str]) -> None:
