@@ -50,7 +50,7 @@ class LabelJudge(Protocol):
         """One box per image -> (kind, colour) of each."""
         ...
 
-    def confidence(self, images: Tensor, boxes: Sequence[Box], label: Label, /) -> Tensor:
+    def confidence(self, images: Tensor, boxes: Sequence[Box], /, *, label: Label) -> Tensor:
         """One box an image -> the probability that this kind in this colour stands there, (n,)."""
         ...
 
@@ -86,8 +86,8 @@ def old_label(words: str) -> Label:
 def edit_success(
     source: Float[Tensor, "1 3 h w"],
     edited: Float[Tensor, "n 3 h w"],
-    boxes: Sequence[Box],
     *,
+    boxes: Sequence[Box],
     truth: Truth | None,
     words: str,
     judge: LabelJudge,
@@ -116,14 +116,18 @@ def edit_success(
     for at, (after, painted) in enumerate(zip(edited.split(1), boxes, strict=True)):
         change = (after - source).abs().amax(1)[0]
         placed = _is_placed(after, painted, truth=truth, judge=judge)
-        gone = _is_gone(source, change, painted, truth=truth, seen=at_place[at], words=words)
+        gone = _is_gone(
+            source, change, painted=painted, truth=truth, seen=at_place[at], words=words
+        )
         kept = same[at] and _is_kept(change, truth)
-        verdicts.append(_verdict(truth, at_place[at], placed, gone, kept=kept, same=same[at]))
+        verdicts.append(
+            _verdict(truth, at_place[at], placed=placed, gone=gone, kept=kept, same=same[at])
+        )
     return verdicts
 
 
 def _verdict(
-    truth: Truth, seen: Sighting, placed: float, gone: float, *, kept: bool, same: bool
+    truth: Truth, seen: Sighting, *, placed: float, gone: float, kept: bool, same: bool
 ) -> Verdict:
     success = float(kept and placed != 0 and gone != 0)
     if truth.wanted is None:
@@ -143,7 +147,7 @@ def _is_placed(
         return math.nan
     first = [painted] if truth.box is None else [truth.box, painted]
     for looks in (first, squares_in(painted, side=after.shape[-1])):
-        found = judge.confidence(after.expand(len(looks), -1, -1, -1), looks, truth.wanted)
+        found = judge.confidence(after.expand(len(looks), -1, -1, -1), looks, label=truth.wanted)
         if bool((found >= SEEN).any()):
             return 1.0
     return 0.0
@@ -159,14 +163,14 @@ def squares_in(box: Box, *, side: int) -> list[Box]:
         if extent > max(wide, high):
             continue
         starts = [
-            _spread(low, high, extent, side=side)
+            _spread(low, high, extent=extent, side=side)
             for low, high in ((box.top, box.bottom), (box.left, box.right))
         ]
         squares += [Box(x, y, x + extent, y + extent) for y, x in itertools.product(*starts)]
     return squares or [box]
 
 
-def _spread(low: int, high: int, extent: int, *, side: int) -> list[int]:
+def _spread(low: int, high: int, *, extent: int, side: int) -> list[int]:
     """Starts of stretches of `extent` over low..high, or about its middle where that is shorter."""
     last = high - extent
     if last <= low:
@@ -178,8 +182,8 @@ def _spread(low: int, high: int, extent: int, *, side: int) -> list[int]:
 def _is_gone(
     source: Float[Tensor, "1 3 h w"],
     change: Float[Tensor, "h w"],
-    painted: Box,
     *,
+    painted: Box,
     truth: Truth,
     seen: Sighting,
     words: str,
@@ -191,11 +195,11 @@ def _is_gone(
         return 0.0
     category = "remove" if truth.wanted is None else "replace"
     category = "recolour" if truth.wanted and truth.wanted.kind == old.kind else category
-    return float(remains(source, change, painted, box=truth.box) <= REMAINS[category])
+    return float(remains(source, change, painted=painted, box=truth.box) <= REMAINS[category])
 
 
 def remains(
-    source: Float[Tensor, "1 3 h w"], change: Float[Tensor, "h w"], painted: Box, *, box: Box
+    source: Float[Tensor, "1 3 h w"], change: Float[Tensor, "h w"], *, painted: Box, box: Box
 ) -> float:
     """Share of the old thing in `box` that still shows outside of what was painted.
 

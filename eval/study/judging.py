@@ -69,7 +69,7 @@ def judge_candidates(
         **_clip_metrics(before, after, mask, task, judges.clip),
         **_background_metrics(before, after, mask, judges),
         **_box_metrics(boxes.reshape(-1, 4), task),
-        **_label_metrics(before, after, boxes.reshape(-1, 4), task=task, judge=judges.labels),
+        **_label_metrics(before, after, boxes=boxes.reshape(-1, 4), task=task, judge=judges.labels),
         "structure_distance": distance.cpu().numpy(),
     }
     nothing = np.full(shape, np.nan)
@@ -147,8 +147,8 @@ def _box_metrics(boxes: Integer[np.ndarray, "n 4"], task: EditTask) -> dict[str,
 def _label_metrics(
     before: Float[Tensor, "1 3 h w"],
     after: Float[Tensor, "n 3 h w"],
-    boxes: Integer[np.ndarray, "n 4"],
     *,
+    boxes: Integer[np.ndarray, "n 4"],
     task: EditTask,
     judge: LabelJudge | None,
 ) -> dict[str, np.ndarray]:
@@ -156,6 +156,6 @@ def _label_metrics(
         return {}
     painted = [Box(*box) for box in boxes.tolist()]
     verdicts = edit_success(
-        before, after, painted, truth=task.truth, words=task.source, judge=judge
+        before, after, boxes=painted, truth=task.truth, words=task.source, judge=judge
     )
     return {name: np.array([getattr(v, name) for v in verdicts]) for name in LABELLED}

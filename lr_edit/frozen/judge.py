@@ -52,7 +52,7 @@ class Judge:
         ]
 
     def confidence(
-        self, images: Float[Tensor, "n 3 h w"], boxes: Sequence[Box], label: Label
+        self, images: Float[Tensor, "n 3 h w"], boxes: Sequence[Box], *, label: Label
     ) -> Float[Tensor, " n"]:
         """How sure the judge is that this kind in this colour stands in the box of each image."""
         kinds, colours = self.probabilities(images, boxes)

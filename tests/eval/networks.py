@@ -67,6 +67,6 @@ class FakeJudge:
             seen.append(("none", "none") if pixel.max() < 0.2 else (kind, colour))
         return seen
 
-    def confidence(self, images: Tensor, boxes: Sequence[Box], label: Label) -> Tensor:
+    def confidence(self, images: Tensor, boxes: Sequence[Box], *, label: Label) -> Tensor:
         seen = self.kinds_and_colours(images, boxes)
         return torch.tensor([float(one == (label.kind, label.colour)) for one in seen])

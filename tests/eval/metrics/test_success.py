@@ -45,7 +45,9 @@ def judge(
     words: str = "a white star",
 ) -> Verdict:
     before = scene(place=WHITE, aside=GREEN)
-    (one,) = edit_success(before, after, [painted], truth=truth, words=words, judge=FakeJudge())
+    (one,) = edit_success(
+        before, after, boxes=[painted], truth=truth, words=words, judge=FakeJudge()
+    )
     return one
 
 
@@ -117,7 +119,7 @@ def test_an_added_thing_is_looked_for_in_the_painted_box() -> None:
 def test_verdicts_are_those_of_the_edits_one_by_one() -> None:
     edits = torch.cat([scene(place=RED, aside=GREEN), scene(place=RED), scene(aside=GREEN)])
     together = edit_success(
-        scene(place=WHITE, aside=GREEN), edits, [AROUND] * 3, truth=REPLACE,
+        scene(place=WHITE, aside=GREEN), edits, boxes=[AROUND] * 3, truth=REPLACE,
         words="a white star", judge=FakeJudge(),
     )  # fmt: skip
     assert together == [judge(edits[at : at + 1], AROUND) for at in range(3)]
@@ -126,7 +128,7 @@ def test_verdicts_are_those_of_the_edits_one_by_one() -> None:
 @pytest.mark.parametrize("truth", [None, Truth(None, None, (CUP,))])
 def test_without_a_truth_nothing_is_said(truth: Truth | None) -> None:
     got = edit_success(
-        scene(), scene(), [PLACE], truth=truth, words="a white star", judge=FakeJudge()
+        scene(), scene(), boxes=[PLACE], truth=truth, words="a white star", judge=FakeJudge()
     )
     assert got == [UNKNOWN]
 
