@@ -20,11 +20,11 @@ import torch
 from benchmarks.counted import count_edits
 from benchmarks.full_size import build_models, compile_inpainter
 from benchmarks.page import write_page
-from benchmarks.strategies import Subject, measure, silent, strategies, time_parts
+from benchmarks.strategies import Subject, measure, strategies, time_parts
 from benchmarks.timing import hardware, matmul_rate, seconds_of
 from benchmarks.training import KINDS, TOGETHER, measure_training
-from lr_edit.cli.edit import edit_file
 from lr_edit.config import load_config
+from lr_edit.editor import Editor
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import choose_device
 from lr_edit.frozen.models import Models, load_models
@@ -134,13 +134,13 @@ def time_whole_edit(root: Path, subject: Subject) -> float:
     with tempfile.TemporaryDirectory() as folder:
         image = Path(folder) / "image.png"
         write_image(image, subject.source.permute(1, 2, 0).numpy())
-        return seconds_of(
-            lambda: edit_file(
-                root, subject.config, image=image, source=subject.task.source,
-                prompt=subject.task.prompt, output=Path(folder) / "edit.png", track=silent,
-                warn=lambda _: None,
-            )
-        )  # fmt: skip
+
+        def edit() -> None:
+            editor = Editor(subject.config, load_models(root, subject.config.models), root=root)
+            result = editor(image, source=subject.task.source, prompt=subject.task.prompt)
+            result.save(Path(folder) / "edit.png", overwrite=True)
+
+        return seconds_of(edit)
 
 
 @click.command()

@@ -6,7 +6,6 @@ The functions are the editor's own. Loading and compiling are left out of the se
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import median
@@ -62,7 +61,7 @@ class Subject:
         """The race; with a prior, of as many boxes as the rules let in."""
         return edit_within_budget(
             self.models, self.task, source=self.source, config=self.config, rules=rules,
-            how=self.config.proposal_set("dino"), prior=prior, track=silent,
+            how=self.config.proposal_set("dino"), prior=prior,
         )  # fmt: skip
 
     def released(self, draws: int) -> None:
@@ -77,16 +76,6 @@ class Subject:
                 anchors="released", boxes="released", noise="independent", noise_seed=draw,
                 inpaint=inpaint, propose=nine,
             )  # fmt: skip
-
-
-def silent(
-    items: Iterable,
-    label: str,  # noqa: ARG001
-    *,
-    total: int | None = None,  # noqa: ARG001
-) -> Iterator:
-    """No progress bar."""
-    yield from items
 
 
 def strategies(subject: Subject) -> dict[str, Run]:

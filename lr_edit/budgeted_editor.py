@@ -1,7 +1,7 @@
-"""One image edited within a budget of NFE (UNet evaluations): previews, then full quality.
+"""One picture edited within a budget of NFE (UNet evaluations): previews, then full quality.
 
-`run_race` decides who goes on; its rounds here inpaint. Boxes, noise, scores and paste-back are
-`method`'s, so that a study's tables of the same sets give the same answer.
+`successive_halving.run_race` decides; its rounds here inpaint what it asks for. Boxes, noise,
+scores and paste-back are `method`'s: a study's tables of the same sets give the same answer.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import torch
-from jaxtyping import UInt8
+from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from lr_edit import method
@@ -20,18 +20,34 @@ from lr_edit.frozen.models import Models
 from lr_edit.propose import propose
 from lr_edit.saliency import Saliency
 from lr_edit.successive_halving import RaceResult, pick_entrants, plan_rounds, run_race
-from lr_edit.types import Box, EditTask, Track
+from lr_edit.types import Bank, Box, EditTask, LossWeights, Merit
 
 # Saliency, boxes (points, sizes, 4) -> log probability that each is the best, (points, sizes).
 Prior = Callable[[Saliency, Tensor], np.ndarray]
+# What happens next, and the UNet evaluations that the whole edit will take.
+Report = Callable[[str, int], None]
+
+
+@dataclass(frozen=True)
+class ScoredCandidate:
+    """A candidate at full quality: uint8 (3, side, side), its box in that square, its S and L."""
+
+    image: Tensor
+    box: Box
+    score: float
+    loss: float
+
+    def merit(self, rank: Merit) -> float:
+        """How good, higher better; what could not be scored comes last."""
+        value = self.score if rank == "S" else -self.loss
+        return -np.inf if np.isnan(value) else value
 
 
 @dataclass(frozen=True)
 class BudgetedEdit:
-    """The edited image, uint8 (3, side, side), where it was edited, and how the race went."""
+    """What was inpainted at full quality, the best first, and how the race went."""
 
-    image: Tensor
-    box: Box
+    candidates: tuple[ScoredCandidate, ...]
     raced: RaceResult
 
 
@@ -43,43 +59,54 @@ def edit_within_budget(
     config: Config,
     how: ProposalSet,
     rules: Race,
-    track: Track,
     prior: Prior | None = None,
+    own: Int[Tensor, "n 4"] | None = None,
+    report: Report = lambda _what, _total: None,
 ) -> BudgetedEdit:
     """Inpaint previews of a set's boxes, then the best at the set's own quality, as `rules` say.
 
-    `prior` orders the boxes, and the first `rules.entrants` of them enter; without it all do. Where
-    there are no previews the budget buys the first at full quality. Raises UserError where it is
-    too small.
+    `prior` orders the boxes, and the first `rules.entrants` of them enter; without it all do.
+    Where there are no previews the budget buys the first at full quality. `own` boxes stand in
+    place of the set's. Raises UserError where the budget is too small.
     """
     seen, anchors, boxes = propose(models, task, source=source, config=config, how=how)
+    if own is not None:
+        anchors, boxes = torch.full((len(own), 2), -1), own[:, None]
     flat = boxes.flatten(0, 1)
     rounds = [
         how.model_copy(update={"inpaint": inpaint}) for inpaint in (*rules.previews, how.inpaint)
     ]
-    images: dict[int, Tensor] = {}
+    scored: list[ScoredCandidate] = []
 
-    def look(level: int, candidates: np.ndarray) -> tuple[np.ndarray, int]:
+    def score_round(level: int, candidates: np.ndarray) -> tuple[np.ndarray, int]:
         chosen = torch.from_numpy(candidates)
         looked = seen if level == 0 else replace(seen, nfe=0)  # counted once
         part = looked, anchors[chosen // boxes.shape[1]], flat[chosen][:, None]
-        what = "previews" if level < len(rules.previews) else "full quality"
-        ((bank, painted),) = track(
-            (
-                method.make_bank(
-                    models, task, source=source, config=config, how=rounds[level], proposed=part
-                )
-                for _ in range(1)
-            ),
-            f"{what} of {len(candidates)} boxes",
-            total=1,
+        last = level == len(rules.previews)
+        report(f"{'full quality' if last else 'previews'} of {len(candidates)} boxes", total)
+        bank, images = method.make_bank(
+            models, task, source=source, config=config, how=rounds[level], proposed=part
         )
-        images.update(zip(candidates.tolist(), painted[:, 0], strict=True))
+        scored.extend(list_candidates(bank, images) if last else ())
         return bank.merit(rules.rank)[:, 0], bank.nfe
 
     likely = prior(seen, boxes) if prior else None
     ready = pick_entrants(boxes.numpy(), prior=likely, count=rules.entrants if prior else None)
     costs = [models.inpainter.nfe_per_image(one.inpaint.sampler) for one in rounds]
     plan = plan_rounds(rules.budget, costs, candidates=len(ready))
-    raced = run_race(look, ready, plan=plan)
-    return BudgetedEdit(images[raced.winner], Box(*flat[raced.winner].tolist()), raced)
+    total = sum(count * cost for count, cost in zip(plan, costs, strict=True))
+    raced = run_race(score_round, ready, plan=plan)
+    scored.sort(key=lambda one: one.merit(rules.rank), reverse=True)  # ties keep their order
+    return BudgetedEdit(tuple(scored), raced)
+
+
+def list_candidates(
+    bank: Bank, images: UInt8[Tensor, "points sizes 3 side side"]
+) -> list[ScoredCandidate]:
+    """All candidates of a bank, anchor by anchor."""
+    score, loss = bank.score, bank.loss(LossWeights())
+    places = {at: Box(*bank.boxes[at].tolist()) for at in np.ndindex(*loss.shape)}
+    return [
+        ScoredCandidate(images[at], box, float(score[at]), float(loss[at]))
+        for at, box in places.items()
+    ]

@@ -50,11 +50,11 @@ def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], *, variant: Variant
 
 def edit(models: Models, task: EditTask, *, source: Tensor, config: Config, variant: Variant
          ) -> tuple[Tensor, Choice, Bank]:
-    """Text-driven editing of one image, from its words to the edited picture."""
+    """Text-driven editing of one image: all candidates, which of them is the edit, and why."""
     how, side, seed = config.proposals[variant.proposals], source.shape[-1], config.study.seed
     bank, images = make_bank(models, task, source=source, config=config, how=how)
     net = next(learn_sizes([task.id], [bank], variant=variant, side=side, seed=seed,
                            device=models.device))
     sizes = pick_sizes("net", bank, probabilities=net.probabilities.numpy())
     choice = choose(bank, sizes, rank=variant.rank, weights=variant.losses)
-    return images[choice.point, choice.size], choice, bank
+    return images, choice, bank

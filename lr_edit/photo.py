@@ -36,19 +36,23 @@ def _scaled(box: Box, x: float, y: float, width: int, height: int) -> Box:
     return Box(left, top, max(right, left + 1), max(bottom, top + 1))
 
 
-def full_size(photo: np.ndarray, edited: np.ndarray, *, box: Box, feather: int) -> np.ndarray:
+def full_size(
+    photo: np.ndarray, edited: np.ndarray, *, box: Box, feather: int, place: Box | None = None
+) -> np.ndarray:
     """The photo, uint8 (H, W, 3), with the box of the edited square in its place.
 
     The square's `box` is enlarged and laid over the photo; the seam, `feather` pixels of the square
-    wide, fades into the photo's own pixels.
+    wide, fades into the photo's own pixels. `place` is the box in the photo where somebody drew it
+    there: then that part of the square is taken, and no pixel beyond it changes.
     """
     height, width = photo.shape[:2]
     side = len(edited)
     if (height, width) == (side, side):
         return edited
-    place = square_to_photo(box, side=side, width=width, height=height)
+    part = box.as_tuple() if place is None else _exact(place, side / width, side / height)
+    place = place or square_to_photo(box, side=side, width=width, height=height)
     size = (place.right - place.left, place.bottom - place.top)
-    patch = Image.fromarray(edited).resize(size, Image.Resampling.LANCZOS, box=box.as_tuple())
+    patch = Image.fromarray(edited).resize(size, Image.Resampling.LANCZOS, box=part)
     wide = _ramp(place.left, place.right, end=width, feather=feather * width / side)
     high = _ramp(place.top, place.bottom, end=height, feather=feather * height / side)
     weight = np.minimum(high[:, None], wide[None, :])[..., None]
@@ -56,6 +60,10 @@ def full_size(photo: np.ndarray, edited: np.ndarray, *, box: Box, feather: int) 
     region = result[place.top : place.bottom, place.left : place.right]
     region[:] = (weight * np.asarray(patch) + (1 - weight) * region).round()
     return result
+
+
+def _exact(box: Box, x: float, y: float) -> tuple[float, float, float, float]:
+    return box.left * x, box.top * y, box.right * x, box.bottom * y
 
 
 def _ramp(low: int, high: int, *, end: int, feather: float) -> np.ndarray:

@@ -6,7 +6,7 @@ Each is a pure function of one picture at a time, so batches cannot change what 
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
@@ -58,6 +58,9 @@ class FakeClip:
         ]
         return F.normalize(torch.stack(rows), dim=-1)
 
+    def cut_text(self, text: str) -> str:
+        return ""
+
     def tokens(self, images: Tensor) -> Tensor:
         cells = F.adaptive_avg_pool2d(check_images(images), 4).flatten(2).mT
         return torch.cat([row[None] @ drawn(3, 3, WIDTH) for row in cells])
@@ -72,6 +75,7 @@ class FakeInpainter:
     def __init__(self) -> None:
         self.nfe = 0
         self.max_batch: int | None = None
+        self.watch: Callable[[int], None] | None = None
         self.prompts: list[str] = []
         self.noises: list[Tensor] = []
 

@@ -20,7 +20,8 @@ LAYERS = (
     {"types", "profiles"},
     {"boxes", "losses", "choose", "successive_halving", "config", "photo", "anchor_net"},
     {"execution", "workspace", "learn"},
-    {"frozen", "learn_amortised", "tracking"},
+    {"frozen", "learn_amortised", "tracking", "request"},
+    {"result"},
     {"inpaint", "score"},
     {"baselines"},
     {"saliency"},
@@ -28,6 +29,7 @@ LAYERS = (
     {"method", "amortise"},
     {"budgeted_editor", "picturebook"},
     {"stages"},
+    {"modes"},
     {"editor"},
     {"cli"},
 )

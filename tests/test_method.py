@@ -92,14 +92,14 @@ def test_stages_and_editor_agree_byte_for_byte(tiny_root: Path, config: Config) 
     models = load_models(tiny_root, config.models)
     for task in study_tasks(tiny_root):
         source = torch.from_numpy(study_image(tiny_root, task))
-        picture, choice, bank = method.edit(
+        pictures, choice, bank = method.edit(
             models, task, source=source, config=config, variant=config.variant("learned")
         )
         write_bank(tiny_root / "again/tables", bank)
         assert (tiny_root / "again/tables").read_bytes() == kept[f"tables/{task.id}.safetensors"]
         assert choices[task.id] == [choice]
         stored = read_image(tiny_root / f"artifacts/edits/learned/{task.id}.png")
-        assert np.array_equal(picture.permute(1, 2, 0).numpy(), stored)
+        assert np.array_equal(pictures[choice.point, choice.size].permute(1, 2, 0).numpy(), stored)
         images = read_tensors(
             tiny_root / f"artifacts/candidates/dino/images/{task.id}.safetensors"
         )["images"]

@@ -1,15 +1,25 @@
-"""What every command shares: the checkout it works in, and its progress bar."""
+"""What every command shares: the checkout it works in, what it says in passing, and its progress.
+
+Progress is a bar on stderr; where that is no terminal, a line now and then.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+import warnings
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import click
 
+from lr_edit.errors import Notice
+
 if TYPE_CHECKING:
     from lr_edit.config import Config
+
+PAUSE = 10.0  # seconds between two lines
 
 
 def load_study(context: click.Context) -> tuple[Path, Config]:
@@ -21,10 +31,75 @@ def load_study(context: click.Context) -> tuple[Path, Config]:
     return root, load_config(root / "params.yaml", profile=context.obj["profile"])
 
 
-def track(items: Iterable, label: str, *, total: int | None = None) -> Iterator:
-    """Items with a bar on stderr: what is done, how far it is, how long is left."""
-    from rich.console import Console
-    from rich.progress import track as bar
+def find_config(context: click.Context) -> tuple[Path, Config]:
+    """For a command that needs no study: a study as `load_study` finds it, where there is one; else
+    --root or the working directory, and what the package itself says."""
+    from lr_edit.config import load_config
+    from lr_edit.workspace.paths import find_params
 
+    params = find_params(context.obj["root"])
+    root = params.parent if params else context.obj["root"] or Path.cwd()
+    return root, load_config(params, profile=context.obj["profile"])
+
+
+@contextmanager
+def say_notices() -> Iterator[None]:
+    """Inside, every `Notice` is a line on stderr, once; other warnings are shown as ever."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", Notice)
+        show, said = warnings.showwarning, set()
+
+        def say(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            if issubclass(category, Notice):
+                if str(message) not in said:
+                    click.echo(f"lr-edit: {message}", err=True)
+                said.add(str(message))
+            else:
+                show(message, category, *place, **more)
+
+        warnings.showwarning = say
+        yield
+
+
+def track(items: Iterable, label: str, *, total: int | None = None) -> Iterator:
+    """Items with their progress: what is done, how far it is, how long is left."""
     items = list(items) if total is None else items
-    yield from bar(items, description=label, total=total, console=Console(stderr=True))
+    many = len(items) if total is None else total  # type: ignore[arg-type]
+    with show_share(label) as tell:
+        for done, item in enumerate(items):
+            tell(done / max(many, 1), "")
+            yield item
+        tell(1.0, "")
+
+
+@contextmanager
+def show_share(label: str) -> Iterator[Callable[[float, str], None]]:
+    """A function to call with the share that is done, from 0 to 1, and what happens next."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield _Lines(label).tell
+        return
+    with Progress(console=console) as bar:
+        task = bar.add_task(label, total=1.0)
+
+        def tell(share: float, what: str) -> None:
+            bar.update(task, completed=share, description=f"{label} {what}".strip())
+
+        yield tell
+
+
+class _Lines:
+    """Progress for a log: a line where something new begins, and one every `PAUSE` seconds."""
+
+    def __init__(self, label: str) -> None:
+        self._label, self._said, self._last = label, "", -PAUSE
+
+    def tell(self, share: float, what: str) -> None:
+        """Say it if it is time to."""
+        text, now = f"{self._label} {what}".strip(), time.monotonic()
+        if text != self._said or share == 1.0 or now - self._last >= PAUSE:
+            click.echo(f"{text}: {share:.0%}", err=True)
+            self._said, self._last = text, now

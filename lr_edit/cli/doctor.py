@@ -23,8 +23,8 @@ _PACKAGES = (
 )  # fmt: skip
 
 
-def examine(root: Path, config: Config) -> dict[str, Any]:
-    """Everything a bug report needs."""
+def examine(root: Path, config: Config, *, every: bool = True) -> dict[str, Any]:
+    """Everything a bug report needs; the weights of the chosen profile, or of every one."""
     import torch
 
     gpu = torch.cuda.is_available()
@@ -33,7 +33,10 @@ def examine(root: Path, config: Config) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if gpu else f"cpu, {os.cpu_count()} cores",
         "root": str(root),
         "store": _store(root),
-        "weights": list_weights(root, config),
+        "profile": config.profile,
+        "weights": [
+            row for row in list_weights(root, config) if every or row["profile"] == config.profile
+        ],
     }
 
 
@@ -42,7 +45,7 @@ def findings_table(found: dict[str, Any]) -> Table:
     table = Table("what", "is", show_header=False)
     for name, value in found["versions"].items():
         table.add_row(name, value)
-    for key in ("device", "root", "store"):
+    for key in ("device", "root", "store", "profile"):
         table.add_row(key, found[key])
     for row in found["weights"]:
         state = "present" if row["present"] else f"missing: {row['cure']}"
@@ -55,7 +58,8 @@ def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
     from lr_edit.frozen.weights import pulled_weights
 
     rows, pulled = [], pulled_weights(root)
-    for name, profile in config.profiles.items():
+    chosen_first = sorted(config.profiles.items(), key=lambda item: item[0] != config.profile)
+    for name, profile in chosen_first:
         for role, part in profile.roles.items():
             rows.append(
                 {

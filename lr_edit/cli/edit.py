@@ -1,129 +1,176 @@
-"""One image from the command line: files in, the editor, files out."""
+"""`lr-edit edit`: files in, `Editor`, files out. All that can be wrong in what was typed is said
+before a model is loaded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import json
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-import torch
-from torch import Tensor
+import click
 
-from lr_edit import method
-from lr_edit.amortise import read_prior
-from lr_edit.budgeted_editor import Prior, edit_within_budget
-from lr_edit.config import Config, Race, Variant
-from lr_edit.errors import UserError
-from lr_edit.frozen.models import Models, load_models
-from lr_edit.photo import full_size, square_to_photo, working_image
-from lr_edit.types import Box, EditTask, Merit, Track
-from lr_edit.workspace.storage import read_image, write_image
-
-Mode = Literal["race", "enumerate", "amortised"]
+from lr_edit.cli.console import find_config, show_share
+from lr_edit.errors import Unfinished, UserError
+from lr_edit.execution.environment import pin_environment
+from lr_edit.request import MODES, Request, as_box, check_picture, read_picture
+from lr_edit.result import FORMATS, EditResult, check_output, save_picture
+from lr_edit.types import Box
+from lr_edit.workspace.paths import find_weights
 
 
-def edit_file(
-    root: Path,
-    config: Config,
-    *,
-    image: Path,
-    source: str,
-    prompt: str,
-    output: Path,
-    mode: Mode = "race",
-    budget: int | None = None,
-    rank: Merit | None = None,
-    variant: str | None = None,
-    track: Track,
-    warn: Callable[[str], None],
-) -> dict[str, Any]:
-    """Edit one image file; returns the chosen box in pixels, its S or loss and what it cost.
+@dataclass(frozen=True)
+class Outputs:
+    """Where the edits of one image go, the best first, and the picture of its boxes."""
 
-    race        previews of most boxes, full quality for the best, within `budget` NFE
-    enumerate   every box at full quality, sizes by `variant`'s net
-    amortised   the top k boxes alone, by dataset-level nets
+    edits: tuple[Path, ...]
+    boxes: Path | None
+
+
+@click.command()
+@click.argument("images", nargs=-1, required=True)
+@click.option("--source", required=True, help='What is edited: "a red boat".')
+@click.option("--prompt", required=True, help='The result: "a blue fish on sand".')
+@click.option("--output", "-o", help="A file, its suffix says how it is written (.png, .jpg, "
+              ".webp), or a folder. Default: IMAGE.edit.png, or IMAGE.edit-2.png.")  # fmt: skip
+@click.option("--overwrite", is_flag=True, help="Replace the file that --output names.")
+@click.option("--mode", type=click.Choice(MODES), default="race", show_default=True,
+              help="Previews first, every box, the most probable boxes, or the paper's "
+              "procedure.")  # fmt: skip
+@click.option("--budget", type=click.IntRange(1), help="UNet evaluations to spend at most.")
+@click.option("--rank", type=click.Choice(["S", "loss"]), help="What the best is best by.")
+@click.option("--box", "boxes", multiple=True, metavar="L,T,R,B",
+              help="Edit in this box, in pixels; of several the best wins.")  # fmt: skip
+@click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
+              help="Of the starting noise.")  # fmt: skip
+@click.option("--n", "count", type=click.IntRange(1), default=1, show_default=True,
+              help="Write the best so many.")  # fmt: skip
+@click.option("--show-boxes", is_flag=True, help="Also write a picture of the boxes.")
+@click.option("--device", help="cpu, cuda, cuda:1. Default: a GPU if there is one.")
+@click.option("--force", is_flag=True, help="Let picture-book weights edit what is no drawing.")
+@click.option("--json", "as_json", is_flag=True, help="Print a line for each image for a program.")
+@click.pass_context
+def edit(
+    context: click.Context, images: tuple[str, ...], *, source: str, prompt: str,
+    output: str | None, overwrite: bool, mode: Any, budget: int | None, rank: Any,
+    boxes: tuple[str, ...], seed: int, count: int, show_boxes: bool, device: str | None,
+    force: bool, as_json: bool,
+) -> None:  # fmt: skip
+    """Edit images from text alone; the models load once."""
+    own = tuple(map(_parse_box, boxes)) or None
+    how: dict[str, Any] = {"mode": mode, "budget": budget, "rank": rank, "boxes": own, "seed": seed}
+    Request(source, prompt, **how)
+    root, config = find_config(context)
+    for name in images:
+        check_picture(read_picture(name), config.models, boxes=own or (), force=force)
+    plan = plan_outputs(
+        [Path(name) for name in images],
+        output=output, count=count, boxes=show_boxes, overwrite=overwrite,
+    )  # fmt: skip
+    weights, params = find_weights(config.models, start=root), root / "params.yaml"
+    pin_environment()
+    from lr_edit.editor import Editor
+
+    study = params if params.is_file() else None
+    editor = Editor.from_profile(config.profile, device=device, root=weights, study=study)
+    failed = []
+    for name, outputs in zip(images, plan, strict=True):
+        try:
+            with show_share(name) as callback:
+                result = editor(
+                    name, source=source, prompt=prompt, **how, force=force, callback=callback
+                )
+        except Unfinished as error:
+            failed.append(f"{name}: {error}")
+            continue
+        written = write_outputs(result, outputs, overwrite=overwrite)
+        click.echo(json.dumps(as_row(result, written)) if as_json else _as_line(result, written))
+    if failed:
+        raise Unfinished("; ".join(failed))
+
+
+def plan_outputs(
+    images: list[Path], *, output: str | None, count: int, boxes: bool, overwrite: bool
+) -> list[Outputs]:
+    """A name for every picture that will be written; none is there yet, none is named twice.
+
+    Raises UserError for a place that cannot be written, and for one file where many will be.
     """
-    if not source.strip() or not prompt.strip():
+    named = Path(output) if output else None
+    if named and named.suffix.lower() in FORMATS and not named.is_dir():
+        if len(images) * count > 1:
+            raise UserError(
+                f"--output {output} is one file, and {len(images) * count} pictures will be "
+                "written: name a folder"
+            )
+        check_output(named, source=images[0], overwrite=overwrite)
+        beside = next(_free_names(named.parent, f"{named.stem}.boxes", {named}))
+        return [Outputs((named,), beside if boxes else None)]
+    taken: set[Path] = set()
+    return [_plan(image, named or image.parent, count, boxes, taken) for image in images]
+
+
+def _plan(image: Path, folder: Path, count: int, boxes: bool, taken: set[Path]) -> Outputs:
+    edits: list[Path] = []
+    names = _free_names(folder, f"{image.stem}.edit", taken)
+    while len(edits) < count:
+        edits.append(next(names))
+    check_output(edits[0], source=image)
+    beside = next(_free_names(folder, f"{image.stem}.boxes", taken)) if boxes else None
+    return Outputs(tuple(edits), beside)
+
+
+def _free_names(folder: Path, stem: str, taken: set[Path]) -> Iterator[Path]:
+    """STEM.png, STEM-2.png and so on, whatever is neither there nor taken; each is taken then."""
+    number = 1
+    while True:
+        path = folder / f"{stem}{f'-{number}' if number > 1 else ''}.png"
+        if path not in taken and not path.exists():
+            taken.add(path)
+            yield path
+        number += 1
+
+
+def write_outputs(result: EditResult, outputs: Outputs, *, overwrite: bool) -> list[Path]:
+    """Write the best candidates and the picture of the boxes; returns what was written."""
+    written = [
+        save_picture(one.image, path, source=result.path, overwrite=overwrite)
+        for one, path in zip(result.candidates, outputs.edits, strict=False)
+    ]
+    if outputs.boxes:
+        written.append(save_picture(result.draw_boxes(), outputs.boxes, source=result.path))
+    return written
+
+
+def as_row(result: EditResult, written: list[Path]) -> dict[str, Any]:
+    """The result for a program: JSON has no NaN, so what could not be scored is null."""
+
+    def number(value: float) -> float | None:
+        return value if math.isfinite(value) else None
+
+    rows = [
+        {"box": one.box.as_tuple(), "score": number(one.score), "loss": number(one.loss)}
+        for one in result.candidates
+    ]
+    return {
+        "image": str(result.path),
+        "written": [str(path) for path in written],
+        **{name: getattr(result, name) for name in ("mode", "source", "prompt", "seed", "nfe")},
+        **rows[0],
+        "candidates": rows,
+    }
+
+
+def _as_line(result: EditResult, written: list[Path]) -> str:
+    return f"{' '.join(map(str, written))}  box {result.box.as_tuple()}"
+
+
+def _parse_box(text: str) -> Box:
+    try:
+        return as_box([float(side) for side in text.split(",")])
+    except (ValueError, UserError):
         raise UserError(
-            "the source words and the prompt may not be empty: say what to edit into what"
-        )
-    if output.suffix.lower() != ".png":
-        raise UserError(f"--output {output} must end in .png: what was not edited stays bit by bit")
-    if budget is not None and mode == "enumerate":
-        raise UserError("--budget is for --mode race or amortised: enumerate inpaints every box")
-    if rank is not None and mode == "enumerate":
-        raise UserError("--rank is for --mode race or amortised: a variant has a rank of its own")
-    if variant is not None and mode != "enumerate":
-        raise UserError("--variant is for --mode enumerate: the others train no net here")
-    row = _with_net(config, variant or "learned") if mode == "enumerate" else None
-    pixels, side = read_image(image), config.models.side
-    if config.models.world == "picturebook" and pixels.shape[:2] != (side, side):
-        warn(f"{image} is no {side}x{side} drawing: picture-book weights know nothing else")
-    known = config.race.entrants and config.models.anchor_net
-    prior = read_prior(root, config) if mode == "amortised" or (mode == "race" and known) else None
-    working = working_image(pixels, side=side)
-    task = EditTask(id=image.stem, image=image, source=source, prompt=prompt)
-    models = load_models(root, config.models)
-    tensor = torch.from_numpy(working.transpose(2, 0, 1).copy())
-    if row:
-        edited, found = _enumerate(models, task, tensor, config, row, track)
-    else:
-        rules = config.amortised if mode == "amortised" else config.race
-        own = {"budget": budget or rules.budget, "rank": rank or rules.rank}
-        rules = rules.model_copy(update=own)
-        edited, found = _race(models, task, tensor, config, rules, prior, track)
-    box, picture = Box(*found["box"]), edited.permute(1, 2, 0).numpy()
-    write_image(output, full_size(pixels, picture, box=box, feather=config.inpaint.feather))
-    height, width = pixels.shape[:2]
-    found["box"] = list(square_to_photo(box, side=side, width=width, height=height).as_tuple())
-    return {"output": str(output), "mode": mode, **found}
-
-
-def _with_net(config: Config, name: str) -> Variant:
-    row = config.variant(name)
-    if row.choose != "net":
-        raise UserError(f"variant {name!r} has no net: `lr-edit edit` takes one that chooses `net`")
-    return row
-
-
-def _enumerate(
-    models: Models, task: EditTask, source: Tensor, config: Config, row: Variant, track: Track
-) -> tuple[Tensor, dict[str, Any]]:
-    how = config.proposal_set(row.proposals).propose
-    count = how.points * len(how.sizes)
-    ((edited, choice, bank),) = track(
-        (method.edit(models, task, source=source, config=config, variant=row) for _ in range(1)),
-        f"inpainting {count} candidates",
-        total=1,
-    )
-    return edited, {
-        "plan": [bank.losses[..., 0].size],
-        "box": bank.boxes[choice.point, choice.size].tolist(),
-        "score": float(bank.score[choice.point, choice.size]),
-        "candidates": bank.losses[..., 0].size,
-        "nfe": bank.nfe,
-    }
-
-
-def _race(
-    models: Models,
-    task: EditTask,
-    source: Tensor,
-    config: Config,
-    rules: Race,
-    prior: Prior | None,
-    track: Track,
-) -> tuple[Tensor, dict[str, Any]]:
-    how = config.proposal_set(rules.proposals)
-    how = how.model_copy(update={"relevance": prior is not None})  # which alone reads it
-    done = edit_within_budget(
-        models, task, source=source, config=config, how=how, rules=rules, track=track, prior=prior
-    )
-    won = done.raced.merit
-    return done.image, {
-        "plan": list(done.raced.entered),
-        "box": list(done.box.as_tuple()),
-        **({"score": won} if rules.rank == "S" else {"loss": -won}),
-        "candidates": done.raced.entered[-1],
-        "nfe": done.raced.nfe,
-    }
+            f"--box {text}: write left,top,right,bottom in whole pixels, left < right, top < bottom"
+        ) from None

@@ -16,7 +16,8 @@ from typing import Any
 
 import click
 
-from lr_edit.cli.console import load_study, track
+from lr_edit.cli.console import find_config, load_study, say_notices, track
+from lr_edit.cli.edit import edit
 from lr_edit.cli.picturebook import COMMANDS
 from lr_edit.config import load_config
 from lr_edit.errors import Unfinished, UserError, suggest_name
@@ -75,36 +76,6 @@ def stage(
 
         given["execute"] = partial(run_over_ray, address=address)
     run(root, config, **given)
-
-
-@cli.command()
-@click.argument("image", type=click.Path(path_type=Path))
-@click.option("--source", required=True, help='What is edited: "a red boat".')
-@click.option("--prompt", required=True, help='The result: "a blue fish on sand".')
-@click.option("--output", type=click.Path(path_type=Path), help="Default: IMAGE.edit.png.")
-@click.option("--mode", type=click.Choice(["race", "enumerate", "amortised"]), default="race",
-              help="Previews first (the default), every box, or a net's top k.")  # fmt: skip
-@click.option("--budget", type=click.IntRange(1), help="UNet evaluations (NFE) at most.")
-@click.option("--rank", type=click.Choice(["S", "loss"]), help="What the best is best by.")
-@click.option("--variant", help="For enumerate: whose net picks the sizes [default: learned].")
-@click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
-@click.pass_context
-def edit(
-    context: click.Context, image: Path, *, source: str, prompt: str, output: Path | None,
-    mode: Any, budget: int | None, rank: Any, variant: str | None, as_json: bool,
-) -> None:  # fmt: skip
-    """Edit one image from text alone."""
-    root, config = load_study(context)
-    pin_environment()
-    from lr_edit.cli.edit import edit_file
-
-    output = output or image.with_suffix(".edit.png")
-    result = edit_file(
-        root, config, image=image, source=source, prompt=prompt, output=output, mode=mode,
-        budget=budget, rank=rank, variant=variant, track=track,
-        warn=lambda text: click.echo(f"lr-edit: {text}", err=True),
-    )  # fmt: skip
-    click.echo(json.dumps(result) if as_json else f"{output}  box {tuple(result['box'])}")
 
 
 @cli.command()
@@ -192,13 +163,15 @@ def verify(context: click.Context, as_json: bool) -> None:
 
 
 @cli.command()
+@click.option("--all", "every", is_flag=True, help="The weights of every profile.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings for a program.")
 @click.pass_context
-def doctor(context: click.Context, as_json: bool) -> None:
+def doctor(context: click.Context, every: bool, *, as_json: bool) -> None:
     """Versions, device, weights present or missing, store reachable."""
     from lr_edit.cli.doctor import examine, findings_table
 
-    found = examine(*load_study(context))
+    root, config = find_config(context)
+    found = examine(root, config, every=every)
     if as_json:
         click.echo(json.dumps(found))
     else:
@@ -219,7 +192,7 @@ def list_models(context: click.Context, as_json: bool) -> None:
     """Every profile's models: where from, which revision, which licence, present or not."""
     from lr_edit.cli.doctor import list_weights
 
-    rows = list_weights(*load_study(context))
+    rows = list_weights(*find_config(context))
     if as_json:
         click.echo(json.dumps(rows))
         return
@@ -231,7 +204,7 @@ def list_models(context: click.Context, as_json: bool) -> None:
 
 
 @models.command("pull")
-@click.option("--profile", help="Whose weights; default: the profile of params.yaml.")
+@click.option("--profile", help="Whose weights; default: the study's, or picturebook.")
 @click.option(
     "--from", "source", type=click.Path(path_type=Path), help="Copy them from here: no network."
 )
@@ -245,7 +218,7 @@ def pull_models(context: click.Context, profile: str | None, *, source: Path | N
 
     context.obj["profile"] = profile or context.obj["profile"]
     say = partial(click.echo, err=True)
-    click.echo(f"{pull(*load_study(context), source=source, say=say)} says what is here")
+    click.echo(f"{pull(*find_config(context), source=source, say=say)} says what is here")
 
 
 @cli.group()
@@ -253,6 +226,7 @@ def picturebook() -> None:
     """The bundled world: draw it, train its small models."""
 
 
+cli.add_command(edit)
 for command in COMMANDS:
     picturebook.add_command(command)
 for command in import_module("eval.external.commands").COMMANDS:  # by name: lr_edit knows no eval
@@ -265,7 +239,8 @@ def main(arguments: list[str] | None = None) -> None:
     # diffusers passes huggingface_hub an argument that it no longer takes: nobody here can help it.
     warnings.filterwarnings("ignore", message="The `local_dir_use_symlinks` argument")
     try:
-        code = cli.main(arguments, prog_name="lr-edit", standalone_mode=False)
+        with say_notices():
+            code = cli.main(arguments, prog_name="lr-edit", standalone_mode=False)
         if code:  # without standalone mode click hands back the code of context.exit()
             sys.exit(code)
     except (UserError, Unfinished, click.UsageError) as error:

@@ -5,6 +5,7 @@ The paper's three losses and its ranking score are functions of these (sections 
 
 from __future__ import annotations
 
+import bisect
 from collections.abc import Callable, Sequence
 
 import open_clip
@@ -57,6 +58,16 @@ class Clip:
         """Unit embeddings of texts, as they stand: templates are the caller's."""
         ids = self._tokenizer(list(texts)).to(self.device)
         return F.normalize(self.model.encode_text(ids), dim=-1)
+
+    def cut_text(self, text: str) -> str:
+        """The end of a text that lies beyond the model's context: with or without it, the model
+        reads the same."""
+        whole = self._tokenizer([text])
+        # The shortest beginning that reads as the whole does.
+        kept = bisect.bisect_left(
+            range(len(text)), 1, key=lambda n: int(torch.equal(self._tokenizer([text[:n]]), whole))
+        )
+        return text[kept:].strip()
 
     @torch.no_grad()
     def tokens(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n t c"]:

@@ -41,6 +41,7 @@ class Inpainter:
         self._vaes = {False: pipeline.vae, True: tiny_vae or pipeline.vae}
         self.nfe = 0
         self.max_batch: int | None = None
+        self.watch: Callable[[int], None] | None = None
         self._schedulers = {
             "dpm": DPMSolverMultistepScheduler.from_config(pipeline.scheduler.config),
             "pndm": PNDMScheduler.from_config(pipeline.scheduler.config, skip_prk_steps=True),
@@ -145,6 +146,8 @@ class Inpainter:
 
     def _count(self, _module: torch.nn.Module, args: tuple) -> None:
         self.nfe += len(args[0])
+        if self.watch:
+            self.watch(self.nfe)
 
 
 class _Steps:
@@ -229,6 +232,7 @@ def load_inpainter(
     tiny_vae: str | None = None,
     tiny_revision: str | None = None,
     device: str = "cpu",
+    dtype: torch.dtype | None = None,
 ) -> Inpainter | WholePipeline:
     """An inpainting pipeline through diffusers' own loader, from safetensors alone.
 
@@ -246,7 +250,7 @@ def load_inpainter(
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     disable_progress_bar()
-    dtype = torch.float32 if device == "cpu" else torch.float16
+    own, dtype = dtype, dtype or (torch.float32 if device == "cpu" else torch.float16)
     options = {"dtype": dtype, "use_safetensors": True}
     with loading(name, needs=("model_index.json",)):
         pipeline = AutoPipelineForInpainting.from_pretrained(
@@ -262,7 +266,7 @@ def load_inpainter(
         if tiny_vae:
             raise UserError(f"weights {name!r}: a tiny autoencoder is for pipelines with a UNet")
         return WholePipeline(
-            pipeline.to(device, torch.float32 if device == "cpu" else torch.bfloat16)
+            pipeline.to(device, own or (torch.float32 if device == "cpu" else torch.bfloat16))
         )
     if tiny_vae is None:
         return Inpainter(pipeline.to(device))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
+
 from lr_edit.execution.environment import choose_device
 from lr_edit.frozen import AnchorModel, ClipModel, Inpainter
 from lr_edit.frozen.weights import resolve
@@ -21,14 +23,17 @@ class Models:
     device: str = "cpu"
 
 
-def load_models(root: Path, profile: Profile) -> Models:
-    """The profile's models by their real loaders. UserError where weights are missing."""
+def load_models(
+    root: Path, profile: Profile, *, device: str | None = None, dtype: torch.dtype | None = None
+) -> Models:
+    """The profile's models by their real loaders, on a GPU if there is one; `dtype` is the
+    inpainter's. UserError where weights are missing."""
     # Here, so that stages which only learn start without diffusers, timm and open_clip.
     from lr_edit.frozen.clip import load_clip
     from lr_edit.frozen.dino import load_dino
     from lr_edit.frozen.inpainter import load_inpainter
 
-    inpainter, tiny, device = profile.inpainter, profile.tiny_vae, choose_device()
+    inpainter, tiny, device = profile.inpainter, profile.tiny_vae, device or choose_device()
     return Models(
         anchors=load_dino(resolve(root, profile.anchors.name), device=device),
         clip=load_clip(resolve(root, profile.clip.name), profile.clip.pretrained, device=device),
@@ -39,6 +44,7 @@ def load_models(root: Path, profile: Profile) -> Models:
             tiny_vae=resolve(root, tiny.name) if tiny else None,
             tiny_revision=tiny.revision if tiny else None,
             device=device,
+            dtype=dtype,
         ),
         device=device,
     )

@@ -17,7 +17,7 @@ Of all three:
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Protocol, runtime_checkable
 
 if TYPE_CHECKING:  # annotations only: importing the package stays light
@@ -70,6 +70,10 @@ class ClipModel(Protocol):
         is longer than the model's context is cut."""
         ...
 
+    def cut_text(self, text: str) -> str:
+        """What of a text lies beyond the model's context and is not read; empty if all is."""
+        ...
+
     def tokens(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n t c"]:
         """Patch tokens of the image tower's last layer, after its final norm, without the class
         token; t and c are the model's own."""
@@ -84,10 +88,12 @@ class Inpainter(Protocol):
                transformer's evaluations count as a UNet's. It only grows; callers take differences.
     max_batch  None, or how many images fit into memory at once; the method sets it when
                `torch.OutOfMemoryError` leaves `inpaint`, which must be safe to call again.
+    watch      None, or what is told `nfe` at every evaluation: how progress is shown.
     """
 
     nfe: int
     max_batch: int | None
+    watch: Callable[[int], None] | None
 
     def noise(self, side: int, seed: int) -> Float[Tensor, "1 channels rows cols"]:
         """Starting noise of a square image of `side` pixels, in the shape of the latents: standard

@@ -7,6 +7,7 @@ transformer evaluations are counted as a UNet's are. What they cannot do is refu
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -25,6 +26,7 @@ class WholePipeline:
         self._pipeline = pipeline
         self.nfe = 0
         self.max_batch: int | None = None
+        self.watch: Callable[[int], None] | None = None
         pipeline.set_progress_bar_config(disable=True)
         pipeline.transformer.register_forward_pre_hook(self._count, with_kwargs=True)
         for part in pipeline.components.values():
@@ -81,6 +83,8 @@ class WholePipeline:
 
     def _count(self, _module: torch.nn.Module, args: tuple, options: dict[str, Any]) -> None:
         self.nfe += len(args[0] if args else options["hidden_states"])
+        if self.watch:
+            self.watch(self.nfe)
 
 
 def starting_noise(pipeline: Any, side: int, *, seed: int) -> Float[Tensor, "1 channels rows cols"]:

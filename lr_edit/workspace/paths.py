@@ -13,6 +13,7 @@ import os
 from pathlib import Path
 
 from lr_edit.errors import UserError
+from lr_edit.profiles import Profile
 
 
 def find_root(start: Path | None = None) -> Path:
@@ -27,6 +28,14 @@ def find_root(start: Path | None = None) -> Path:
         if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
             return folder
     raise UserError("no params.yaml here or above: run inside a checkout or pass --root")
+
+
+def find_params(start: Path | None = None) -> Path | None:
+    """The params.yaml of a study, for who needs none: below `start`, else of the working directory
+    or above it."""
+    here = Path.cwd().resolve()
+    places = (start,) if start else (here, *here.parents)
+    return next((one / "params.yaml" for one in places if (one / "params.yaml").is_file()), None)
 
 
 def checkout(root: Path) -> Path:
@@ -54,6 +63,22 @@ def locate(root: Path, path: str | Path) -> Path:
         if (folder / path).exists():
             return folder / path
     return checkout(root) / path
+
+
+def find_weights(profile: Profile, *, start: Path | None = None) -> Path:
+    """The nearest folder that holds a profile's own folders of weights: `start`, the working
+    directory, what is above them, else where this package lies. UserError where it is nowhere."""
+    needed = [part.folder for part in (profile.anchors, profile.clip, profile.inpainter)]
+    folders = [folder for folder in needed if folder]
+    starts = [place.resolve() for place in (start, Path.cwd()) if place]
+    installed = Path(__file__).resolve().parents[2]
+    for place in (*(p for one in starts for p in (one, *one.parents)), installed):
+        if all((place / folder).is_dir() for folder in folders):
+            return place
+    raise UserError(
+        f"the weights {folders[0]} are neither here nor above: run `dvc pull` in a checkout, and "
+        "work in it or name it (`--root`, `root=`)"
+    )
 
 
 def reports_folder(root: Path) -> Path:

@@ -186,29 +186,6 @@ def test_a_slip_of_the_keyboard_is_one_sentence(
     assert said in refused(capsys, root, *words)
 
 
-def test_a_variant_without_a_net_cannot_edit(root: Path, capsys: Captured) -> None:
-    image = next((root / "data/images").iterdir())
-    said = refused(capsys, root, *edit(image), "--mode", "enumerate", "--variant", "fixed-medium")
-    assert "has no net" in said
-
-
-@pytest.mark.parametrize(
-    ("words", "said"),
-    [
-        (["--mode", "enumerate", "--budget", "9"], "enumerate inpaints every box"),
-        (["--mode", "enumerate", "--rank", "loss"], "a variant has a rank of its own"),
-        (["--variant", "learned"], "--mode enumerate"),
-        (["--mode", "guess"], "'guess' is not one of"),
-        (["--budget", "0"], "--budget"),
-    ],
-)
-def test_options_that_do_not_fit_the_mode_are_refused(
-    root: Path, capsys: Captured, words: list[str], said: str
-) -> None:
-    image = next((root / "data/images").iterdir())
-    assert said in refused(capsys, root, *edit(image), *words)
-
-
 def test_too_small_a_budget_says_what_a_race_takes(tiny_root: Path, capsys: Captured) -> None:
     image = next((tiny_root / "data/images").iterdir())
     said = refused(capsys, tiny_root, *edit(image), "--budget", "4")
@@ -220,9 +197,11 @@ def test_a_root_without_parameters_is_refused(tmp_path: Path, capsys: Captured) 
 
 
 def test_missing_weights_name_their_cure(root: Path, capsys: Captured) -> None:
+    anchors = {"name": "local-dir:models/nowhere/anchors"}
+    change_params(root, lambda p: p["profiles"]["picturebook"].update(anchors=anchors))
     image = next((root / "data/images").iterdir())
     said = refused(capsys, root, *edit(image))
-    assert "models/picturebook/anchors" in said and "dvc pull" in said
+    assert "models/nowhere/anchors" in said and "dvc pull" in said
 
 
 def test_unreadable_weights_are_named(tiny_root: Path, tiny_models: Path, capsys: Captured) -> None:

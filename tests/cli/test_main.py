@@ -7,16 +7,10 @@ import os
 from pathlib import Path
 
 import pytest
-from PIL import Image
 
-from lr_edit.workspace.storage import read_image
-from tests.tiny import run, tiny_params, write_params
+from tests.tiny import run
 
 Captured = pytest.CaptureFixture[str]
-
-
-def edit(image: Path) -> list[str]:
-    return ["edit", str(image), "--source", "a red boat", "--prompt", "a blue fish"]
 
 
 def test_where_names_the_results(root: Path, capsys: Captured) -> None:
@@ -54,40 +48,6 @@ def test_doctor_finds_versions_weights_and_the_store(root: Path, capsys: Capture
     assert "reachable" in out and "missing: dvc pull" in out
 
 
-@pytest.mark.parametrize(
-    ("words", "mode", "plan", "each"),
-    [
-        ([], "race", [4, 4], 1 + 4),
-        (["--budget", "16"], "race", [4, 3], None),
-        (["--mode", "enumerate"], "enumerate", [4], 4),
-    ],
-)
-def test_one_image_is_edited_from_its_words(
-    tiny_root: Path,
-    capsys: Captured,
-    words: list[str],
-    mode: str,
-    plan: list[int],
-    each: int | None,
-) -> None:
-    image = tiny_root / "data/images/eval-000.png"
-    assert run(tiny_root, *edit(image), *words, "--json") == 0
-    streams = capsys.readouterr()
-    result = json.loads(streams.out)
-    assert (result["mode"], result["plan"]) == (mode, plan)
-    assert ("previews of 4 boxes" in streams.err) == (mode == "race")
-    assert Path(result["output"]) == image.with_suffix(".edit.png")
-    before, after = read_image(image), read_image(image.with_suffix(".edit.png"))
-    left, top, right, bottom = result["box"]
-    changed = (before != after).any(2)
-    assert changed[top:bottom, left:right].any()
-    changed[top:bottom, left:right] = False
-    assert not changed.any()
-    assert result["candidates"] == plan[-1]
-    assert result["nfe"] == (4 * each if each else 16)
-    assert 0 < result["score"] < 3
-
-
 def test_a_stage_of_small_models_uses_one_thread(
     tiny_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,44 +56,6 @@ def test_a_stage_of_small_models_uses_one_thread(
         monkeypatch.delenv(name)
     assert run(tiny_root, "stage", "prepare") == 0
     assert [os.environ[name] for name in names] == ["1", "1"]
-
-
-def test_an_edit_may_be_ranked_by_its_loss(tiny_root: Path, capsys: Captured) -> None:
-    image = tiny_root / "data/images/eval-000.png"
-    assert run(tiny_root, *edit(image), "--rank", "loss", "--json") == 0
-    result = json.loads(capsys.readouterr().out)
-    assert 0 < result["loss"] < 5 and "score" not in result
-
-
-def test_an_amortised_edit_paints_the_likeliest_boxes_alone(
-    tiny_root: Path, capsys: Captured
-) -> None:
-    params = tiny_params()
-    params["profiles"]["picturebook"]["anchor_net"] = {"name": "local-dir:artifacts/anchor-net"}
-    params["dataset_net"] |= {"tasks": [2], "seeds": 2, "steps": 2}
-    write_params(tiny_root, params)
-    image = tiny_root / "data/images/eval-000.png"
-    assert run(tiny_root, *edit(image), "--mode", "amortised") == 2
-    assert "make study STUDY=train" in capsys.readouterr().err
-    for words in (["stage", "prepare"], ["stage", "candidates", "--proposals", "dino"]):
-        assert run(tiny_root, *words) == 0
-    assert run(tiny_root, "stage", "amortise") == 0
-    capsys.readouterr()
-    for budget, plan, nfe in ((30, [3], 12), (9, [2], 8)):
-        words = ["--mode", "amortised", "--budget", str(budget), "--json"]
-        assert run(tiny_root, *edit(image), *words) == 0
-        result = json.loads(capsys.readouterr().out)
-        assert (result["mode"], result["plan"]) == ("amortised", plan)
-        assert result["nfe"] == nfe
-
-
-def test_a_photo_is_warned_about(tiny_root: Path, capsys: Captured, tmp_path: Path) -> None:
-    Image.effect_noise((90, 60), 40).save(tmp_path / "photo.jpg")
-    output = tmp_path / "edited.png"
-    assert run(tiny_root, *edit(tmp_path / "photo.jpg"), "--output", str(output)) == 0
-    streams = capsys.readouterr()
-    assert "is no 64x64 drawing" in streams.err and str(output) in streams.out
-    assert read_image(output).shape == (60, 90, 3)
 
 
 def test_pictures_are_drawn_where_they_are_asked_for(

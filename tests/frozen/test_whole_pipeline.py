@@ -19,7 +19,6 @@ from lr_edit.frozen.whole_pipeline import WholePipeline
 from lr_edit.inpaint import inpaint_candidates
 from lr_edit.types import EditTask, Sampler
 from tests.fakes import FakeAnchors, FakeClip, drawn
-from tests.test_method import silent
 from tests.tiny import tiny_params
 from tests.transformer_layout import write_flux, write_sd3
 
@@ -102,7 +101,7 @@ def test_it_races_and_spends_no_more_than_was_planned(painter) -> None:
         Models(anchors=FakeAnchors(), clip=FakeClip(), inpainter=painter),
         EditTask("a", Path("a.png"), source="a red boat", prompt="a blue fish"),
         source=(drawn(0, 3, SIDE, SIDE).sigmoid() * 255).to(torch.uint8),
-        config=config, how=how, rules=rules, track=silent,
+        config=config, how=how, rules=rules,
     )  # fmt: skip
     assert done.raced.entered == (4, 2 // painter.each)  # Flux is told its guidance: twice as many
     assert done.raced.nfe == painter.nfe - before == 4 + 6

@@ -1,0 +1,265 @@
+"""The way in from Python: models that are loaded once, and pictures edited by words."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any, overload
+
+import numpy as np
+import torch
+from PIL import Image
+
+from lr_edit.amortise import read_prior
+from lr_edit.budgeted_editor import ScoredCandidate
+from lr_edit.config import Config, load_config
+from lr_edit.errors import Notice, Unfinished, UserError
+from lr_edit.frozen.models import Models, load_models
+from lr_edit.modes import RUN, EditJob
+from lr_edit.photo import full_size, photo_to_square, square_to_photo, working_image
+from lr_edit.request import Mode, Picture, Request, as_box, check_picture, read_picture
+from lr_edit.result import Candidate, EditResult
+from lr_edit.types import Box, EditTask, Merit
+from lr_edit.workspace.paths import find_weights
+
+Pictures = list[Any] | tuple[Any, ...]
+Words = str | Sequence[str]
+Boxes = Sequence[Box | Sequence[float]]
+# The share that is done, from 0 to 1, and what happens next.
+Callback = Callable[[float, str], Any]
+
+
+class Editor:
+    """Edits pictures by words: where to edit is found, inpainted and judged by frozen models.
+
+    Lin et al., Text-Driven Image Editing via Learnable Regions, CVPR 2024.
+
+    Args:
+        config: Sizes, sampler and budgets, as `load_config` reads them.
+        models: The frozen models, as `load_models` loads them.
+        root: The folder that holds the dataset-level nets which the profile names.
+
+    Example:
+        >>> from lr_edit import Editor
+        >>> editor = Editor.from_profile("picturebook")
+        >>> scene = "data/images/eval-006.png"
+        >>> result = editor(scene, source="a yellow boat", prompt="a red cup on grass", seed=0)
+        >>> result.image.size
+        (64, 64)
+        >>> result.box.area > 0 and result.nfe <= 200
+        True
+    """
+
+    def __init__(self, config: Config, models: Models, *, root: Path) -> None:
+        self.config = config
+        self.models = models
+        self._read_prior = cache(lambda: read_prior(root, config))
+
+    @classmethod
+    def from_profile(
+        cls,
+        name: str = "picturebook",
+        *,
+        device: str | torch.device | None = None,
+        dtype: torch.dtype | None = None,
+        root: str | Path | None = None,
+        study: str | Path | None = None,
+    ) -> Editor:
+        """Load the models of a profile.
+
+        Args:
+            name: "picturebook", "sd2", "sd15", "sdxl", or a profile of `study`.
+            device: Where they run, as torch names it; default: a GPU if there is one.
+            dtype: The inpainter's; default: float16 on a GPU, float32 on a CPU.
+            root: The folder that holds the folders of weights which the profile names; default:
+                the working directory or one above it, then the checkout that is installed.
+            study: A params.yaml that adds profiles or changes values.
+
+        Returns:
+            An editor for any number of pictures.
+
+        Raises:
+            UserError: Where the profile, the device or the weights are not there.
+        """
+        config = load_config(Path(study) if study else None, profile=name)
+        place = find_weights(config.models, start=Path(root) if root else None)
+        models = load_models(place, config.models, device=_device(device), dtype=dtype)
+        return cls(config, models, root=place)
+
+    @overload
+    def __call__(
+        self, image: Pictures, *, source: Words, prompt: Words, mode: Mode = ...,
+        budget: int | None = ..., rank: Merit | None = ..., boxes: Boxes | None = ...,
+        seed: int = ..., force: bool = ..., callback: Callback | None = ...,
+    ) -> list[EditResult]: ...  # fmt: skip
+
+    @overload
+    def __call__(
+        self, image: Any, *, source: str, prompt: str, mode: Mode = ..., budget: int | None = ...,
+        rank: Merit | None = ..., boxes: Boxes | None = ..., seed: int = ..., force: bool = ...,
+        callback: Callback | None = ...,
+    ) -> EditResult: ...  # fmt: skip
+
+    def __call__(
+        self, image: Any, *, source: Words, prompt: Words, mode: Mode = "race",
+        budget: int | None = None, rank: Merit | None = None, boxes: Boxes | None = None,
+        seed: int = 0, force: bool = False, callback: Callback | None = None,
+    ) -> EditResult | list[EditResult]:  # fmt: skip
+        """Edit one picture, or each of a list.
+
+        Args:
+            image: A path; a PIL picture; an array (height, width, 3), uint8 or float in [0, 1]; a
+                tensor (3, height, width) or (1, 3, height, width), likewise; or a list of these.
+                RGB, of any size.
+            source: What is edited, "a red boat"; for a list of pictures one text, or one each.
+            prompt: The picture wanted, "a blue fish on sand"; likewise.
+            mode: "race", previews of most boxes and full quality for the best, within the budget;
+                "enumerate", every box at full quality; "amortised", only the boxes that nets
+                trained on other pictures find most probable; "paper", the paper's procedure: every
+                box, AnchorNet trained on this picture, one edit an anchor, highest S.
+            budget: UNet evaluations to spend at most, in the modes "race" and "amortised";
+                default: the profile's.
+            rank: What the best is best by: "S" (paper, section 3.4) or "loss" (its Eq. 6).
+            boxes: Boxes of your own, half-open (left, top, right, bottom) in pixels of the picture:
+                these alone are inpainted, all of them, and the best wins.
+            seed: Of the starting noise; the same seed gives the same edit, whatever kind of picture
+                the same pixels came as.
+            force: Let picture-book weights, which know 64x64 drawings alone, edit anything.
+            callback: Called with the share that is done, from 0 to 1, and with words for what
+                happens next.
+
+        Returns:
+            An `EditResult`, or a list of them in the order of the pictures.
+
+        Raises:
+            UserError: For a picture, words or boxes that cannot be, and too small a budget.
+            Unfinished: Where no candidate could be scored.
+        """
+        own = None if boxes is None else tuple(as_box(box) for box in boxes)
+        many = list(image) if isinstance(image, list | tuple) else [image]
+        requests = [
+            Request(*words, mode=mode, budget=budget, rank=rank, boxes=own, seed=seed)
+            for words in zip(_each(source, len(many)), _each(prompt, len(many)), strict=True)
+        ]
+        pictures = [read_picture(one) for one in many]
+        for picture in pictures:
+            check_picture(picture, self.config.models, boxes=own or (), force=force)
+        results = []
+        for at, (picture, request) in enumerate(zip(pictures, requests, strict=True)):
+            share = _Progress(callback, at=at, many=len(many), nfe=self.models.inpainter.nfe)
+            results.append(self._edit(picture, request, share))
+        return results if isinstance(image, list | tuple) else results[0]
+
+    def _edit(self, picture: Picture, request: Request, progress: _Progress) -> EditResult:
+        self._say_what_is_cut(request)
+        side, inpainter = self.config.models.side, self.models.inpainter
+        square = working_image(picture.pixels, side=side)
+        study = self.config.study.model_copy(update={"seed": request.seed})
+        own = [photo_to_square(box, side=side, width=picture.width, height=picture.height)
+               for box in request.boxes or ()]  # fmt: skip
+        job = EditJob(
+            models=self.models,
+            config=self.config.model_copy(update={"study": study}),
+            # One id for all: equal pixels get equal noise, whatever they are called.
+            task=EditTask("edit", Path("edit"), request.source, request.prompt),
+            source=torch.from_numpy(square.transpose(2, 0, 1).copy()),
+            boxes=torch.tensor([box.as_tuple() for box in own]) if own else None,
+            rank=request.rank,
+            budget=request.budget,
+            read_prior=self._read_prior,
+            report=progress.report,
+        )
+        run = RUN["enumerate" if own else request.mode]
+        inpainter.watch = progress.watch
+        try:
+            done = run(job)
+        finally:
+            inpainter.watch = None
+        if np.isnan(done.candidates[0].score):
+            raise Unfinished("no candidate could be scored: the inpainter gave no pictures")
+        progress.end()
+        # What the user drew, to the pixel, for what the square made of it.
+        places = dict(zip(own, request.boxes or (), strict=True))
+        shown = tuple(self._show(picture, one, places.get(one.box)) for one in done.candidates)
+        return EditResult(
+            shown,
+            done.nfe,
+            request.source,
+            request.prompt,
+            request.mode,
+            request.seed,
+            picture.path,
+        )
+
+    def _show(self, picture: Picture, one: ScoredCandidate, place: Box | None) -> Candidate:
+        """A candidate in the picture's own pixels; `place` is the user's own box, if any."""
+        side, feather = self.config.models.side, self.config.inpaint.feather
+        box = place or square_to_photo(
+            one.box, side=side, width=picture.width, height=picture.height
+        )
+
+        def compose() -> Image.Image:
+            edited = one.image.permute(1, 2, 0).numpy()
+            return Image.fromarray(
+                full_size(picture.pixels, edited, box=one.box, feather=feather, place=place)
+            )
+
+        return Candidate(box, one.score, one.loss, compose)
+
+    def _say_what_is_cut(self, request: Request) -> None:
+        score = self.config.score
+        for name, words in (
+            ("source", score.source.format(request.source)),
+            ("prompt", score.prompt.format(request.prompt)),
+        ):
+            if cut := self.models.clip.cut_text(words):
+                warnings.warn(
+                    f"the {name} is longer than the models read: they never see {cut!r}", Notice, 4
+                )
+
+
+class _Progress:
+    """Tells a callback which share of all pictures is done, by the UNet evaluations of this one."""
+
+    def __init__(self, callback: Callback | None, *, at: int, many: int, nfe: int) -> None:
+        self._tell = callback or (lambda _share, _what: None)
+        self._at, self._many = at, many
+        self._start = self._now = nfe
+        self._what, self._total = "", 1
+
+    def report(self, what: str, total: int) -> None:
+        """What happens next, and the evaluations that all of it will take."""
+        self._what, self._total = what, total
+        self.watch(self._now)
+
+    def watch(self, nfe: int) -> None:
+        """How many the inpainter has spent so far."""
+        self._now = nfe
+        done = min((nfe - self._start) / self._total, 1.0)
+        self._tell((self._at + done) / self._many, self._what)
+
+    def end(self) -> None:
+        """This picture is done."""
+        self._tell((self._at + 1) / self._many, "done")
+
+
+def _each(words: Words, many: int) -> list[str]:
+    """A text for each picture: the one given, or as many as there are pictures."""
+    texts = [words] * many if isinstance(words, str) else list(words)
+    if len(texts) != many:
+        raise UserError(f"{many} pictures and {len(texts)} texts: give one text, or one for each")
+    return texts
+
+
+def _device(name: str | torch.device | None) -> str | None:
+    """A device that is here; UserError for another."""
+    try:
+        return None if name is None else str(torch.empty(0, device=name).device)
+    except (RuntimeError, AssertionError) as error:
+        known = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        said = str(error).splitlines()[0]
+        raise UserError(
+            f"device {str(name)!r} cannot be used ({said}); here are: {known}"
+        ) from None
