@@ -118,8 +118,8 @@ class Editor:
             mode: "race", previews of most boxes and full quality for the best, within the budget;
                 "enumerate", every box at full quality; "amortised", only the boxes that nets
                 trained on other pictures find most probable; "paper", the paper's procedure: every
-                box, AnchorNet trained on this picture, one edit an anchor, highest S.
-            budget: UNet evaluations to spend at most, in the modes "race" and "amortised";
+                box, AnchorNet trained on this picture, one edit per anchor, highest S.
+            budget: NFE (UNet evaluations) at most, in the modes "race" and "amortised";
                 default: the profile's.
             rank: What the best is best by: "S" (paper, section 3.4) or "loss" (its Eq. 6).
             boxes: Boxes of your own, half-open (left, top, right, bottom) in pixels of the picture:
@@ -221,7 +221,7 @@ class Editor:
 
 
 class _Progress:
-    """Tells a callback which share of all pictures is done, by the UNet evaluations of this one."""
+    """Tells a callback which share of all pictures is done, by the NFE of this one."""
 
     def __init__(self, callback: Callback | None, *, at: int, many: int, nfe: int) -> None:
         self._tell = callback or (lambda _share, _what: None)
@@ -235,7 +235,7 @@ class _Progress:
         self.watch(self._now)
 
     def watch(self, nfe: int) -> None:
-        """How many the inpainter has spent so far."""
+        """The NFE of the inpainter so far."""
         self._now = nfe
         done = min((nfe - self._start) / self._total, 1.0)
         self._tell((self._at + done) / self._many, self._what)

@@ -31,9 +31,9 @@ class EditJob:
     """One picture at the models' size, and all that a mode may use.
 
     boxes      the user's own, (n, 4), in pixels of the square; None: the method proposes them
-    rank       what the best is best by, and `budget` what may be spent; None: as `config` says
+    rank       what the best is best by, and `budget` the NFE it may cost; None: as `config` says
     read_prior reads the dataset-level nets of the profile
-    report     is told what happens next, and how many UNet evaluations the whole edit will take
+    report     is told what happens next, and the NFE of the whole edit
     """
 
     models: Models
@@ -49,7 +49,7 @@ class EditJob:
 
 @dataclass(frozen=True)
 class Outcome:
-    """Candidates at full quality, the best first, and the UNet evaluations that were spent."""
+    """Candidates at full quality, the best first, and the NFE of all."""
 
     candidates: tuple[ScoredCandidate, ...]
     nfe: int
@@ -76,7 +76,7 @@ def enumerate_boxes(job: EditJob) -> Outcome:
 
 
 def paper(job: EditJob) -> Outcome:
-    """The paper's procedure: every anchor and size, AnchorNet trained on this picture, one edit an
+    """The paper's procedure: every anchor and size, AnchorNet trained on this picture, one edit per
     anchor, of which the highest S is the edit; the others follow by S."""
     row = job.config.variants.get("learned", LEARNED)
     row = row.model_copy(update={"rank": job.rank or row.rank})

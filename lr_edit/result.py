@@ -49,7 +49,7 @@ class EditResult:
     """One edited picture.
 
     candidates  what was inpainted at full quality, the best first; the first is the edit
-    nfe         UNet evaluations that were spent, previews too
+    nfe         UNet evaluations (NFE), previews too
     path        the input's file, where it was one; `save` never writes there
     """
 

@@ -39,7 +39,7 @@ class Outputs:
 @click.option("--mode", type=click.Choice(MODES), default="race", show_default=True,
               help="Previews first, every box, the most probable boxes, or the paper's "
               "procedure.")  # fmt: skip
-@click.option("--budget", type=click.IntRange(1), help="UNet evaluations to spend at most.")
+@click.option("--budget", type=click.IntRange(1), help="UNet evaluations (NFE) at most.")
 @click.option("--rank", type=click.Choice(["S", "loss"]), help="What the best is best by.")
 @click.option("--box", "boxes", multiple=True, metavar="L,T,R,B",
               help="Edit in this box, in pixels; of several the best wins.")  # fmt: skip
