@@ -92,8 +92,8 @@ class FakeInpainter:
         self.prompts.append(prompt)
         self.noises.append(noise)
         colour = drawn(zlib.crc32(prompt.encode()), 3).sigmoid()[:, None, None]
-        painted = (colour + 0.1 / sampler.nfe * noise).clamp(0, 1)
-        return torch.where(masks, painted, 0.9 * check_images(image))
+        inpainted = (colour + 0.1 / sampler.nfe * noise).clamp(0, 1)
+        return torch.where(masks, inpainted, 0.9 * check_images(image))
 
     def predict(self, image: Tensor, prompt: str, *, noise: Tensor, strength: float) -> Tensor:
         self.nfe += len(noise)

@@ -1,4 +1,4 @@
-"""Nets across images as files: trained on one study, used in another before anything is painted."""
+"""Dataset-level nets as files: trained on one study, used in another before any inpainting."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def bank(rng: np.random.Generator) -> Bank:
 
 @pytest.fixture
 def root(tmp_path: Path) -> Path:
-    """A study of six painted tasks."""
+    """A study of six inpainted tasks."""
     params = tiny_params()
     params["dataset_net"] |= {"tasks": [2, 4], "seeds": 2, "steps": 3, "batch": 2}
     params["ablations"] = {
@@ -158,7 +158,7 @@ def test_trained_on_nothing_it_is_the_start_of_its_seed(root: Path, config: Conf
             assert not torch.equal(net.project.weight, start.project.weight)
 
 
-def test_a_row_pays_for_what_it_paints_and_expects_what_its_distribution_does(
+def test_a_row_counts_what_it_inpaints_and_expects_what_its_distribution_does(
     root: Path, config: Config
 ) -> None:
     amortise.run(root, config, track=track)
@@ -178,28 +178,26 @@ def test_a_row_pays_for_what_it_paints_and_expects_what_its_distribution_does(
     assert found["top-2"]["expected"] == [[None, None]] * 6
 
 
-def test_of_the_likeliest_pairs_the_one_with_the_highest_s_is_taken(
-    root: Path, config: Config
-) -> None:
+def test_of_the_top_pairs_the_one_with_the_highest_s_is_taken(root: Path, config: Config) -> None:
     amortise.run(root, config, track=track)
     ablate.run(root, config, track=track)
     choices = read_json(root / "artifacts/ablations.json")["amortised"]["top-2"]["choices"]
     banks = read_banks(root, "dino", tasks=study_tasks(root))
-    foreseen = predict_tables(root, config, row=row("top-2", config), banks=banks)
-    for one, tables, seeds in zip(banks, foreseen, choices, strict=True):
+    predicted = predict_tables(root, config, row=row("top-2", config), banks=banks)
+    for one, tables, seeds in zip(banks, predicted, choices, strict=True):
         for table, (point, size) in zip(tables, seeds, strict=True):
             likely = np.argsort(-table, axis=None)[:2]
             best = likely[one.score.flat[likely].argmax()]
             assert point * SIZES + size == best
 
 
-def test_the_likeliest_pair_of_all_seeds_together_enters_a_race(root: Path, config: Config) -> None:
+def test_the_top_pair_of_all_seeds_together_enters_a_race(root: Path, config: Config) -> None:
     amortise.run(root, config, track=track)
     ablate.run(root, config, track=track)
     raced = read_json(root / "artifacts/ablations.json")["amortised"]["raced"]
     banks = read_banks(root, "dino", tasks=study_tasks(root))
-    foreseen = predict_tables(root, config, row=row("raced", config), banks=banks)
-    for tables, ((point, size),) in zip(foreseen, raced["choices"], strict=True):
+    predicted = predict_tables(root, config, row=row("raced", config), banks=banks)
+    for tables, ((point, size),) in zip(predicted, raced["choices"], strict=True):
         assert point * SIZES + size == np.exp(tables).mean(0).argmax()
     assert raced["nfe"] == [10 + 10] * 6
 

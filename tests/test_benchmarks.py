@@ -78,7 +78,7 @@ def test_nothing_is_begun_once_the_time_is_up(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_a_compiled_painter_still_counts_and_paints_the_same(subject: Subject) -> None:
+def test_a_compiled_inpainter_still_counts_and_inpaints_the_same(subject: Subject) -> None:
     before = subject.bank()
     compile_inpainter(subject.models.inpainter, backend="eager")
     after = subject.bank()

@@ -121,7 +121,7 @@ def test_a_race_by_loss_is_won_by_the_lowest_loss(fakes: Models, config: Config)
         assert done.raced.merit == best.max() and best.flat[done.raced.winner] == best.max()
 
 
-def test_a_prior_alone_paints_the_likeliest_boxes_at_full_quality(
+def test_a_prior_alone_inpaints_the_top_boxes_at_full_quality(
     fakes: Models, config: Config
 ) -> None:
     prior = [[0.1, 0.2], [0.6, 0.1]]
@@ -130,14 +130,14 @@ def test_a_prior_alone_paints_the_likeliest_boxes_at_full_quality(
     assert fakes.inpainter.nfe == done.raced.nfe == 4
 
 
-def test_with_a_prior_the_likeliest_alone_enter_the_race(fakes: Models, config: Config) -> None:
+def test_with_a_prior_the_top_k_alone_enter_the_race(fakes: Models, config: Config) -> None:
     prior = [[0.1, 0.2], [0.4, 0.3]]
     done = raced(fakes, TASK, SOURCE, config, budget=3 + 4, prior=prior, entrants=2)
     assert done.raced.entered == (2, 1) and done.raced.winner in (2, 3)
     assert fakes.inpainter.nfe == done.raced.nfe == 2 + 4
 
 
-def test_a_budget_that_does_not_reach_for_all_looks_at_the_first(
+def test_a_budget_that_does_not_reach_for_all_previews_the_first(
     fakes: Models, config: Config
 ) -> None:
     done = raced(fakes, TASK, SOURCE, config, budget=7)
@@ -145,7 +145,7 @@ def test_a_budget_that_does_not_reach_for_all_looks_at_the_first(
     assert fakes.inpainter.nfe == done.raced.nfe == 7
 
 
-def test_too_small_a_budget_is_one_sentence_and_paints_nothing(
+def test_too_small_a_budget_is_one_sentence_and_inpaints_nothing(
     fakes: Models, config: Config
 ) -> None:
     with pytest.raises(UserError, match="too small"):

@@ -32,7 +32,7 @@ def bank(loss: list[list[float]], score: list[list[float]] | None = None) -> Ban
     )
 
 
-def test_the_net_s_likeliest_size_is_picked_and_ties_go_to_the_first() -> None:
+def test_the_net_s_most_probable_size_is_picked_and_ties_go_to_the_first() -> None:
     pi = np.array([[0.1, 0.6, 0.3], [0.4, 0.4, 0.2]])
     assert pick_sizes("net", bank([[0, 0, 0]] * 2), probabilities=pi).tolist() == [1, 0]
 

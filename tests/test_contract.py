@@ -1,4 +1,4 @@
-"""Every real profile loads from the hub's own layout through the production path, and paints.
+"""Every real profile loads from the hub's own layout through the production path, and inpaints.
 
 Full-size configurations with weights of no meaning: fp16, sharded for SDXL, under timm's and
 open_clip's names. `pytest -m slow tests/test_contract.py`: minutes, 16 GiB. SDXL's deepest stage
@@ -68,8 +68,8 @@ def test_a_profile_loads_from_the_hubs_layout_and_takes_a_step(
     for one in repositories(profile):
         if one.kind == "diffusers":
             write = write_tiny if "taesd" in one.name else WRITERS[name]
-            write(tmp_path / "painter" / one.name)
-            adopt(one, tmp_path / "painter")
+            write(tmp_path / "inpainter" / one.name)
+            adopt(one, tmp_path / "inpainter")
         elif "large" not in one.name:  # the judge's CLIP loads as the scoring CLIP's
             adopt(one, tmp_path / "given")
     assert judge != profile.clip.name
@@ -86,9 +86,9 @@ def test_a_profile_loads_from_the_hubs_layout_and_takes_a_step(
     masks = torch.zeros(1, 1, 128, 128, dtype=torch.bool)
     masks[:, :, 32:96, 32:96] = True
     for tiny in (True, False):
-        painted = models.inpainter.inpaint(
+        inpainted = models.inpainter.inpaint(
             seen[:, :, :128, :128], "a fish", masks=masks, noise=models.inpainter.noise(128, 0),
             sampler=Sampler(steps=3, guidance=2.0, guided=1.0, refresh=2, tiny_vae=tiny),
         )  # fmt: skip
-        assert painted.shape == (1, 3, 128, 128) and painted.isfinite().all()
+        assert inpainted.shape == (1, 3, 128, 128) and inpainted.isfinite().all()
     assert models.inpainter.nfe == 2 * (3 + 2)

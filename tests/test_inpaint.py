@@ -31,17 +31,17 @@ def noisy_bytes(seed: int, *shape: int) -> Tensor:
     return torch.randint(256, shape, generator=generator, dtype=torch.uint8)
 
 
-def paint(
+def inpaint(
     given_boxes: list, *, batch: int = 8, seed: int = 1, feather: int = 0, noise: Any = "common"
 ):
-    painter = FakeInpainter()
+    inpainter = FakeInpainter()
     table = torch.tensor(given_boxes)
     images, nfe = inpaint_candidates(
-        painter, noisy_bytes(0, 3, SIDE, SIDE), prompt="a blue fish", boxes=table,
+        inpainter, noisy_bytes(0, 3, SIDE, SIDE), prompt="a blue fish", boxes=table,
         sampler=Sampler(1, 1.0, 0.0), seed=seed, feather=feather, batch=batch, noise=noise,
     )  # fmt: skip
-    assert nfe == painter.nfe
-    return painter, images
+    assert nfe == inpainter.nfe
+    return inpainter, images
 
 
 def inside(box: Sequence[int]) -> Tensor:
@@ -62,8 +62,8 @@ def test_a_mask_is_true_inside_its_half_open_box_only(box: tuple[int, int, int, 
 @given(st.lists(boxes, min_size=1, max_size=4), st.integers(0, 6))
 def test_outside_every_box_the_bytes_are_the_source_s(rows: list, feather: int) -> None:
     source = noisy_bytes(1, 3, SIDE, SIDE)
-    painted = noisy_bytes(2, len(rows), 3, SIDE, SIDE) / 255
-    pasted = paste_back(source, painted, boxes=torch.tensor(rows), feather=feather)
+    inpainted = noisy_bytes(2, len(rows), 3, SIDE, SIDE) / 255
+    pasted = paste_back(source, inpainted, boxes=torch.tensor(rows), feather=feather)
     for box, image in zip(rows, pasted, strict=True):
         outside = ~inside(box)
         assert torch.equal(image[:, outside], source[:, outside])
@@ -71,12 +71,12 @@ def test_outside_every_box_the_bytes_are_the_source_s(rows: list, feather: int) 
 
 @settings(max_examples=25)
 @given(boxes)
-def test_without_feather_the_inside_is_what_was_painted(box: tuple[int, int, int, int]) -> None:
-    painted = noisy_bytes(2, 1, 3, SIDE, SIDE)
+def test_without_feather_the_inside_is_what_was_inpainted(box: tuple[int, int, int, int]) -> None:
+    inpainted = noisy_bytes(2, 1, 3, SIDE, SIDE)
     pasted = paste_back(
-        noisy_bytes(1, 3, SIDE, SIDE), painted / 255, boxes=torch.tensor([box]), feather=0
+        noisy_bytes(1, 3, SIDE, SIDE), inpainted / 255, boxes=torch.tensor([box]), feather=0
     )
-    assert torch.equal(pasted[0][:, inside(box)], painted[0][:, inside(box)])
+    assert torch.equal(pasted[0][:, inside(box)], inpainted[0][:, inside(box)])
 
 
 @settings(max_examples=25)
@@ -103,10 +103,10 @@ def test_edges_on_the_border_of_the_image_do_not_fade() -> None:
     assert corner[0, 11] < corner[0, 10] < corner[0, 9] == 1
 
 
-def test_equal_boxes_are_painted_once_and_come_out_equal() -> None:
+def test_equal_boxes_are_inpainted_once_and_come_out_equal() -> None:
     first, second = [0, 0, 8, 8], [4, 8, 20, 16]
-    painter, images = paint([[first, second], [second, first], [first, first]])
-    assert painter.nfe == 2
+    inpainter, images = inpaint([[first, second], [second, first], [first, first]])
+    assert inpainter.nfe == 2
     assert torch.equal(images[0, 0], images[1, 1])
     assert torch.equal(images[0, 1], images[1, 0])
     assert torch.equal(images[0, 0], images[2, 0])
@@ -116,7 +116,7 @@ def test_equal_boxes_are_painted_once_and_come_out_equal() -> None:
 def test_every_box_gets_its_own_candidate_in_its_own_place() -> None:
     rows = [[[0, 0, 8, 8], [16, 4, 24, 12]], [[8, 8, 20, 24], [4, 12, 8, 16]]]
     source = noisy_bytes(0, 3, SIDE, SIDE)
-    _, images = paint(rows)
+    _, images = inpaint(rows)
     for point, sizes in enumerate(rows):
         for size, box in enumerate(sizes):
             changed = (images[point, size] != source).any(0)
@@ -127,10 +127,10 @@ def test_every_box_gets_its_own_candidate_in_its_own_place() -> None:
 @settings(max_examples=25)
 @given(st.lists(boxes, min_size=1, max_size=9), st.integers(1, 9))
 def test_candidates_do_not_depend_on_the_batch_size(rows: list, batch: int) -> None:
-    _, all_at_once = paint([rows], batch=100, feather=2)
-    painter, in_parts = paint([rows], batch=batch, feather=2)
+    _, all_at_once = inpaint([rows], batch=100, feather=2)
+    inpainter, in_parts = inpaint([rows], batch=batch, feather=2)
     assert torch.equal(all_at_once, in_parts)
-    assert max(map(len, painter.noises)) <= batch
+    assert max(map(len, inpainter.noises)) <= batch
 
 
 def test_running_out_of_memory_halves_the_batch_once_and_changes_no_candidate() -> None:
@@ -141,17 +141,17 @@ def test_running_out_of_memory_halves_the_batch_once_and_changes_no_candidate() 
             return super().inpaint(image, prompt, **how)
 
     rows = [[0, 0, right, 8] for right in range(1, 12)]
-    _, roomy = paint([rows])
-    painter, source = Small(), noisy_bytes(0, 3, SIDE, SIDE)
+    _, roomy = inpaint([rows])
+    inpainter, source = Small(), noisy_bytes(0, 3, SIDE, SIDE)
     how: dict[str, Any] = {"sampler": Sampler(1, 1.0, 0.0), "seed": 1, "feather": 0, "batch": 8}
     with pytest.warns(UserWarning, match="out of memory: inpainting fewer boxes at once") as said:
         for _ in range(2):
             images, _ = inpaint_candidates(
-                painter, source, prompt="a blue fish", boxes=torch.tensor([rows]), **how
+                inpainter, source, prompt="a blue fish", boxes=torch.tensor([rows]), **how
             )
     assert torch.equal(images, roomy)
     assert len(said) == 1
-    assert painter.max_batch == 2
+    assert inpainter.max_batch == 2
 
 
 def test_a_batch_of_one_that_does_not_fit_is_an_error() -> None:
@@ -169,15 +169,15 @@ def test_a_batch_of_one_that_does_not_fit_is_an_error() -> None:
 
 def test_a_candidate_does_not_depend_on_its_companions() -> None:
     box, others = [4, 4, 16, 12], [[0, 0, 8, 8], [8, 8, 20, 24], [0, 0, 24, 24]]
-    _, alone = paint([[box]])
-    _, among = paint([[*others, box]])
+    _, alone = inpaint([[box]])
+    _, among = inpaint([[*others, box]])
     assert torch.equal(alone[0, 0], among[0, 3])
 
 
 def test_noise_follows_the_seed() -> None:
     box = [[[4, 4, 16, 12]]]
-    assert torch.equal(paint(box, seed=1)[1], paint(box, seed=1)[1])
-    assert not torch.equal(paint(box, seed=1)[1], paint(box, seed=2)[1])
+    assert torch.equal(inpaint(box, seed=1)[1], inpaint(box, seed=1)[1])
+    assert not torch.equal(inpaint(box, seed=1)[1], inpaint(box, seed=2)[1])
 
 
 def test_a_task_s_seed_depends_on_its_id_and_the_study_s_seed_only() -> None:
@@ -192,12 +192,12 @@ def test_a_task_s_seed_depends_on_its_id_and_the_study_s_seed_only() -> None:
 @pytest.mark.parametrize("batch", [1, 3, 8])
 def test_independent_noise_follows_from_the_candidate_alone(batch: int) -> None:
     table = [[[0, 0, 8, 8], [0, 0, 8, 8]], [[4, 4, 8, 8], [0, 0, 8, 8]]]
-    painter, images = paint(table, batch=batch, noise="independent")
-    assert painter.nfe == 4  # equal boxes are other candidates
-    starts = torch.cat(painter.noises)
+    inpainter, images = inpaint(table, batch=batch, noise="independent")
+    assert inpainter.nfe == 4  # equal boxes are other candidates
+    starts = torch.cat(inpainter.noises)
     assert len(starts.unique(dim=0)) == 4
     assert not torch.equal(images[0, 0], images[0, 1])
-    alone, first = paint([[table[0][0]]], noise="independent")
+    alone, first = inpaint([[table[0][0]]], noise="independent")
     assert torch.equal(first[0, 0], images[0, 0]) and torch.equal(alone.noises[0][0], starts[0])
-    _, other = paint(table, batch=batch, seed=2, noise="independent")
+    _, other = inpaint(table, batch=batch, seed=2, noise="independent")
     assert not torch.equal(other, images)

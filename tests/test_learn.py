@@ -157,7 +157,7 @@ def test_learners_say_what_they_would_have_paid() -> None:
     assert POINTS <= candidates_used["leave-one-out"] <= 4 * POINTS
 
 
-def test_reinforce_never_looks_at_what_it_has_not_paid_for() -> None:
+def test_reinforce_never_reads_what_it_has_not_sampled() -> None:
     rois, tables = tasks(1)
     first = learn(rois[0], tables[0], learner="reinforce", seed=0, steps=1)
     other = learn(rois[0], tables[0] + draw(POINTS, SIZES), learner="reinforce", seed=0, steps=1)

@@ -36,7 +36,7 @@ def world(tasks: int, *, seed: int, told_by: int) -> tuple[torch.Tensor, torch.T
 
 
 def chosen(net: AnchorNet, rois: torch.Tensor) -> torch.Tensor:
-    """The likeliest size at every point of every task."""
+    """The most probable size at every point of every task."""
     return torch.stack([predict_log_probabilities([net], task).argmax(-1) for task in rois])
 
 
@@ -50,7 +50,7 @@ def test_a_net_across_images_uses_a_planted_rule_on_images_it_has_never_seen() -
     assert agreement(net, rois, tables) > 0.9
 
 
-def test_it_knows_which_point_to_paint_before_any_candidate_is_paid_for() -> None:
+def test_it_knows_which_point_to_inpaint_before_any_candidate_is_made() -> None:
     net = learned(*world(48, seed=0, told_by=0))
     rois, tables = world(24, seed=50, told_by=0)
     likely = torch.stack(

@@ -1,4 +1,4 @@
-"""The stages do what the editor does, byte for byte, and nothing is ever painted twice."""
+"""The stages do what the editor does, byte for byte, and nothing is ever inpainted twice."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def loaded(monkeypatch: pytest.MonkeyPatch) -> list[Models]:
     return sets
 
 
-def painted(sets: list[Models]) -> int:
+def inpainted(sets: list[Models]) -> int:
     """UNet evaluations so far."""
     return sum(models.inpainter.nfe for models in sets)
 
@@ -167,7 +167,9 @@ SETS: dict[str, tuple[dict[str, Any], tuple[int, int], int]] = {  # -> shape, ev
 
 
 @pytest.mark.parametrize("name", SETS)
-def test_every_kind_of_set_paints_in_its_boxes(tiny_root: Path, config: Config, name: str) -> None:
+def test_every_kind_of_set_inpaints_in_its_boxes(
+    tiny_root: Path, config: Config, name: str
+) -> None:
     how, shape, nfe = SETS[name]
     parts = {part: getattr(config, part).model_dump() for part in ("propose", "inpaint")}
     chosen = ProposalSet.model_validate(how | {k: v | how.get(k, {}) for k, v in parts.items()})
@@ -184,12 +186,14 @@ def test_every_kind_of_set_paints_in_its_boxes(tiny_root: Path, config: Config, 
         assert (changed.amax(0) < torch.tensor([bottom, right])).all()
 
 
-def test_a_second_run_paints_nothing(tiny_root: Path, config: Config, loaded: list[Models]) -> None:
+def test_a_second_run_inpaints_nothing(
+    tiny_root: Path, config: Config, loaded: list[Models]
+) -> None:
     candidates.run(tiny_root, config, name="dino", track=silent)
-    first, nfe = outputs(tiny_root), painted(loaded)
+    first, nfe = outputs(tiny_root), inpainted(loaded)
     assert nfe > 0
     candidates.run(tiny_root, config, name="dino", track=silent)
-    assert painted(loaded) == nfe and len(loaded) == 1
+    assert inpainted(loaded) == nfe and len(loaded) == 1
     assert outputs(tiny_root) == first
 
 
@@ -217,14 +221,14 @@ def test_a_killed_run_goes_on_where_it_was(
     total = sum(
         read_bank(path).nfe for path in (tiny_root / "artifacts/candidates/dino/tables").iterdir()
     )
-    assert 0 < done < total and painted(loaded) == total
+    assert 0 < done < total and inpainted(loaded) == total
     for path in (tmp_path / "cache/candidates").iterdir():
         path.unlink()
     candidates.run(tiny_root, config, name="dino", track=silent)
     assert outputs(tiny_root) == resumed  # an unbroken run gives the same bytes
 
 
-def test_what_matters_is_painted_anew_and_what_does_not_is_not(
+def test_what_matters_is_inpainted_anew_and_what_does_not_is_not(
     tiny_root: Path, config: Config, loaded: list[Models]
 ) -> None:
     candidates.run(tiny_root, config, name="dino", track=silent)

@@ -94,7 +94,7 @@ def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) ->
         "train@learned", "edit@learned", "evaluate@learned", "report", "publish"
     }  # fmt: skip
     assert (project / "artifacts/scores/fixed-medium.csv").read_bytes() == scores
-    assert contents(project.parent / "cache").keys() == kept.keys()  # nothing was painted
+    assert contents(project.parent / "cache").keys() == kept.keys()  # nothing was inpainted
 
     # A further study of the same checkout, without variants: its candidates are known already.
     overlay: dict[str, dict[str, list]] = {name: {"only": []} for name in ("variants", "ablations")}

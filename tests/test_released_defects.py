@@ -48,7 +48,7 @@ def small_boxes() -> torch.Tensor:
     return square_boxes(anchors, grid=(8, 8), side=SIDE, sizes=(0.25, 0.5), cell=4)
 
 
-def painted(inpainter: FakeInpainter, boxes: torch.Tensor, *, batch: int = 2) -> torch.Tensor:
+def inpainted(inpainter: FakeInpainter, boxes: torch.Tensor, *, batch: int = 2) -> torch.Tensor:
     images, _ = inpaint_candidates(
         inpainter, picture(), prompt=TASK.prompt, boxes=boxes,
         sampler=Sampler(1, 1.0, 0.0), seed=1, feather=0, batch=batch,
@@ -176,7 +176,7 @@ def test_guidance_reaches_the_pipeline() -> None:
 
 def test_all_boxes_of_a_task_share_their_noise() -> None:
     inpainter = FakeInpainter()
-    painted(inpainter, small_boxes(), batch=1)
+    inpainted(inpainter, small_boxes(), batch=1)
     assert len(inpainter.noises) > 1
     assert all(torch.equal(noise, inpainter.noises[0]) for noise in inpainter.noises)
 
@@ -187,7 +187,7 @@ def test_nothing_outside_the_box_changes() -> None:
             return 1 - super().inpaint(image, prompt, **options)
 
     boxes, source = small_boxes(), picture()
-    images = painted(Smearing(), boxes)
+    images = inpainted(Smearing(), boxes)
     for point, size in np.ndindex(POINTS, SIZES):
         left, top, right, bottom = boxes[point, size].tolist()
         outside = torch.ones(SIDE, SIDE, dtype=torch.bool)

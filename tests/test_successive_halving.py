@@ -102,7 +102,7 @@ def test_equal_boxes_start_once_and_cost_once() -> None:
     assert nfe_each(bank(np.zeros((2, 2)), each=7, boxes=boxes)) == 7
 
 
-def test_a_prior_lets_the_likeliest_start_first_and_keeps_the_order_of_ties() -> None:
+def test_a_prior_lets_the_most_probable_start_first_and_keeps_the_order_of_ties() -> None:
     boxes = bank(np.zeros((2, 2))).boxes
     prior = np.array([[0.2, 0.3], [0.3, np.nan]])
     assert pick_entrants(boxes, prior=prior).tolist() == [1, 2, 0, 3]
@@ -126,7 +126,7 @@ costs = st.lists(st.integers(1, 40), min_size=1, max_size=4)
 
 
 @given(st.integers(1, 3000), costs, st.integers(1, 60))
-def test_a_plan_never_spends_more_than_its_budget(
+def test_a_plan_never_costs_more_than_its_budget(
     budget: int, costs: list[int], candidates: int
 ) -> None:
     try:

@@ -1,7 +1,7 @@
 """A study of two tasks on the real adapters: small models of random weights, drawn pictures.
 
 The models are built and written by the picture book's own code, so that every stage loads them as
-it loads trained ones; only what they paint is noise.
+it loads trained ones; only what they inpaint is noise.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Who paints, and what a task that fails costs: itself alone, by name, until a rerun."""
+"""Who inpaints, and what a task that fails costs: itself alone, by name, until a rerun."""
 
 from __future__ import annotations
 
@@ -41,19 +41,19 @@ def test_a_task_that_fails_is_named_and_holds_up_no_other(
     first, second = study_tasks(tiny_root)
     make_bank, tried = method.make_bank, []
 
-    def unlucky(models: Models, task: EditTask, *rest, **options):
+    def failing(models: Models, task: EditTask, *rest, **options):
         tried.append(task)
         if tried == [first]:
-            raise ValueError("no luck")
+            raise ValueError("no such thing")
         return make_bank(models, task, *rest, **options)
 
-    monkeypatch.setattr(method, "make_bank", unlucky)
+    monkeypatch.setattr(method, "make_bank", failing)
     with pytest.raises(SystemExit) as stopped:
         main(words)
     said = capsys.readouterr().err
     made = tiny_root / "artifacts/candidates/dino"
     assert stopped.value.code == 1 and not list(made.iterdir())
-    assert f"1 of 2 tasks of candidates dino failed: {first.id} (ValueError: no luck)" in said
+    assert f"1 of 2 tasks of candidates dino failed: {first.id} (ValueError: no such thing)" in said
     assert second.id not in said and len(list((tmp_path / "cache/candidates").iterdir())) == 2
 
     main(words)

@@ -94,8 +94,8 @@ def test_the_cluster_makes_the_loops_bytes_though_a_worker_is_killed(
     monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "other"))
 
     def execute(items: Iterable, make: Callable) -> Iterator:
-        unlucky = KilledOnce(make, tmp_path, study_tasks(tiny_root)[0].id)
-        return run_over_ray(items, unlucky, address=os.environ["RAY_ADDRESS"])
+        failing = KilledOnce(make, tmp_path, study_tasks(tiny_root)[0].id)
+        return run_over_ray(items, failing, address=os.environ["RAY_ADDRESS"])
 
     candidates.run(tiny_root, config, name="dino", track=silent, execute=execute)
     assert (tmp_path / "killed").exists()

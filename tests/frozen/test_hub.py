@@ -107,7 +107,7 @@ def pull(root: Path, url: str, home: Path) -> str:
         (write_sdxl, "org/name"),
     ],
 )
-def test_weights_copied_from_a_folder_load_and_paint_without_a_network(
+def test_weights_copied_from_a_folder_load_and_inpaint_without_a_network(
     tmp_path: Path, monkeypatch, write, place: str
 ) -> None:
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -115,15 +115,15 @@ def test_weights_copied_from_a_folder_load_and_paint_without_a_network(
     one = Repository("org/name", "diffusers", revision=COMMIT, variant="fp16")
     kept = record(one, adopt(one, tmp_path / "from"))
     assert kept["revision"] == COMMIT and all(len(sha) == 64 for sha in kept["files"].values())
-    painter = load_inpainter("org/name", revision=COMMIT, variant="fp16")
+    inpainter = load_inpainter("org/name", revision=COMMIT, variant="fp16")
     image, masks = torch.full((1, 3, 64, 64), 0.5), torch.zeros(2, 1, 64, 64, dtype=torch.bool)
     masks[:, :, 16:48, 16:48] = True
     sampler = Sampler(steps=4, guidance=2.0, guided=0.75, refresh=2)
-    painted = painter.inpaint(
-        image, "a cat", masks=masks, noise=painter.noise(64, 0), sampler=sampler
+    inpainted = inpainter.inpaint(
+        image, "a cat", masks=masks, noise=inpainter.noise(64, 0), sampler=sampler
     )
-    assert painted.shape == (2, 3, 64, 64) and painted.isfinite().all()
-    assert painter.nfe == 2 * (4 + 2)  # guidance measured at the first and the third step
+    assert inpainted.shape == (2, 3, 64, 64) and inpainted.isfinite().all()
+    assert inpainter.nfe == 2 * (4 + 2)  # guidance measured at the first and the third step
 
 
 def test_a_folder_without_the_repository_says_what_it_must_hold(tmp_path: Path) -> None:

@@ -39,7 +39,7 @@ def folder(tiny_models: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def painter(folder: Path) -> Inpainter:
+def inpainter(folder: Path) -> Inpainter:
     return load(folder)
 
 
@@ -47,11 +47,15 @@ def picture() -> Tensor:
     return torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
-def paint(
-    painter: InpainterProtocol, boxes: Tensor = BOXES, *, sampler: Sampler = SAMPLER, seed: int = 5
+def inpaint(
+    inpainter: InpainterProtocol,
+    boxes: Tensor = BOXES,
+    *,
+    sampler: Sampler = SAMPLER,
+    seed: int = 5,
 ) -> Tensor:
-    masks, noise = box_masks(boxes, side=SIDE), painter.noise(SIDE, seed)
-    return painter.inpaint(picture(), PROMPT, masks=masks, noise=noise, sampler=sampler)
+    masks, noise = box_masks(boxes, side=SIDE), inpainter.noise(SIDE, seed)
+    return inpainter.inpaint(picture(), PROMPT, masks=masks, noise=noise, sampler=sampler)
 
 
 @torch.no_grad()
@@ -92,15 +96,15 @@ def by_hand(folder: Path, box: Tensor, sampler: Sampler, *, guided: int, first: 
     return (pipe.vae.decode(x / scale).sample / 2 + 0.5).clamp(0, 1)
 
 
-def test_it_is_what_the_method_asks_for(painter: Inpainter) -> None:
-    assert isinstance(painter, InpainterProtocol)
+def test_it_is_what_the_method_asks_for(inpainter: Inpainter) -> None:
+    assert isinstance(inpainter, InpainterProtocol)
 
 
-def test_a_picture_a_box_in_range_comes_out(painter: Inpainter) -> None:
-    painted = paint(painter)
-    assert painted.shape == (3, 3, SIDE, SIDE) and painted.dtype == torch.float32
-    assert float(painted.min()) >= 0 and float(painted.max()) <= 1
-    assert not torch.equal(painted[0], painted[1])
+def test_a_picture_a_box_in_range_comes_out(inpainter: Inpainter) -> None:
+    inpainted = inpaint(inpainter)
+    assert inpainted.shape == (3, 3, SIDE, SIDE) and inpainted.dtype == torch.float32
+    assert float(inpainted.min()) >= 0 and float(inpainted.max()) <= 1
+    assert not torch.equal(inpainted[0], inpainted[1])
 
 
 @pytest.mark.parametrize(
@@ -129,12 +133,12 @@ def test_a_picture_a_box_in_range_comes_out(painter: Inpainter) -> None:
     ],
 )
 def test_every_unet_evaluation_is_counted(folder: Path, sampler: Sampler, each: int) -> None:
-    painter = load(folder)
-    assert painter.nfe == 0
-    paint(painter, sampler=sampler)
-    assert painter.nfe == len(BOXES) * each == len(BOXES) * sampler.nfe
-    paint(painter, BOXES[:1], sampler=sampler)
-    assert painter.nfe == (len(BOXES) + 1) * each
+    inpainter = load(folder)
+    assert inpainter.nfe == 0
+    inpaint(inpainter, sampler=sampler)
+    assert inpainter.nfe == len(BOXES) * each == len(BOXES) * sampler.nfe
+    inpaint(inpainter, BOXES[:1], sampler=sampler)
+    assert inpainter.nfe == (len(BOXES) + 1) * each
 
 
 @pytest.mark.parametrize(
@@ -154,32 +158,32 @@ def test_every_unet_evaluation_is_counted(folder: Path, sampler: Sampler, each: 
     ],
 )
 def test_it_samples_as_the_loop_written_by_hand(
-    folder: Path, painter: Inpainter, sampler: Sampler, guided: int, first: int
+    folder: Path, inpainter: Inpainter, sampler: Sampler, guided: int, first: int
 ) -> None:
-    painted = paint(painter, sampler=sampler)
-    for box, image in zip(BOXES, painted, strict=True):
+    inpainted = inpaint(inpainter, sampler=sampler)
+    for box, image in zip(BOXES, inpainted, strict=True):
         expected = by_hand(folder, box, sampler, guided=guided, first=first)[0]
         torch.testing.assert_close(image, expected, rtol=0, atol=2e-3)
 
 
 @torch.no_grad()
 def test_the_release_s_solver_evaluates_its_second_time_twice(folder: Path) -> None:
-    painter, times = load(folder), []
-    painter._pipeline.unet.register_forward_pre_hook(lambda _, args: times.append(int(args[1])))
-    first = paint(painter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
+    inpainter, times = load(folder), []
+    inpainter._pipeline.unet.register_forward_pre_hook(lambda _, args: times.append(int(args[1])))
+    first = inpaint(inpainter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
     assert len(times) == 51 and times[1] == times[2] and len(set(times)) == 50
-    assert not torch.equal(first, paint(painter, BOXES[:1]))
+    assert not torch.equal(first, inpaint(inpainter, BOXES[:1]))
     assert torch.equal(
-        first, paint(painter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
+        first, inpaint(inpainter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
     )
 
 
 @torch.no_grad()
 def test_predictions_are_the_unet_s_own_answer_to_the_noised_picture(folder: Path) -> None:
-    painter = load(folder)
-    noise = torch.cat([painter.noise(SIDE, seed) for seed in (1, 2, 3)])
-    found = painter.predict(picture(), PROMPT, noise=noise, strength=0.5)
-    assert found.shape == noise.shape and painter.nfe == 3
+    inpainter = load(folder)
+    noise = torch.cat([inpainter.noise(SIDE, seed) for seed in (1, 2, 3)])
+    found = inpainter.predict(picture(), PROMPT, noise=noise, strength=0.5)
+    assert found.shape == noise.shape and inpainter.nfe == 3
     pipe = AutoPipelineForInpainting.from_pretrained(folder / "inpainter", dtype=torch.float32)
     words = pipe.encode_prompt(PROMPT, "cpu", 1, False)[0]
     whole, grey = (
@@ -194,28 +198,28 @@ def test_predictions_are_the_unet_s_own_answer_to_the_noised_picture(folder: Pat
         torch.testing.assert_close(answer, expected, rtol=0, atol=1e-4)
 
 
-def test_no_guided_step_equals_guidance_one(painter: Inpainter) -> None:
-    unguided = paint(painter, sampler=Sampler(4, 3.0, 0.0))
-    assert torch.equal(unguided, paint(painter, sampler=Sampler(4, 1.0, 0.5)))
+def test_no_guided_step_equals_guidance_one(inpainter: Inpainter) -> None:
+    unguided = inpaint(inpainter, sampler=Sampler(4, 3.0, 0.0))
+    assert torch.equal(unguided, inpaint(inpainter, sampler=Sampler(4, 1.0, 0.5)))
 
 
-def test_guidance_makes_a_difference(painter: Inpainter) -> None:
-    assert not torch.equal(paint(painter, sampler=Sampler(4, 3.0, 0.0)), paint(painter))
+def test_guidance_makes_a_difference(inpainter: Inpainter) -> None:
+    assert not torch.equal(inpaint(inpainter, sampler=Sampler(4, 3.0, 0.0)), inpaint(inpainter))
 
 
-def test_stopping_at_the_last_step_changes_nothing(painter: Inpainter) -> None:
-    whole = paint(painter, sampler=Sampler(4, 3.0, 0.5, stop=4))
-    torch.testing.assert_close(whole, paint(painter), rtol=0, atol=1e-5)
+def test_stopping_at_the_last_step_changes_nothing(inpainter: Inpainter) -> None:
+    whole = inpaint(inpainter, sampler=Sampler(4, 3.0, 0.5, stop=4))
+    torch.testing.assert_close(whole, inpaint(inpainter), rtol=0, atol=1e-5)
 
 
-def test_one_call_leaves_nothing_behind_for_the_next(painter: Inpainter) -> None:
-    first, cut = paint(painter), Sampler(2, 5.0, 1.0, strength=0.5, tiny_vae=True)
+def test_one_call_leaves_nothing_behind_for_the_next(inpainter: Inpainter) -> None:
+    first, cut = inpaint(inpainter), Sampler(2, 5.0, 1.0, strength=0.5, tiny_vae=True)
     for other in (Sampler(4, 3.0, 0.5, stop=1), cut, Sampler(4, 5.0, 1.0, refresh=3)):
-        paint(painter, sampler=other)
-        assert torch.equal(first, paint(painter))
+        inpaint(inpainter, sampler=other)
+        assert torch.equal(first, inpaint(inpainter))
 
 
-def test_a_tiny_autoencoder_paints_where_one_is_asked_for(folder: Path, tmp_path: Path) -> None:
+def test_a_tiny_autoencoder_inpaints_where_one_is_asked_for(folder: Path, tmp_path: Path) -> None:
     torch.manual_seed(0)
     AutoencoderTiny(
         encoder_block_out_channels=(8,) * 3, decoder_block_out_channels=(8,) * 3,
@@ -223,38 +227,38 @@ def test_a_tiny_autoencoder_paints_where_one_is_asked_for(folder: Path, tmp_path
     ).save_pretrained(tmp_path / "tiny")  # fmt: skip
     name = f"local-dir:{folder / 'inpainter'}"
     both = load_inpainter(name, tiny_vae=f"local-dir:{tmp_path / 'tiny'}")
-    preview = paint(both, sampler=Sampler(2, 1.0, 0.0, tiny_vae=True))
-    own = paint(both, sampler=Sampler(2, 1.0, 0.0))
+    preview = inpaint(both, sampler=Sampler(2, 1.0, 0.0, tiny_vae=True))
+    own = inpaint(both, sampler=Sampler(2, 1.0, 0.0))
     assert preview.shape == own.shape and not torch.equal(preview, own)
-    assert torch.equal(own, paint(load(folder), sampler=Sampler(2, 1.0, 0.0, tiny_vae=True)))
+    assert torch.equal(own, inpaint(load(folder), sampler=Sampler(2, 1.0, 0.0, tiny_vae=True)))
     with pytest.raises(UserError, match=r"config\.json"):
         load_inpainter(name, tiny_vae=f"local-dir:{tmp_path / 'none'}")
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_what_is_painted_depends_on_the_batch_by_rounding_alone(
-    painter: Inpainter, batch: int
+def test_what_is_inpainted_depends_on_the_batch_by_rounding_alone(
+    inpainter: Inpainter, batch: int
 ) -> None:
     """CPU convolutions sum in an order that follows the batch: the last bits move."""
-    in_parts = torch.cat([paint(painter, chunk) for chunk in BOXES.split(batch)])
-    torch.testing.assert_close(in_parts, paint(painter), rtol=0, atol=2e-5)
+    in_parts = torch.cat([inpaint(inpainter, chunk) for chunk in BOXES.split(batch)])
+    torch.testing.assert_close(in_parts, inpaint(inpainter), rtol=0, atol=2e-5)
 
 
-def test_painting_again_paints_the_same(painter: Inpainter) -> None:
-    first = paint(painter)
+def test_inpainting_again_inpaints_the_same(inpainter: Inpainter) -> None:
+    first = inpaint(inpainter)
     torch.manual_seed(123)
-    assert torch.equal(first, paint(painter))  # nothing is drawn from the global generator
-    assert not torch.equal(first, paint(painter, seed=6))
+    assert torch.equal(first, inpaint(inpainter))  # nothing is drawn from the global generator
+    assert not torch.equal(first, inpaint(inpainter, seed=6))
 
 
-def test_noise_is_a_function_of_the_seed(painter: Inpainter) -> None:
-    assert painter.noise(SIDE, 3).shape == (1, 4, 16, 16)
-    assert torch.equal(painter.noise(SIDE, 3), painter.noise(SIDE, 3))
-    assert not torch.equal(painter.noise(SIDE, 3), painter.noise(SIDE, 4))
+def test_noise_is_a_function_of_the_seed(inpainter: Inpainter) -> None:
+    assert inpainter.noise(SIDE, 3).shape == (1, 4, 16, 16)
+    assert torch.equal(inpainter.noise(SIDE, 3), inpainter.noise(SIDE, 3))
+    assert not torch.equal(inpainter.noise(SIDE, 3), inpainter.noise(SIDE, 4))
 
 
-def test_the_frozen_parts_cannot_be_trained(painter: Inpainter) -> None:
-    pipe = painter._pipeline
+def test_the_frozen_parts_cannot_be_trained(inpainter: Inpainter) -> None:
+    pipe = inpainter._pipeline
     for part in (pipe.unet, pipe.vae, pipe.text_encoder):
         assert not part.training
         assert not any(p.requires_grad for p in part.parameters())

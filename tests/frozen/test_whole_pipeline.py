@@ -29,7 +29,9 @@ WRITERS = {"sd3": (write_sd3, 2), "flux": (write_flux, 1)}
 
 
 @pytest.fixture(scope="module", params=WRITERS)
-def painter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Inpainter:
+def inpainter(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Inpainter:
     folder: Path = tmp_path_factory.mktemp(request.param)
     write, each = WRITERS[request.param]
     write(folder)
@@ -39,26 +41,26 @@ def painter(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     return loaded
 
 
-def paint(painter: Inpainter, *, batch: int = 8, seed: int = 3, steps: int = STEPS) -> Tensor:
+def inpaint(inpainter: Inpainter, *, batch: int = 8, seed: int = 3, steps: int = STEPS) -> Tensor:
     source = torch.randint(256, (3, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
     images, _ = inpaint_candidates(
-        painter, source.to(torch.uint8), prompt="a fish", boxes=BOXES, seed=seed, feather=2,
+        inpainter, source.to(torch.uint8), prompt="a fish", boxes=BOXES, seed=seed, feather=2,
         batch=batch, sampler=Sampler(steps, 3.0, 1.0),
     )  # fmt: skip
     return images
 
 
-def test_every_evaluation_is_counted_and_equal_boxes_are_painted_once(painter) -> None:
-    before = painter.nfe
-    images = paint(painter)
-    each = painter.nfe_per_image(Sampler(STEPS, 3.0, 1.0))
-    assert painter.nfe - before == 3 * each == 3 * STEPS * painter.each
+def test_every_evaluation_is_counted_and_equal_boxes_are_inpainted_once(inpainter) -> None:
+    before = inpainter.nfe
+    images = inpaint(inpainter)
+    each = inpainter.nfe_per_image(Sampler(STEPS, 3.0, 1.0))
+    assert inpainter.nfe - before == 3 * each == 3 * STEPS * inpainter.each
     assert torch.equal(images[0, 1], images[1, 1]) and not torch.equal(images[0, 0], images[0, 1])
 
 
-def test_a_candidate_depends_on_its_seed_not_on_its_batch(painter) -> None:
-    together = paint(painter)
-    alone, other = paint(painter, batch=1), paint(painter, seed=4)
+def test_a_candidate_depends_on_its_seed_not_on_its_batch(inpainter) -> None:
+    together = inpaint(inpainter)
+    alone, other = inpaint(inpainter, batch=1), inpaint(inpainter, seed=4)
     assert (together.int() - alone.int()).abs().max() <= 1  # sums of another shape round anew
     assert not torch.equal(together, other)
 
@@ -72,21 +74,21 @@ def test_a_candidate_depends_on_its_seed_not_on_its_batch(painter) -> None:
         ({"refresh": 2}, "`refresh`"),
     ],
 )
-def test_what_needs_a_unet_is_refused_in_a_sentence(painter, how, words) -> None:
+def test_what_needs_a_unet_is_refused_in_a_sentence(inpainter, how, words) -> None:
     mask = torch.ones(1, 1, SIDE, SIDE, dtype=torch.bool)
     sampler = Sampler(**{"steps": 4, "guidance": 3.0, "guided": 1.0, **how})
     with pytest.raises(UserError, match=f"InpaintPipeline samples for itself: leave out {words}"):
-        painter.inpaint(
-            torch.rand(1, 3, SIDE, SIDE), "a fish", masks=mask, noise=painter.noise(SIDE, 0),
+        inpainter.inpaint(
+            torch.rand(1, 3, SIDE, SIDE), "a fish", masks=mask, noise=inpainter.noise(SIDE, 0),
             sampler=sampler,
         )  # fmt: skip
     with pytest.raises(UserError, match="leave `diffedit` out"):
-        painter.predict(
-            torch.rand(1, 3, SIDE, SIDE), "a fish", noise=painter.noise(SIDE, 0), strength=0.5
+        inpainter.predict(
+            torch.rand(1, 3, SIDE, SIDE), "a fish", noise=inpainter.noise(SIDE, 0), strength=0.5
         )
 
 
-def test_it_races_and_spends_no_more_than_was_planned(painter) -> None:
+def test_it_races_and_costs_no_more_than_was_planned(inpainter) -> None:
     """A look of one step at every box, three steps of guidance for the best of them."""
     config = as_config(tiny_params(), path=Path("params.yaml"))
     how = config.proposal_set("dino")
@@ -96,15 +98,16 @@ def test_it_races_and_spends_no_more_than_was_planned(painter) -> None:
     )
     how = how.model_copy(update={"inpaint": full, "relevance": False})
     rules = Race(previews=(preview,), budget=4 + 6, entrants=None)
-    before = painter.nfe
+    before = inpainter.nfe
     done = edit_within_budget(
-        Models(anchors=FakeAnchors(), clip=FakeClip(), inpainter=painter),
+        Models(anchors=FakeAnchors(), clip=FakeClip(), inpainter=inpainter),
         EditTask("a", Path("a.png"), source="a red boat", prompt="a blue fish"),
         source=(drawn(0, 3, SIDE, SIDE).sigmoid() * 255).to(torch.uint8),
         config=config, how=how, rules=rules,
     )  # fmt: skip
-    assert done.raced.entered == (4, 2 // painter.each)  # Flux is told its guidance: twice as many
-    assert done.raced.nfe == painter.nfe - before == 4 + 6
+    # Flux is told its guidance: twice as many.
+    assert done.raced.entered == (4, 2 // inpainter.each)
+    assert done.raced.nfe == inpainter.nfe - before == 4 + 6
 
 
 def test_a_tiny_autoencoder_belongs_to_a_unet(tmp_path: Path) -> None:
@@ -114,7 +117,7 @@ def test_a_tiny_autoencoder_belongs_to_a_unet(tmp_path: Path) -> None:
 
 
 def test_a_pipeline_that_cannot_be_steered_is_one_sentence(tmp_path: Path) -> None:
-    """DeepFloyd IF paints pixels: it has a UNet and no autoencoder."""
+    """DeepFloyd IF inpaints pixels: it has a UNet and no autoencoder."""
     unet = UNet2DConditionModel(
         in_channels=3, out_channels=6, block_out_channels=(8,), layers_per_block=1,
         down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), norm_num_groups=4,

@@ -68,20 +68,20 @@ def test_masked_latents_are_the_clean_ones_away_from_the_mask(latents: inpainter
 def test_one_batch_is_learned_and_the_head_tells_what_is_missing(
     latents: inpainter.Latents,
 ) -> None:
-    painter = inpainter.build()
-    adam = torch.optim.Adam(painter.parameters(), lr=2e-3)
+    net = inpainter.build()
+    adam = torch.optim.Adam(net.parameters(), lr=2e-3)
     indices = torch.arange(6)
     values = []
     for _ in range(12):
         value = inpainter.loss(
-            painter, latents, indices=indices, generator=torch.Generator().manual_seed(0)
+            net, latents, indices=indices, generator=torch.Generator().manual_seed(0)
         )
         adam.zero_grad()
         value.backward()
         adam.step()
         values.append(value.item())
     assert values[-1] < 0.8 * values[0]
-    assert painter.missing.weight.grad is not None and painter.missing.weight.grad.any()
+    assert net.missing.weight.grad is not None and net.missing.weight.grad.any()
 
 
 def test_what_is_exported_names_no_folder_of_the_machine_that_trained(tmp_path: Path) -> None:

@@ -40,7 +40,7 @@ def test_a_missing_summary_says_which_stage_makes_it(root: Path) -> None:
         read_outcome(root, "learned")
 
 
-def test_a_picture_shows_source_and_edit_with_the_box_around_what_was_painted(root: Path) -> None:
+def test_a_picture_shows_source_and_edit_with_the_box_around_what_was_inpainted(root: Path) -> None:
     task, box = study_tasks(root)[0], Box(4, 8, 20, 28)
     sheet = np.asarray(picture(root, "learned", task=task, box=box))
     scale = SHOWN // SIDE

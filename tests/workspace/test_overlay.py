@@ -79,8 +79,8 @@ def test_a_study_reads_code_data_and_weights_above_it_and_reports_beside_the_oth
     stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
     assert stages["prepare"]["outs"] == ["artifacts/tasks"]
     assert {"../../data", "../../lr_edit/types.py"} <= set(stages["prepare"]["deps"])
-    painting = stages["candidates"]["do"]["deps"]
-    assert {"artifacts/tasks", "../../models/picturebook/inpainter"} <= set(painting)
+    inpainting = stages["candidates"]["do"]["deps"]
+    assert {"artifacts/tasks", "../../models/picturebook/inpainter"} <= set(inpainting)
     assert {"../../reports/val/results.json": {"cache": False}} in stages["report"]["outs"]
     assert "../../reports/val/results.json" in stages["publish"]["deps"]
     own = yaml.safe_load((ROOT / "dvc.yaml").read_text())["stages"]

@@ -14,7 +14,7 @@ SPANS = st.tuples(st.integers(0, 11), st.integers(0, 11)).filter(lambda p: p[0] 
 BOXES = st.tuples(SPANS, SPANS).map(lambda s: [s[0][0], s[1][0], s[0][1], s[1][1]])
 
 
-def painted(box: list[int]) -> np.ndarray:
+def filled(box: list[int]) -> np.ndarray:
     frame = np.zeros((12, 12), bool)
     frame[box[1] : box[3], box[0] : box[2]] = True
     return frame
@@ -23,7 +23,7 @@ def painted(box: list[int]) -> np.ndarray:
 @settings(max_examples=30)
 @given(BOXES, BOXES)
 def test_iou_is_shared_pixels_over_all_pixels(a: list[int], b: list[int]) -> None:
-    x, y = painted(a), painted(b)
+    x, y = filled(a), filled(b)
     want = (x & y).sum() / (x | y).sum()
     assert np.isclose(box_iou(np.array(a), np.array(b)), want)
     assert np.isclose(area_ratio(np.array(a), np.array(b)), x.sum() / y.sum())

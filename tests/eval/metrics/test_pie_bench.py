@@ -62,14 +62,14 @@ def each_region(source: torch.Tensor, edited: torch.Tensor, mask: torch.Tensor) 
 
 
 @given(RUNS)
-def test_a_mask_is_what_its_runs_paint(runs: list[tuple[int, int]]) -> None:
-    painted = [0] * 64
+def test_a_mask_is_what_its_runs_fill(runs: list[tuple[int, int]]) -> None:
+    filled = [0] * 64
     for start, length in runs:
         for at in range(start, min(start + length, 64)):
-            painted[at] = 1
+            filled[at] = 1
     flat = [number for run in runs for number in run]
     got = pie_bench.decode_mask(flat, side=8, ring=False)
-    assert got.astype(int).flatten().tolist() == painted
+    assert got.astype(int).flatten().tolist() == filled
     add_ring = pie_bench.decode_mask(flat, side=8)
     assert (
         add_ring[0].all() and add_ring[-1].all() and add_ring[:, 0].all() and add_ring[:, -1].all()
@@ -78,8 +78,8 @@ def test_a_mask_is_what_its_runs_paint(runs: list[tuple[int, int]]) -> None:
 
 
 @given(st.lists(st.booleans(), min_size=36, max_size=36))
-def test_every_mask_has_runs_that_give_it_back(painted: list[bool]) -> None:
-    mask = np.array(painted).reshape(6, 6)
+def test_every_mask_has_runs_that_give_it_back(filled: list[bool]) -> None:
+    mask = np.array(filled).reshape(6, 6)
     edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.flatten().astype(int), [0]])))
     runs = np.stack([edges[::2], edges[1::2] - edges[::2]], 1).flatten().tolist()
     assert (pie_bench.decode_mask(runs, side=6, ring=False) == mask).all()

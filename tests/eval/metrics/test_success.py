@@ -1,4 +1,4 @@
-"""Success: what was asked is seen where it was painted, nothing of the old is left, the rest is as
+"""Success: what was asked is seen where it was inpainted, nothing of the old is left, the rest is as
 it was."""
 
 from __future__ import annotations
@@ -39,14 +39,14 @@ def scene(**spots: tuple[float, float, float]) -> torch.Tensor:
 
 def judge(
     after: torch.Tensor,
-    painted: Box,
+    inpainted: Box,
     *,
     truth: Truth = REPLACE,
     words: str = "a white star",
 ) -> Verdict:
     before = scene(place=WHITE, aside=GREEN)
     (one,) = edit_success(
-        before, after, boxes=[painted], truth=truth, words=words, judge=FakeJudge()
+        before, after, boxes=[inpainted], truth=truth, words=words, judge=FakeJudge()
     )
     return one
 
@@ -56,12 +56,12 @@ def test_the_wanted_thing_in_the_place_of_the_old_one_is_success() -> None:
     assert got == Verdict(1, 1, 1, 1, 1, 1, 1)
 
 
-def test_the_wanted_thing_elsewhere_in_the_painted_box_is_success_and_not_in_place() -> None:
+def test_the_wanted_thing_elsewhere_in_the_inpainted_box_is_success_and_not_in_place() -> None:
     got = judge(scene(corner=RED, aside=GREEN), Box(2, 0, 32, 14))
     assert (got.success, got.placed, got.gone, got.in_place) == (1, 1, 1, 0)
 
 
-def test_the_wanted_thing_outside_of_what_was_painted_does_not_count() -> None:
+def test_the_wanted_thing_outside_of_what_was_inpainted_does_not_count() -> None:
     got = judge(scene(corner=RED, aside=GREEN), AROUND)
     assert (got.placed, got.success) == (0, 0)
 
@@ -82,7 +82,7 @@ def test_a_sliver_in_the_fading_seam_is_a_remain() -> None:
     after = scene(place=RED, aside=GREEN)
     after[..., 4:12, 4] = 0.6  # two thirds of the old white
     assert judge(after, Box(4, 2, 14, 14)).gone == 0
-    assert judge(after, AROUND).gone == 1  # well inside: it was painted
+    assert judge(after, AROUND).gone == 1  # well inside: it was inpainted
 
 
 def test_a_bystander_that_changed_is_no_success() -> None:
@@ -94,7 +94,7 @@ def test_a_bystander_that_changed_is_no_success() -> None:
     assert judge(scratched, AROUND).kept == 0
 
 
-def test_repainting_the_ground_is_no_success() -> None:
+def test_reinpainting_the_ground_is_no_success() -> None:
     got = judge(scene(ground=(0.1, 0.1, 0.2), place=RED, aside=GREEN), Box(0, 0, SIDE, SIDE))
     assert (got.placed, got.gone, got.kept, got.success) == (1, 1, 0, 0)
 
@@ -108,7 +108,7 @@ def test_removing_needs_nothing_to_stand_there() -> None:
     assert judge(scene(half=WHITE, aside=GREEN), Box(8, 2, 14, 14), truth=truth).success == 0
 
 
-def test_an_added_thing_is_looked_for_in_the_painted_box() -> None:
+def test_an_added_thing_is_looked_for_in_the_inpainted_box() -> None:
     truth = Truth(None, Label("ball", "red"), (CUP,))
     after = scene(place=WHITE, corner=RED, aside=GREEN)
     got = judge(after, CORNER, truth=truth, words="sand")

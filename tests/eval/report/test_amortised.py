@@ -16,7 +16,7 @@ ROWS = CONFIG.ablations[GROUP]
 
 
 def results() -> dict[str, Any]:
-    """A group's results: J is missing where a row paints a few boxes alone."""
+    """A group's results: J is missing where a row inpaints a few boxes alone."""
     found: dict[str, Any] = {}
     for at, (name, row) in enumerate(ROWS.items()):
         for key in SHOWN:
