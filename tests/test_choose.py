@@ -40,7 +40,7 @@ def test_the_net_s_most_probable_size_is_picked_and_ties_go_to_the_first() -> No
 def test_the_table_s_lowest_weighted_loss_is_picked() -> None:
     some = bank([[0.3, 0.1, 0.2], [0.5, 0.5, 0.6]])
     assert pick_sizes("table", some).tolist() == [1, 0]
-    assert pick_sizes("table", some, weights=LossWeights(clip=-1.0)).tolist() == [0, 2]
+    assert pick_sizes("table", some, weights=LossWeights(clip=0.0)).tolist() == [0, 0]
 
 
 def test_random_sizes_follow_their_generator_and_reach_every_size() -> None:
