@@ -1,5 +1,5 @@
-"""Success: what was asked is seen where it was inpainted, nothing of the old is left, the rest is as
-it was."""
+"""Success: what was wanted stands where it was inpainted, nothing of the old is left, the rest is
+as it was."""
 
 from __future__ import annotations
 
