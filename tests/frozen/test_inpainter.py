@@ -47,15 +47,11 @@ def picture() -> Tensor:
     return torch.rand(1, 3, SIDE, SIDE, generator=torch.Generator().manual_seed(0))
 
 
-def inpaint(
-    inpainter: InpainterProtocol,
-    boxes: Tensor = BOXES,
-    *,
-    sampler: Sampler = SAMPLER,
-    seed: int = 5,
+def fill(
+    model: InpainterProtocol, boxes: Tensor = BOXES, *, sampler: Sampler = SAMPLER, seed: int = 5
 ) -> Tensor:
-    masks, noise = box_masks(boxes, side=SIDE), inpainter.noise(SIDE, seed)
-    return inpainter.inpaint(picture(), PROMPT, masks=masks, noise=noise, sampler=sampler)
+    masks, noise = box_masks(boxes, side=SIDE), model.noise(SIDE, seed)
+    return model.inpaint(picture(), PROMPT, masks=masks, noise=noise, sampler=sampler)
 
 
 @torch.no_grad()
@@ -101,7 +97,7 @@ def test_it_is_what_the_method_asks_for(inpainter: Inpainter) -> None:
 
 
 def test_a_picture_a_box_in_range_comes_out(inpainter: Inpainter) -> None:
-    inpainted = inpaint(inpainter)
+    inpainted = fill(inpainter)
     assert inpainted.shape == (3, 3, SIDE, SIDE) and inpainted.dtype == torch.float32
     assert float(inpainted.min()) >= 0 and float(inpainted.max()) <= 1
     assert not torch.equal(inpainted[0], inpainted[1])
@@ -135,9 +131,9 @@ def test_a_picture_a_box_in_range_comes_out(inpainter: Inpainter) -> None:
 def test_every_unet_evaluation_is_counted(folder: Path, sampler: Sampler, each: int) -> None:
     inpainter = load(folder)
     assert inpainter.nfe == 0
-    inpaint(inpainter, sampler=sampler)
+    fill(inpainter, sampler=sampler)
     assert inpainter.nfe == len(BOXES) * each == len(BOXES) * sampler.nfe
-    inpaint(inpainter, BOXES[:1], sampler=sampler)
+    fill(inpainter, BOXES[:1], sampler=sampler)
     assert inpainter.nfe == (len(BOXES) + 1) * each
 
 
@@ -160,7 +156,7 @@ def test_every_unet_evaluation_is_counted(folder: Path, sampler: Sampler, each: 
 def test_it_samples_as_the_loop_written_by_hand(
     folder: Path, inpainter: Inpainter, sampler: Sampler, guided: int, first: int
 ) -> None:
-    inpainted = inpaint(inpainter, sampler=sampler)
+    inpainted = fill(inpainter, sampler=sampler)
     for box, image in zip(BOXES, inpainted, strict=True):
         expected = by_hand(folder, box, sampler, guided=guided, first=first)[0]
         torch.testing.assert_close(image, expected, rtol=0, atol=2e-3)
@@ -170,11 +166,11 @@ def test_it_samples_as_the_loop_written_by_hand(
 def test_the_release_s_solver_evaluates_its_second_time_twice(folder: Path) -> None:
     inpainter, times = load(folder), []
     inpainter._pipeline.unet.register_forward_pre_hook(lambda _, args: times.append(int(args[1])))
-    first = inpaint(inpainter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
+    first = fill(inpainter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
     assert len(times) == 51 and times[1] == times[2] and len(set(times)) == 50
-    assert not torch.equal(first, inpaint(inpainter, BOXES[:1]))
+    assert not torch.equal(first, fill(inpainter, BOXES[:1]))
     assert torch.equal(
-        first, inpaint(inpainter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
+        first, fill(inpainter, BOXES[:1], sampler=Sampler(50, 1.0, 0.0, solver="pndm"))
     )
 
 
@@ -199,24 +195,24 @@ def test_predictions_are_the_unet_s_own_answer_to_the_noised_picture(folder: Pat
 
 
 def test_no_guided_step_equals_guidance_one(inpainter: Inpainter) -> None:
-    unguided = inpaint(inpainter, sampler=Sampler(4, 3.0, 0.0))
-    assert torch.equal(unguided, inpaint(inpainter, sampler=Sampler(4, 1.0, 0.5)))
+    unguided = fill(inpainter, sampler=Sampler(4, 3.0, 0.0))
+    assert torch.equal(unguided, fill(inpainter, sampler=Sampler(4, 1.0, 0.5)))
 
 
 def test_guidance_makes_a_difference(inpainter: Inpainter) -> None:
-    assert not torch.equal(inpaint(inpainter, sampler=Sampler(4, 3.0, 0.0)), inpaint(inpainter))
+    assert not torch.equal(fill(inpainter, sampler=Sampler(4, 3.0, 0.0)), fill(inpainter))
 
 
 def test_stopping_at_the_last_step_changes_nothing(inpainter: Inpainter) -> None:
-    whole = inpaint(inpainter, sampler=Sampler(4, 3.0, 0.5, stop=4))
-    torch.testing.assert_close(whole, inpaint(inpainter), rtol=0, atol=1e-5)
+    whole = fill(inpainter, sampler=Sampler(4, 3.0, 0.5, stop=4))
+    torch.testing.assert_close(whole, fill(inpainter), rtol=0, atol=1e-5)
 
 
 def test_one_call_leaves_nothing_behind_for_the_next(inpainter: Inpainter) -> None:
-    first, cut = inpaint(inpainter), Sampler(2, 5.0, 1.0, strength=0.5, tiny_vae=True)
+    first, cut = fill(inpainter), Sampler(2, 5.0, 1.0, strength=0.5, tiny_vae=True)
     for other in (Sampler(4, 3.0, 0.5, stop=1), cut, Sampler(4, 5.0, 1.0, refresh=3)):
-        inpaint(inpainter, sampler=other)
-        assert torch.equal(first, inpaint(inpainter))
+        fill(inpainter, sampler=other)
+        assert torch.equal(first, fill(inpainter))
 
 
 def test_a_tiny_autoencoder_inpaints_where_one_is_asked_for(folder: Path, tmp_path: Path) -> None:
@@ -227,28 +223,26 @@ def test_a_tiny_autoencoder_inpaints_where_one_is_asked_for(folder: Path, tmp_pa
     ).save_pretrained(tmp_path / "tiny")  # fmt: skip
     name = f"local-dir:{folder / 'inpainter'}"
     both = load_inpainter(name, tiny_vae=f"local-dir:{tmp_path / 'tiny'}")
-    preview = inpaint(both, sampler=Sampler(2, 1.0, 0.0, tiny_vae=True))
-    own = inpaint(both, sampler=Sampler(2, 1.0, 0.0))
+    preview = fill(both, sampler=Sampler(2, 1.0, 0.0, tiny_vae=True))
+    own = fill(both, sampler=Sampler(2, 1.0, 0.0))
     assert preview.shape == own.shape and not torch.equal(preview, own)
-    assert torch.equal(own, inpaint(load(folder), sampler=Sampler(2, 1.0, 0.0, tiny_vae=True)))
+    assert torch.equal(own, fill(load(folder), sampler=Sampler(2, 1.0, 0.0, tiny_vae=True)))
     with pytest.raises(UserError, match=r"config\.json"):
         load_inpainter(name, tiny_vae=f"local-dir:{tmp_path / 'none'}")
 
 
 @pytest.mark.parametrize("batch", [1, 2])
-def test_what_is_inpainted_depends_on_the_batch_by_rounding_alone(
-    inpainter: Inpainter, batch: int
-) -> None:
+def test_results_depend_on_the_batch_by_rounding_alone(inpainter: Inpainter, batch: int) -> None:
     """CPU convolutions sum in an order that follows the batch: the last bits move."""
-    in_parts = torch.cat([inpaint(inpainter, chunk) for chunk in BOXES.split(batch)])
-    torch.testing.assert_close(in_parts, inpaint(inpainter), rtol=0, atol=2e-5)
+    in_parts = torch.cat([fill(inpainter, chunk) for chunk in BOXES.split(batch)])
+    torch.testing.assert_close(in_parts, fill(inpainter), rtol=0, atol=2e-5)
 
 
 def test_inpainting_again_inpaints_the_same(inpainter: Inpainter) -> None:
-    first = inpaint(inpainter)
+    first = fill(inpainter)
     torch.manual_seed(123)
-    assert torch.equal(first, inpaint(inpainter))  # nothing is drawn from the global generator
-    assert not torch.equal(first, inpaint(inpainter, seed=6))
+    assert torch.equal(first, fill(inpainter))  # nothing is drawn from the global generator
+    assert not torch.equal(first, fill(inpainter, seed=6))
 
 
 def test_noise_is_a_function_of_the_seed(inpainter: Inpainter) -> None:
