@@ -83,7 +83,7 @@ def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) ->
     assert (project / "reports/contact_sheet.png").is_file()
     assert set(json.loads((project / "artifacts/receipt.json").read_text())) == set(CHOSEN)
     scores = (project / "artifacts/scores/fixed-medium.csv").read_bytes()
-    kept = contents(project.parent / "cache")
+    kept = contents(project.parent / "cache/candidates")
 
     assert reproduced(project) == set()
 
@@ -94,7 +94,23 @@ def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) ->
         "train@learned", "edit@learned", "evaluate@learned", "report", "publish"
     }  # fmt: skip
     assert (project / "artifacts/scores/fixed-medium.csv").read_bytes() == scores
-    assert contents(project.parent / "cache").keys() == kept.keys()  # nothing was inpainted
+    assert contents(project.parent / "cache/candidates").keys() == kept.keys()  # nothing was painted
+
+    # Other words: whatever stands on them is run, finds that nothing changed, and ends.
+    types = project / "lr_edit/types.py"
+    types.write_text(types.read_text().replace('"""', '"""In other words: ', 1))
+    said = dvc(project, "repro")
+    restored = set(re.findall(r"(\S+): nothing changed, outputs restored", said))
+    assert restored == EVERY_STAGE - {"publish"}
+    assert reproduced(project) == set()
+
+    # Another value: what it reaches is made anew, and no more.
+    statistics = project / "eval/statistics.py"
+    text = statistics.read_text()
+    assert "LEVEL = 0.95" in text
+    statistics.write_text(text.replace("LEVEL = 0.95", "LEVEL = 0.5"))
+    assert reproduced(project) == {f"evaluate@{name}" for name in CHOSEN} | {"report", "publish"}
+    assert (project / "artifacts/scores/fixed-medium.csv").read_bytes() == scores
 
     # A further study of the same checkout, without variants: its candidates are known already.
     overlay: dict[str, dict[str, list]] = {name: {"only": []} for name in ("variants", "ablations")}
@@ -106,4 +122,4 @@ def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) ->
     assert reproduced(project, pipeline) == set()
     tables = "artifacts/candidates/dino/tables"
     assert contents(project / "studies/bare" / tables) == contents(project / tables)
-    assert contents(project.parent / "cache").keys() == kept.keys()
+    assert contents(project.parent / "cache/candidates").keys() == kept.keys()

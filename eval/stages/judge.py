@@ -36,12 +36,14 @@ if TYPE_CHECKING:
 DINO_SIDE = 224  # pixels: what structure distances are published at
 
 
-def run(root: Path, config: Config, *, name: str, track: Track) -> None:
-    """Fill artifacts/judge/NAME; tasks that were judged before are copied."""
+def run(root: Path, config: Config, *, name: str, track: Track) -> int:
+    """Fill artifacts/judge/NAME; tasks that were judged before are copied. Returns how many were
+    not."""
     out = empty_folder(root / "artifacts/judge" / name)
     cache, common = Cache(cache_folder(root), "judge"), _common_key(root, config.models)
     candidates = root / "artifacts/candidates" / name
     nets: JudgeNets | None = None
+    made = 0
     for task in track(study_tasks(root), f"judge {name}"):
         source = study_image(root, task)
         images = read_tensors(candidates / f"images/{task.id}.safetensors")["images"]
@@ -52,6 +54,8 @@ def run(root: Path, config: Config, *, name: str, track: Track) -> None:
             nets = nets or load_judges(root, config.models)
             write_tensors(files["table"], _judge(source, images, boxes, task=task, judges=nets))
             cache.keep(key, files)
+            made += 1
+    return made
 
 
 def _judge(

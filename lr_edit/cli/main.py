@@ -19,10 +19,11 @@ import click
 from lr_edit.cli.console import find_config, load_study, say_notices, track
 from lr_edit.cli.edit import edit
 from lr_edit.cli.picturebook import COMMANDS
-from lr_edit.config import load_config
+from lr_edit.config import Config, load_config
 from lr_edit.errors import Unfinished, UserError, suggest_name
 from lr_edit.execution.environment import pin_environment
-from lr_edit.stages import TABLE
+from lr_edit.stages import ITEMS, TABLE
+from lr_edit.stages.runner import run_stage
 from lr_edit.workspace.paths import checkout, find_root, reports_folder
 
 
@@ -58,24 +59,26 @@ def stage(
             f"{root / 'params.yaml'} says profile {own!r}, so a stage cannot run on "
             f"{config.profile!r}: `lr-edit study NAME --profile {config.profile}` makes a study"
         )
-    if variant:
-        config.variant(variant)
-    if proposals:
-        config.proposal_set(proposals)
+    item = {"proposals": proposals, "variant": variant}.get(ITEMS.get(name, ""))
+    if name in ITEMS and not item:
+        raise UserError(f"stage {name!r} needs --{ITEMS[name]}")
+    if item:
+        (config.variant if ITEMS[name] == "variant" else config.proposal_set)(item)
     pin_environment(one_thread=config.models.world == "picturebook")
-    run = import_module(TABLE[name]).run
-    wanted = signature(run).parameters
-    given: dict[str, Any] = {"track": track} if "track" in wanted else {}
-    if "name" in wanted:
-        option = "--proposals" if name in ("candidates", "judge") else "--variant"
-        given["name"] = proposals if option == "--proposals" else variant
-        if not given["name"]:
-            raise UserError(f"stage {name!r} needs {option}")
-    if executor == "ray" and "execute" in wanted:
-        from lr_edit.execution.ray import run_over_ray
 
-        given["execute"] = partial(run_over_ray, address=address)
-    run(root, config, **given)
+    def make(config: Config) -> int | None:
+        run = import_module(TABLE[name]).run
+        wanted = signature(run).parameters
+        given: dict[str, Any] = {"track": track} if "track" in wanted else {}
+        given |= {"name": item} if item else {}
+        if executor == "ray" and "execute" in wanted:
+            from lr_edit.execution.ray import run_over_ray
+
+            given["execute"] = partial(run_over_ray, address=address)
+        made: int | None = run(root, config, **given)
+        return made
+
+    run_stage(root, config, stage=name, item=item, make=make)
 
 
 @cli.command()
@@ -98,12 +101,17 @@ def study(context: click.Context, name: str, *, profile: str | None, data: Path 
 @cli.command()
 @click.pass_context
 def where(context: click.Context) -> None:
-    """Say where the tables, the contact sheet and the MLflow comparison are."""
+    """Say where the tables, the contact sheet and the MLflow comparison are, and where the time
+    went, stage by stage."""
+    from lr_edit.workspace.times import format_times, read_times
+
     root, _ = load_study(context)
     reports = reports_folder(root)
     click.echo(f"tables         {reports / 'tables.md'} (.tex, .csv), {reports / 'results.json'}")
     click.echo(f"contact sheet  {reports / 'contact_sheet.png'}")
     click.echo("comparison     make ui   (MLflow, all variants side by side)")
+    if times := read_times(root):
+        click.echo(f"\nThe last run of every stage:\n{format_times(times)}")
 
 
 @cli.command()

@@ -19,3 +19,13 @@ TABLE: dict[str, str] = {
     "race": "eval.stages.race",
     "publish": "lr_edit.stages.publish",
 }
+# Of the stages that run once an item: the option that names it.
+ITEMS: dict[str, str] = {
+    "candidates": "proposals",
+    "judge": "proposals",
+    "train": "variant",
+    "edit": "variant",
+    "evaluate": "variant",
+}
+# Stages that keep what they finish themselves: items in the cache, runs in MLflow.
+OWN_CACHE: tuple[str, ...] = ("candidates", "judge", "publish")

@@ -14,11 +14,12 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lr_edit.config import Config
+from lr_edit.config import Config, keep_parameters
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.execution.local import Execute, Failed, choose_executor
 from lr_edit.files import empty_folder
 from lr_edit.frozen import weights
+from lr_edit.profiles import Profile
 from lr_edit.types import Bank, EditTask, Track
 from lr_edit.workspace.cache import Cache
 from lr_edit.workspace.code import code_digest
@@ -47,8 +48,9 @@ class CandidateTask:
 
 def run(
     root: Path, config: Config, *, name: str, track: Track, execute: Execute | None = None
-) -> None:
-    """Fill artifacts/candidates/NAME; tasks that were inpainted before are copied.
+) -> int:
+    """Fill artifacts/candidates/NAME; tasks that were inpainted before are copied. Returns how many
+    were not.
 
     Raises Unfinished with the tasks that failed, after all others are made and kept.
     """
@@ -62,7 +64,7 @@ def run(
         task for task in tasks if not cache.restore(keys[task.id], files[task.id].__getitem__)
     ]
     if not missing:
-        return
+        return 0
     items = (CandidateTask(task, study_image(root, task)) for task in missing)
     small = config.models.world == "picturebook"
     execute = execute or choose_executor(len(missing), small=small)
@@ -78,14 +80,16 @@ def run(
         cache.keep(keys[item.task.id], here)
     if failed:
         raise _unfinished(failed, name, of=len(tasks))
+    return len(missing)
 
 
 class CandidateMaker:
     """Makes a task's candidates; models are loaded at the first one, wherever that is."""
 
     def __init__(self, root: Path, config: Config, *, name: str) -> None:
-        self._root, self._config, self._name = root, config, name
-        self._common = _common_key(root, config, name=name)
+        self._root, self._profile, self._name = root, config.models, name
+        self._config = _own_parameters(config, name)
+        self._common = self._common_key()
         self._models: Models | None = None
 
     def key(self, task: EditTask, source: np.ndarray) -> str:
@@ -95,19 +99,38 @@ class CandidateMaker:
     def __call__(self, item: CandidateTask) -> tuple[Bank, np.ndarray]:
         """The bank, and its candidates as uint8 (points, sizes, 3, side, side)."""
         if self._models is None:
-            if _common_key(self._root, self._config, name=self._name) != self._common:
+            if self._common_key() != self._common:
                 raise UserError(
                     f"{platform.node()} has other code, libraries or weights in {self._root}:"
                     " bring every machine to the same commit and packages, and run `dvc pull` there"
                 )
-            self._models = _load(self._root, self._config)
+            self._models = _load(self._root, self._profile)
         return _make(self._models, item, config=self._config, name=self._name)
 
+    def _common_key(self) -> str:
+        """Everything that candidates depend on beside the task."""
+        profile, how = self._profile, self._config.proposal_set(self._name)
+        frozen = [profile.anchors, profile.clip, profile.inpainter, profile.tiny_vae]
+        return content_key(
+            code_digest(__name__, "_load", "_make"),
+            [part and weights.identify(self._root, part) for part in frozen],
+            self._config.model_dump(mode="json"),
+            asdict(how.inpaint.sampler),
+        )
 
-def _load(root: Path, config: Config) -> Models:
+
+def _own_parameters(config: Config, name: str) -> Config:
+    """The parameters that candidates depend on, and no others: what is not here, their making
+    cannot read. The batch is among them, since it moves convolutions' last bits."""
+    profile = f"profiles.{config.profile}"
+    sides = (f"{profile}.{key}" for key in ("side", "cell", "attention_side"))
+    return keep_parameters(config, ["profile", *sides, "study.seed", "score", f"proposals.{name}"])
+
+
+def _load(root: Path, profile: Profile) -> Models:
     from lr_edit.frozen.models import load_models
 
-    return load_models(root, config.models)
+    return load_models(root, profile)
 
 
 def _make(
@@ -131,17 +154,3 @@ def _unfinished(failed: dict[str, Failed], name: str, *, of: int) -> Unfinished:
     )
     error.__cause__ = RuntimeError(next(iter(failed.values())).trace)
     return error
-
-
-def _common_key(root: Path, config: Config, *, name: str) -> str:
-    """Everything that candidates depend on beside the task."""
-    models, how = config.models, config.proposal_set(name)
-    frozen = [models.anchors, models.clip, models.inpainter, models.tiny_vae]
-    return content_key(
-        code_digest(__name__, "_load", "_make"),
-        [part and weights.identify(root, part) for part in frozen],
-        config.score.model_dump(),
-        how.model_dump(),  # its batch too: it moves convolutions' last bits
-        asdict(how.inpaint.sampler),
-        [models.side, models.cell, models.attention_side, config.study.seed],
-    )

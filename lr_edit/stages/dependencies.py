@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lr_edit.errors import UserError
-from lr_edit.files import atomic_write
+from lr_edit.files import atomic_write, read_yaml
 from lr_edit.stages import TABLE
 from lr_edit.workspace.overlay import EXTRA, write_study
 from lr_edit.workspace.paths import checkout, find_root
@@ -29,7 +29,7 @@ def write_dependencies(top: Path) -> list[Path]:
     tree, changed = SourceTree(top), []
     for path in (top / "dvc.yaml", top / EXTRA):
         before = path.read_text(encoding="utf-8")
-        after = "\n".join(_lines(before.splitlines(), tree))
+        after = "\n".join(_lines(before.splitlines(), tree, _parameter_files(path)))
         if after != before:
             with atomic_write(path) as part:
                 part.write_text(after, encoding="utf-8")
@@ -42,7 +42,17 @@ def write_dependencies(top: Path) -> list[Path]:
     return changed
 
 
-def _lines(lines: list[str], tree: SourceTree) -> Iterator[str]:
+def _parameter_files(path: Path) -> dict[str, set[str]]:
+    """Stage -> the files whose parameters it names one by one."""
+    pipeline = read_yaml(path)
+    stages = {name: row.get("do", row) for name, row in pipeline.get("stages", pipeline).items()}
+    return {
+        name: {file for entry in row.get("params", []) if isinstance(entry, dict) for file in entry}
+        for name, row in stages.items()
+    }
+
+
+def _lines(lines: list[str], tree: SourceTree, apart: dict[str, set[str]]) -> Iterator[str]:
     """The lines of a pipeline, with the code that its stages stand on."""
     stage, inside, start = "", False, ""
     for line in [*lines, ""]:
@@ -50,7 +60,8 @@ def _lines(lines: list[str], tree: SourceTree) -> Iterator[str]:
             stage = named.group(1)
         item = _ITEM.match(line) if inside else None
         if inside and item is None:
-            yield from (f"{start}{path.as_posix()}" for path in tree.files(_module(stage)))
+            paths = (path.as_posix() for path in tree.files(_module(stage)))
+            yield from (f"{start}{path}" for path in paths if path not in apart[stage])
             inside = False
         if item:
             start = item.group(1)

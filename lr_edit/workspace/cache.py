@@ -24,15 +24,19 @@ class Cache:
     def __init__(self, folder: Path, kind: str) -> None:
         self._entries, self._blobs = folder / kind, folder / "blobs"
 
+    def has(self, key: str) -> bool:
+        """Whether there is an entry, whole or damaged."""
+        return self._manifest(key).is_file()
+
     def restore(self, key: str, place: Callable[[str], Path]) -> bool:
         """Copy an entry's files to where `place` puts their names; whether all are there, whole.
 
         What is damaged is said on stderr and deleted. What was copied before stays: whoever makes
         the result anew writes over it.
         """
-        manifest = self._entries / f"{key}.json"
-        if not manifest.is_file():
+        if not self.has(key):
             return False
+        manifest = self._manifest(key)
         files = _read_manifest(manifest, key)
         if files is None:
             return _discard(manifest)
@@ -56,8 +60,11 @@ class Cache:
             if not blob.is_file():
                 with atomic_write(blob) as part:
                     part.write_bytes(data)
-        with atomic_write(self._entries / f"{key}.json") as part:
+        with atomic_write(self._manifest(key)) as part:
             part.write_text(json.dumps({"files": digests, "seal": _seal(key, digests)}, indent=1))
+
+    def _manifest(self, key: str) -> Path:
+        return self._entries / f"{key}.json"
 
     def _blob(self, digest: str) -> Path:
         return self._blobs / digest[:2] / digest[2:]

@@ -140,9 +140,15 @@ def content_key(*parts: Any) -> str:
 
 
 def folder_digest(folder: Path) -> str:
-    """sha256 over names and contents of every file below a folder (or of one file)."""
+    """sha256 over paths and contents of every file below a folder (or of one file)."""
     paths = sorted(p for p in folder.rglob("*") if p.is_file()) if folder.is_dir() else [folder]
-    return content_key(*(x for p in paths for x in (p.name, p.read_bytes())))
+    parts = []
+    for path in paths:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        name = path.relative_to(folder) if path != folder else Path(path.name)
+        parts.append([name.as_posix(), digest])
+    return content_key(parts)
 
 
 def study_tasks(root: Path) -> list[EditTask]:
