@@ -94,9 +94,7 @@ def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) ->
         "train@learned", "edit@learned", "evaluate@learned", "report", "publish"
     }  # fmt: skip
     assert (project / "artifacts/scores/fixed-medium.csv").read_bytes() == scores
-    assert (
-        contents(project.parent / "cache/candidates").keys() == kept.keys()
-    )
+    assert contents(project.parent / "cache/candidates").keys() == kept.keys()
 
     # Other words: whatever stands on them is run, finds that nothing changed, and ends.
     types = project / "lr_edit/types.py"
