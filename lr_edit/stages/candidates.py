@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lr_edit.config import Config, keep_parameters
+from lr_edit.config import Config
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.execution.local import Execute, Failed, choose_executor
 from lr_edit.files import empty_folder
@@ -23,6 +23,7 @@ from lr_edit.profiles import Profile
 from lr_edit.types import Bank, EditTask, Track
 from lr_edit.workspace.cache import Cache
 from lr_edit.workspace.code import code_digest
+from lr_edit.workspace.parameters import keep_parameters
 from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.storage import (
     content_key,

@@ -14,11 +14,12 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lr_edit.config import Config, keep_parameters
+from lr_edit.config import Config
 from lr_edit.files import empty_folder, read_yaml
 from lr_edit.stages import ITEMS, OWN_CACHE, TABLE
 from lr_edit.workspace.cache import Cache
 from lr_edit.workspace.code import code_digest
+from lr_edit.workspace.parameters import keep_parameters
 from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.source import PACKAGES
 from lr_edit.workspace.storage import content_key, folder_digest
