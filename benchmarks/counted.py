@@ -13,7 +13,7 @@ from lr_edit.saliency import PLACES
 from lr_edit.successive_halving import plan_rounds
 from lr_edit.types import Sampler
 
-WINDOWS = PLACES**2 + 1  # what CLIP sees of the source
+WINDOWS = PLACES**2 + 1  # images of the source that CLIP embeds for text relevance
 
 
 def count_edits(root: Path) -> dict[str, Any]:
@@ -46,7 +46,7 @@ def count_edits(root: Path) -> dict[str, Any]:
 
 
 def _rounds(rules: Race, full: Sampler, *, entrants: int) -> list[tuple[int, Sampler]]:
-    """How many boxes a race paints in each round, and how."""
+    """How many boxes a race inpaints in each round, and how."""
     samplers = [*(one.sampler for one in rules.previews), full]
     costs = [sampler.nfe for sampler in samplers]
     entered = plan_rounds(rules.budget, costs, candidates=entrants)

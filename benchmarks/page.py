@@ -30,16 +30,17 @@ Other work was a load of the given number when it began: above 0.5, seconds say 
 UNet evaluations are counted by the model itself; a batch of n with guidance counts 2n. FLOPs are
 counted by PyTorch, a multiplication and an addition being two. Seconds are the median of three runs
 of one image (the release: one run), loading and compiling left out. The release's schedule
-(99 samples x 51 PNDM calls x 2 for guidance) is inpainted in our batches; its own hold one picture.
+(99 samples x 51 evaluations of PNDM x 2 for guidance) is inpainted in our batches; its own hold one
+image.
 """
 
 SWITCHES = """## What to switch off first
 
-1. Boxes painted at full quality: race instead of enumerate; UNet evaluations are where time goes.
+1. Boxes inpainted at full quality: race instead of enumerate; UNet evaluations are where time goes.
 2. Guidance after the first steps (`inpaint.guided`), and its second evaluation at most of them
    (`inpaint.refresh`): each step without costs half.
 3. The pictures of candidates that were not chosen: they are {share:.1%} of a task's bytes; tables
-   alone let every variant choose again, pictures can be painted again.
+   alone let every variant choose again, images can be inpainted again.
 4. The full autoencoder in previews (`tiny_vae`): at full size one encoding and decoding is
    {vae:.1f} UNet evaluations, with the tiny one {tiny:.2f}.
 """
@@ -107,7 +108,7 @@ def _training(found: dict[str, Any]) -> list[str]:
     return [
         "## AnchorNet's training",
         "",
-        "One net an image: 54 boxes, 200 steps of the exact gradient, RoI pooling included, random"
+        "One net per image: 54 boxes, 200 steps of the exact gradient, RoI pooling included, random"
         " features and losses. Memory is the peak above what was held before. On a GPU the nets of"
         " several images take each step together, on the CPU every process trains one at a time.",
         "",
@@ -117,7 +118,7 @@ def _training(found: dict[str, Any]) -> list[str]:
 
 
 def _measured(name: str, where: dict[str, Any], rows: Sequence[dict[str, Any]]) -> list[str]:
-    """One line a strategy; the first is what the others are compared with."""
+    """One line per strategy; the first is what the others are compared with."""
     released, lines = rows[0], []
     for row in rows:
         rate = row["flops"] / row["seconds"]

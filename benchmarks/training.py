@@ -1,4 +1,4 @@
-"""AnchorNet's training, one net an image: seconds and memory, on the CPU and on a GPU.
+"""AnchorNet's training, one net per image: seconds and memory, on the CPU and on a GPU.
 
 Features and losses are random: speed does not depend on their values. What is timed is the editor's
 own function, from features and boxes to probabilities, RoI pooling included.
@@ -23,7 +23,7 @@ TOGETHER = 64  # images whose nets are trained at once on a GPU
 
 @dataclass(frozen=True)
 class Features:
-    """What AnchorNet sees of an image of `side` pixels: so many channels at cells x cells."""
+    """AnchorNet's input for an image of `side` pixels: so many channels at cells x cells."""
 
     name: str
     channels: int

@@ -1,4 +1,4 @@
-"""Both packages and the tests as parsed source, for tests of how the code is written."""
+"""The packages and the tests as parsed source, for tests of how the code is written."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _TREE = SourceTree(ROOT)
 
 @cache
 def modules() -> dict[str, Module]:
-    """Every module of both packages by dotted name."""
+    """Every module of the packages by dotted name."""
     return _TREE.modules()
 
 
@@ -28,7 +28,7 @@ def imports(name: str) -> set[str]:
 
 
 def project_imports(name: str) -> set[str]:
-    """The imports that are modules of the two packages."""
+    """The imports that are modules of the packages."""
     return imports(name) & modules().keys()
 
 

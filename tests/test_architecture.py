@@ -35,6 +35,13 @@ LAYERS = (
 )
 # The same for eval. Its commands and stages are what `lr_edit.cli` calls.
 EVAL_LAYERS = ({"statistics", "metrics"}, {"study"}, {"report"}, {"external", "stages"})
+# The same for what measures lr_edit's cost; nobody imports it.
+BENCHMARK_LAYERS = (
+    {"timing", "full_size", "page"},
+    {"strategies", "training"},
+    {"counted"},
+    {"cost"},
+)
 # `errors` is how a bad input is said anywhere; the rest is what eval shares with the method.
 EVAL_MAY_IMPORT = {
     "errors",
@@ -49,12 +56,13 @@ EVAL_MAY_IMPORT = {
 }
 CONSOLE = "lr_edit.cli.console"  # what every command shares
 # Who speaks to a terminal.
-COMMANDS = ("lr_edit.cli", "eval.external.commands")
+COMMANDS = ("lr_edit.cli", "eval.external.commands", "benchmarks.cost")
+ADAPTERS = ("lr_edit.frozen", "lr_edit.picturebook", "benchmarks.full_size")
 # Third-party module -> where alone it may be imported.
 ONLY_IN: dict[str, tuple[str, ...]] = {
-    "timm": ("lr_edit.frozen", "lr_edit.picturebook"),
-    "open_clip": ("lr_edit.frozen", "lr_edit.picturebook"),
-    "diffusers": ("lr_edit.frozen", "lr_edit.picturebook"),
+    "timm": ADAPTERS,
+    "open_clip": ADAPTERS,
+    "diffusers": ADAPTERS,
     "mlflow": ("lr_edit.tracking",),
     "ray": ("lr_edit.execution.ray",),
     "dvc": (),
@@ -89,7 +97,7 @@ def test_no_module_imports_upward(module: Module) -> None:
     package, here = module.name.split(".")[0], part(module.name)
     if not here:
         pytest.skip("the contents page of a package names what it offers")
-    layers = LAYERS if package == "lr_edit" else EVAL_LAYERS
+    layers = {"lr_edit": LAYERS, "eval": EVAL_LAYERS, "benchmarks": BENCHMARK_LAYERS}[package]
     level = next((n for n, names in enumerate(layers) if here in names), None)
     assert level is not None, f"{here} stands in no layer: say which parts it may import"
     allowed = {name for names in layers[:level] for name in names} | {here}
@@ -103,8 +111,11 @@ def test_no_module_imports_upward(module: Module) -> None:
 
 @each_module
 def test_the_method_never_imports_its_measures(module: Module) -> None:
-    if module.name.startswith("lr_edit") and part(module.name) != "cli":
-        assert not {name for name in imports(module.name) if name.split(".")[0] == "eval"}
+    package = module.name.split(".")[0]
+    named = {name.split(".")[0] for name in imports(module.name)} - {package}
+    assert "benchmarks" not in named
+    if package == "lr_edit" and part(module.name) != "cli":
+        assert "eval" not in named
 
 
 @each_module

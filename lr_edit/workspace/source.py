@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 HOME = Path(__file__).resolve().parents[2]  # of the packages: a checkout, or site-packages
-PACKAGES = ("lr_edit", "eval")
+PACKAGES = ("lr_edit", "eval", "benchmarks")
 
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 Place = tuple[str, str | None]  # a module and a name in it, or all of it
@@ -97,7 +97,7 @@ class SourceTree:
         return None
 
     def modules(self) -> dict[str, Module]:
-        """Every module of both packages, by its dotted name."""
+        """Every module of the packages, by its dotted name."""
         paths = (path for top in PACKAGES for path in sorted((self.home / top).rglob("*.py")))
         names = (_dotted(path.relative_to(self.home)) for path in paths)
         return {name: module for name in names if (module := self.module(name))}
