@@ -69,7 +69,7 @@ class Findings:
 def measure_part(
     findings: Findings, part: str, *, subject: Subject, rows: str, flops: dict[str, float]
 ) -> dict[str, float]:
-    """A row per strategy, kept one by one; returns their FLOPs, counted where they are not given."""
+    """A row per strategy, kept one by one; returns their FLOPs, counted where not given."""
     kept: dict[str, Any] = {}
     for name in strategies(subject):
         row = findings.attempt(

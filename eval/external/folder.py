@@ -1,7 +1,7 @@
-"""Any editor's results on a data set -> one value an image and metric, resumable.
+"""Any editor's results on a data set -> one value per image and metric, resumable.
 
     journal.jsonl    every value and what it was measured on (journal.py)
-    per_image.csv    a row a variant, task, seed and metric, in the columns of scores.py + identity
+    per_image.csv    one per variant, task, seed and metric: columns of scores.py + identity
     evaluation.json  means, intervals and counts, and the networks and versions behind them
     table.md, .tex   the same for people and for a paper
 

@@ -1,6 +1,6 @@
 """The rows of a folder of results, each with all that moved its value; nothing in it is ever lost.
 
-journal.jsonl has a line an image, on disk as soon as it is measured, and a line for each way of
+journal.jsonl has a line per image, on disk as soon as it is measured, and a line for each way of
 measuring. Several processes may write one folder: every line is appended under a lock, and who
 finishes reads what all have written. A line that a kill cut short is measured again.
 """

@@ -127,7 +127,7 @@ def say_left_out(summary: Mapping[str, Any]) -> list[str]:
 
 
 def table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """One line a metric (and a variant, where there are several), in the columns of `HEAD`."""
+    """One line per metric (and a variant, where there are several), in the columns of `HEAD`."""
     several = len(summary["variants"]) > 1
     lines = []
     for name, metrics in summary["variants"].items():
@@ -141,7 +141,7 @@ def table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
 
 
 def markdown(summary: Mapping[str, Any]) -> str:
-    """table.md: what the numbers are, a line a metric, and the editors side by side."""
+    """table.md: what the numbers are, a line per metric, and the editors side by side."""
     lines_of = [tuple(map(markdown_text, line)) for line in table(summary)]
     rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *lines_of]
     wide = side_by_side(summary)

@@ -113,7 +113,7 @@ def read_claims(results: dict[str, Any], config: Config) -> list[Claim]:
 
 
 def _compared(results: dict[str, Any], config: Config, question: Question) -> str:
-    """Both rows by their titles, with what they spend."""
+    """Both rows by their titles, with their NFE."""
     own = results.get("ablations", {}).get(question.group, results.get("variants", {}))
     titles = []
     for name in (question.row, question.against):

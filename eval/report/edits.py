@@ -71,7 +71,7 @@ def caption(task: EditTask) -> str:
 def collect_rows(
     root: Path, config: Config, *, tasks: Sequence[EditTask], variants: Sequence[str]
 ) -> list[Row]:
-    """From artifacts/: a row a task with the first seed's edit of every variant."""
+    """From artifacts/: a row per task with the first seed's edit of every variant."""
     shown = {name: _collect(root, config, list(tasks), name) for name in variants}
     return [
         Row(

@@ -159,7 +159,7 @@ def _number_of_tasks(results: dict[str, Any], config: Config) -> str:
         f"find {' and '.join(enough)}" if enough else "",
         f"do not find {' and '.join(short)}" if short else "",
     ]
-    said = " but ".join(part for part in parts if part) or "are what the budget pays for"
+    said = " but ".join(part for part in parts if part) or "are what the budget allows"
     return (
         f"For {config.title_of(method)}, {n} tasks {said}. The split's "
         f"{meta['tasks']['all']} tasks cost {meta['nfe']:,} NFE; a study allows itself {BUDGET:,}."

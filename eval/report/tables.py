@@ -103,8 +103,9 @@ class Table:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """A line a row and column: `FIELDS`, unscaled, then as text: `shown`, `interval`, `change`
-        (the paired difference), `star`, and `rank` (1 the best of its block, 2 the second)."""
+        """A line per row and column: `FIELDS`, unscaled, then as text: `shown`, `interval`,
+        `change` (the paired difference), `star`, and `rank` (1 the best of its block, 2 the
+        second)."""
         records = [
             self._record(block, line, column, cell)
             for block, lines in self.blocks.items()

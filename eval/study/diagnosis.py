@@ -44,7 +44,7 @@ def diagnose(
     choices: Sequence[Choice],
     picked: Sequence[np.ndarray],
 ) -> list[Diagnosis]:
-    """Failures among the tasks that have a true box; `picked` holds a size an anchor (points,)."""
+    """Failures among the tasks that have a true box; `picked` holds a size per anchor (points,)."""
     found = []
     for task, table, choice, sizes in zip(tasks, judged, choices, picked, strict=True):
         success = table["success"]

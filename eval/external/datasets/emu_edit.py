@@ -21,7 +21,7 @@ _COLUMNS = (
 
 
 def read_emu_edit(path: Path) -> Dataset:
-    """A task a row; its edit is named after the row's `idx` or `hash`, also in SPLIT/."""
+    """A task per row; its edit is named after the row's `idx` or `hash`, also in SPLIT/."""
     samples, doubt = [], "its two captions are equal"
     splits: Counter[str] = Counter()
     for cell in read_tables(need_tables(path), _COLUMNS, optional=("hash",)):

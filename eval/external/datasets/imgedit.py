@@ -15,7 +15,7 @@ from lr_edit.workspace.tasks import inside
 
 
 def read_imgedit(path: Path) -> Dataset:
-    """A task a key. The images lie beside the list, or in one of its usual folders."""
+    """A task per key. The images lie beside the list, or in one of its usual folders."""
     path = find_listing(path, "basic_edit.json", "singleturn.json")
     samples = []
     for key, row in read_mapping(path).items():

@@ -25,7 +25,7 @@ LONGEST = 80  # letters of a text in a name
 
 
 def read_tedbench(path: Path) -> Dataset:
-    """A task a row."""
+    """A task per row."""
     path = find_listing(path, "input_list.json")
     images, rows = first_folder(path.parent, "originals"), []
     for number, row in enumerate(read_rows(path)):
