@@ -176,7 +176,7 @@ def parse_json(text: str, path: Path) -> Any:
 def _where(text: str) -> str:
     """The line of the first key that is given twice: JSON is YAML, whose reader knows lines."""
     try:
-        yaml.load(text, Loader=_Loader)
+        _load_yaml(text)
     except _GivenTwice as error:
         return f", line {error.line}"
     except (yaml.YAMLError, ValueError, RecursionError):  # tabs, say: the key is named anyhow
@@ -191,20 +191,7 @@ class _GivenTwice(yaml.YAMLError):
 
 
 class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML 1.2 numbers, as DVC reads and writes them: `5e-3` is a number, not a word. A key that is
-    given twice is an error; one that overrides what `<<` brings is not."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        """Called once a table before `<<` adds to it, and again for each table that merges it."""
-        if not getattr(node, "checked", False):
-            node.checked = True  # type: ignore[attr-defined]
-            seen: set[tuple[str, str]] = set()
-            for key, _ in node.value:
-                name = (key.tag, str(key.value))
-                if name in seen:
-                    raise _GivenTwice(str(key.value), key.start_mark.line + 1)
-                seen.add(name)
-        super().flatten_mapping(node)
+    """YAML 1.2 numbers, as DVC reads and writes them: `5e-3` is a number, not a word."""
 
 
 _Loader.add_implicit_resolver(
@@ -212,6 +199,30 @@ _Loader.add_implicit_resolver(
     re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
     list("-+0123456789."),
 )
+
+
+def _load_yaml(text: str) -> Any:
+    """YAMLError for a key that is given twice, too; one may override what `<<` brings."""
+    loader = _Loader(text)
+    try:
+        top = loader.get_single_node()
+        todo, seen = [top], set()
+        while todo:
+            node = todo.pop()
+            if id(node) in seen or not isinstance(node, yaml.CollectionNode):
+                continue
+            seen.add(id(node))  # an alias is the node that it names
+            if isinstance(node, yaml.SequenceNode):
+                todo += node.value
+                continue
+            keys = [(key.tag, str(key.value)) for key, _ in node.value]
+            if len(set(keys)) < len(keys):
+                place = next(n for n, key in enumerate(keys) if key in keys[:n])
+                raise _GivenTwice(keys[place][1], node.value[place][0].start_mark.line + 1)
+            todo += [one for pair in node.value for one in pair]
+        return loader.construct_document(top) if top else None
+    finally:
+        loader.dispose()
 
 
 def read_yaml(path: Path, *, cure: str = "run `dvc repro` in a checkout first") -> dict[str, Any]:
@@ -222,7 +233,7 @@ def read_yaml(path: Path, *, cure: str = "run `dvc repro` in a checkout first") 
 def parse_yaml(text: str, path: Path) -> dict[str, Any]:
     """The same from a text; `path` is what errors name."""
     try:
-        value = yaml.load(text, Loader=_Loader)
+        value = _load_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f", line {mark.line + 1}" if mark else ""

@@ -124,11 +124,18 @@ def publish(context: click.Context, tracking_uri: str | None, *, as_json: bool) 
 
     root, _ = load_study(context)
     receipt = publish_study(root, tracking_uri=tracking_uri, progress=track)
-    click.echo(json.dumps(receipt.as_dict()) if as_json else receipt.text)
+    if as_json:
+        said = {"warning": receipt.warning} if receipt.warning else {}
+        click.echo(json.dumps(receipt.as_dict() | said))
+    elif receipt.warning:
+        raise Unfinished(receipt.warning)
+    else:
+        click.echo(receipt.text)
+    context.exit(int(receipt.warning is not None))
 
 
 @cli.command()
-@click.option("--port", default=5000, show_default=True)
+@click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_context
 def ui(context: click.Context, port: int) -> None:
     """Open MLflow on the comparison of all variants."""

@@ -19,31 +19,28 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
-
-from lr_edit.errors import UserError
+from lr_edit.errors import Unfinished, UserError
 from lr_edit.tracking.lockfile import Chain, ResultKeys, difference, lock_digest, read_study
 from lr_edit.tracking.outcome import chosen_boxes, picture, read_outcome
 from lr_edit.tracking.palette import free_colour
 from lr_edit.tracking.provenance import describe
-from lr_edit.tracking.ui import SETTINGS, comparison_url, server, wait_until_interrupted
+from lr_edit.tracking.store import (
+    FAILURES,
+    Metric,
+    MlflowClient,
+    Param,
+    Run,
+    database,
+    default_uri,
+    explain,
+    only_publisher,
+    open_store,
+    without_secrets,
+)
+from lr_edit.tracking.ui import comparison_url, server, wait_until_interrupted
 from lr_edit.types import Track
-from lr_edit.workspace.paths import cache_folder, checkout, home, reports_folder
+from lr_edit.workspace.paths import checkout, home, reports_folder
 from lr_edit.workspace.storage import study_tasks
-
-# Set before the import: MLflow reads some of them once. A server that is gone would otherwise
-# block every request for four minutes.
-for _key, _value in {
-    **SETTINGS,
-    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "1",
-    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
-    "MLFLOW_LOGGING_LEVEL": "WARNING",
-}.items():
-    os.environ.setdefault(_key, _value)
-
-from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, Run  # noqa: E402
-from mlflow.exceptions import MlflowException  # noqa: E402
 
 SHOWN = ("choose", "proposals", "learner", "rank")  # tiles print every parameter: only the telling
 REPORTS = ("tables.md", "tables.tex", "tables.csv", "results.json", "contact_sheet.png")
@@ -85,34 +82,31 @@ def publish(
     keys = {chain.variant: chain.keys for chain in chains}
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
     try:
-        with FileLock(_lock_path(root), timeout=600):
-            client = MlflowClient(uri)
+        with only_publisher(root):
+            client = open_store(root, uri)
             place = (home(root) / "mlruns").as_uri() if uri == default_uri(root) else None
             experiment = _open_experiment(client, _experiment_name(root, chains), place)
             added = _Ledger(client, experiment, root).enter(chains, progress or _plainly)
-    except (MlflowException, OSError) as error:
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        sentence = "the study's files are complete: run `lr-edit publish` when it is back"
-        return Receipt(keys, warning=f"MLflow at {uri} failed ({reason}); {sentence}")
-    link = comparison_url(experiment, server=uri) if uri.startswith("http") else None
+    except FAILURES as error:
+        return Receipt(keys, warning=explain(error, root, uri))
+    shown = without_secrets(uri, uri)
+    link = comparison_url(experiment, server=shown) if uri.startswith("http") else None
     return Receipt(keys, added=added, link=link)
 
 
 def serve(root: Path, *, port: int = 5000, say: Callable[[str], Any] = print) -> None:
     """Show the checkout's store until interrupted; `say` gets the link to the comparison."""
-    name, uri = _experiment_name(root, read_study(root)), default_uri(root)
-    database = home(root) / "mlflow.db"
-    found = MlflowClient(uri).get_experiment_by_name(name) if database.is_file() else None
+    name, uri, found = _experiment_name(root, read_study(root)), default_uri(root), None
+    if database(root).is_file():
+        try:
+            found = open_store(root, uri).get_experiment_by_name(name)
+        except FAILURES as error:
+            raise Unfinished(explain(error, root, uri)) from None
     if found is None:
-        raise UserError(f"{database} holds no {name!r}: run `lr-edit publish` first")
+        raise UserError(f"{database(root)} holds no {name!r}: run `lr-edit publish` first")
     with server(uri, folder=home(root), port=port) as address:
         say(comparison_url(found.experiment_id, server=address))
         wait_until_interrupted()
-
-
-def default_uri(root: Path) -> str:
-    """The SQLite store of a checkout."""
-    return f"sqlite:///{(home(root) / 'mlflow.db').as_posix()}"
 
 
 @dataclass(frozen=True)
@@ -257,13 +251,6 @@ def _experiment_name(root: Path, chains: list[Chain]) -> str:
     profile = next((p for chain in chains if (p := chain.params.get("profile"))), "study")
     names = [profile] if checkout(root) == root else [profile, root.name]
     return " ".join(["lr-edit", *dict.fromkeys(names)])
-
-
-def _lock_path(root: Path) -> Path:
-    """One writer at a time: two that open a fresh database break it for good."""
-    path = cache_folder(root) / "publish.lock"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    return path
 
 
 def _keys(run: Run) -> ResultKeys:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
-from mlflow import MlflowClient
-
+from lr_edit.errors import Notice
 from lr_edit.tracking.lockfile import ResultKeys
-from lr_edit.tracking.publish import default_uri
+from lr_edit.tracking.store import FAILURES, database, default_uri, explain, open_store
 
 
 def run_of(root: Path, keys: ResultKeys) -> str | None:
@@ -16,13 +16,17 @@ def run_of(root: Path, keys: ResultKeys) -> str | None:
     One that was made from the very same inputs comes first: an edit of code that changes no output
     runs the stages anew and publishes nothing.
     """
-    if not Path(default_uri(root).removeprefix("sqlite:///")).is_file():
+    if not database(root).is_file():
         return None
-    client = MlflowClient(default_uri(root))
     wanted = f"tags.output_key = '{keys.output}' and attributes.status = 'FINISHED'"
-    experiments = [one.experiment_id for one in client.search_experiments()]
+    try:
+        client = open_store(root, default_uri(root))
+        experiments = [one.experiment_id for one in client.search_experiments()]
+        runs = client.search_runs(experiments, wanted)
+    except FAILURES as error:
+        warnings.warn(explain(error, root, default_uri(root)), Notice, stacklevel=2)
+        return None
     found = sorted(  # the newest first, among equals
-        client.search_runs(experiments, wanted),
-        key=lambda run: run.data.tags.get("input_key") != keys.input,
+        runs, key=lambda run: run.data.tags.get("input_key") != keys.input
     )
     return found[0].info.run_id if found else None

@@ -1,7 +1,4 @@
-"""Publishing a finished study: what MLflow holds afterwards, and what happens the second time.
-
-Creating MLflow's database takes seconds, so one empty one is made and copied.
-"""
+"""Publishing a finished study: what MLflow holds afterwards, and what happens the second time."""
 
 from __future__ import annotations
 
@@ -28,13 +25,6 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # MLflow's engine closes at exit
     pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
-
-
-@pytest.fixture(scope="module")
-def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    MlflowClient(f"sqlite:///{path}").search_experiments()
-    return path
 
 
 @pytest.fixture

@@ -1,0 +1,149 @@
+"""MLflow's store: where it is, how its database is made, and what is said where it does not answer.
+
+The database is made under another name and renamed, by one process at a time: MLflow's migrations
+take seconds, and a file that they were interrupted in is broken for good. No sentence holds a
+password. The only module that imports mlflow: it first tells it how long to wait.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import sqlite3
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from filelock import FileLock, Timeout
+
+from lr_edit.errors import Notice
+from lr_edit.files import atomic_write
+from lr_edit.tracking.ui import SETTINGS
+from lr_edit.workspace.paths import cache_folder, home
+
+# Set before the import: MLflow reads some of them once. A server that is gone would otherwise
+# block every call for four minutes, and one that accepts and never answers for as long.
+for _key, _value in {
+    **SETTINGS,
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "12",
+    "MLFLOW_LOGGING_LEVEL": "CRITICAL",
+}.items():
+    os.environ.setdefault(_key, _value)
+
+from alembic.util import CommandError  # noqa: E402
+from mlflow import MlflowClient  # noqa: E402
+from mlflow.entities import Metric, Param, Run  # noqa: E402, F401
+from mlflow.exceptions import MlflowException  # noqa: E402
+from sqlalchemy import create_engine, inspect  # noqa: E402
+from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
+
+# Whatever a server, a database or its driver answers with instead of doing what it is asked.
+# requests' errors are OSErrors; a URI that nobody can read is a ValueError.
+FAILURES = (MlflowException, SQLAlchemyError, sqlite3.Error, CommandError, OSError, ImportError,
+            ValueError)  # fmt: skip
+PATIENCE = 10  # seconds that a database has to answer
+_SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY")
+
+
+def database(root: Path) -> Path:
+    """The SQLite file of a checkout."""
+    return home(root) / "mlflow.db"
+
+
+def default_uri(root: Path) -> str:
+    """The same as MLflow takes it. What a URI would take for a sign of its own is quoted; under
+    `sqlite:` MLflow would then make a folder of the quoted name."""
+    path = database(root).as_posix()
+    quoted = path.replace("%", "%25").replace("?", "%3F")
+    return f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
+
+
+def open_store(root: Path, uri: str) -> MlflowClient:
+    """A client of a store that answers; raises one of FAILURES.
+
+    A database is asked once before MLflow asks it, which tries ten times in 100 s. The checkout's
+    own is made where there is none: call it while `only_publisher` lasts.
+    """
+    path = database(root)
+    if uri == default_uri(root) and not (path.exists() and path.stat().st_size):
+        _make_database(path)
+    if urlsplit(uri).scheme not in ("http", "https", "", "file", "databricks"):
+        _ask_database(uri)
+    return MlflowClient(uri)
+
+
+def _make_database(path: Path) -> None:
+    for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed at it
+        left.unlink(missing_ok=True)
+    with atomic_write(path) as part:
+        uri = default_uri(path.parent).replace(path.name, part.name)
+        client = MlflowClient(uri)
+        client.search_experiments()  # makes it
+        client._tracking_client.store._dispose_engine()  # nothing of it is open when it is renamed
+
+
+def _ask_database(uri: str) -> None:
+    """SQLAlchemyError, ImportError or ValueError where a database does not answer, or was left
+    half made."""
+    slow = {"timeout": PATIENCE} if uri.startswith("sqlite") else {"connect_timeout": PATIENCE}
+    engine = create_engine(uri, connect_args=slow)
+    try:
+        half = [name for name in inspect(engine).get_table_names() if "_alembic_tmp" in name]
+        if uri.startswith("sqlite"):  # a lock, or a file that may only be read
+            with engine.connect() as connection:
+                connection.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        engine.dispose()
+    if half:
+        raise ValueError("it was left half made")
+
+
+@contextmanager
+def only_publisher(root: Path) -> Iterator[None]:
+    """One writer at a time; another one is waited for, which is said."""
+    path = cache_folder(root) / "publish.lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = FileLock(path)
+    try:
+        lock.acquire(timeout=1)
+    except Timeout:
+        warnings.warn("another process publishes here: waiting for it", Notice, stacklevel=3)
+        lock.acquire(timeout=600)
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def explain(error: BaseException, root: Path, uri: str) -> str:
+    """One sentence: which store, why, and what to do. Credentials are left out."""
+    reason = (str(error).splitlines() or [type(error).__name__])[0]
+    cure = "run `lr-edit publish` when it is back"
+    if uri == default_uri(root) and not isinstance(error, Timeout):
+        cure = (
+            "if it stays so, delete mlflow.db and mlruns, of which nothing is lost by that, and "
+            "run `lr-edit publish`"
+        )
+    said = f"MLflow at {without_secrets(uri, uri)} failed ({without_secrets(reason, uri)[:200]})"
+    return f"{said}; the study's files are complete: {cure}"
+
+
+def without_secrets(text: str, uri: str) -> str:
+    """A text without the password, the user or the query of a URI, or a secret of the
+    environment."""
+    try:
+        parts = urlsplit(uri)
+        secrets = [parts.password, unquote(parts.password or "")]
+        secrets += [value for _, value in parse_qsl(parts.query)]
+    except ValueError:
+        secrets = []
+    secrets += [os.environ.get(key) for key in _SECRETS]
+    text = re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+    if not uri.startswith("sqlite"):  # whose path may hold a `?`
+        text = re.sub(r"(://[^\s?]*)\?\S*", r"\1", text)
+    for secret in sorted({one for one in secrets if one}, key=len, reverse=True):
+        text = text.replace(secret, "***")
+    return text

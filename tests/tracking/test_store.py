@@ -1,0 +1,180 @@
+"""MLflow's store: made whole or not at all, and one sentence for each way in which it fails."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import sqlite3
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+from lr_edit.tracking.publish import publish
+from lr_edit.tracking.store import database, without_secrets
+from tests.finished_study import make_study
+from tests.tiny import run as run_command
+from tests.tiny import tiny_params, write_params
+
+VARIANTS = {"learned": {"learner": "exact"}}
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::ResourceWarning"),  # MLflow's engine closes at exit
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
+
+@pytest.fixture
+def root(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "cache"))
+    make_study(tmp_path / "study", VARIANTS, tasks=1)
+    return tmp_path / "study"
+
+
+def warning(root: Path, uri: str | None = None) -> str:
+    """What publishing says where it fails, which is one line."""
+    receipt = publish(root, tracking_uri=uri)
+    assert receipt.warning and set(receipt.as_dict()) == set(VARIANTS)
+    assert "\n" not in receipt.warning and "the study's files are complete" in receipt.warning
+    return receipt.warning
+
+
+@pytest.mark.parametrize("name", ["a%20b", "a?x=1", "a#b", "a b", "ä'\"字", "a%b"])
+def test_a_folder_of_any_name_keeps_its_own_database(
+    root: Path, empty_store: Path, tmp_path: Path, name: str
+) -> None:
+    moved = tmp_path / "odd" / name
+    shutil.copytree(root, moved)
+    shutil.copyfile(empty_store, moved / "mlflow.db")
+    assert publish(moved).warning is None
+    assert [path.name for path in (tmp_path / "odd").iterdir()] == [name]
+    with closing(sqlite3.connect(moved / "mlflow.db")) as made:
+        assert made.execute("select count(*) from runs").fetchone() == (1,)
+    assert any((moved / "mlruns").rglob("choices.json"))
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [(b"no database" * 99, "file is not a database"), (None, "unable to open database file")],
+)
+def test_a_database_that_is_none_is_one_sentence(
+    root: Path, content: bytes | None, said: str
+) -> None:
+    database(root).write_bytes(content) if content else database(root).mkdir()
+    start = time.monotonic()
+    assert said in warning(root) and "delete mlflow.db" in warning(root)
+    assert time.monotonic() - start < 10
+
+
+def test_a_database_that_was_left_half_made_is_one_sentence(root: Path, empty_store: Path) -> None:
+    shutil.copyfile(empty_store, database(root))
+    with closing(sqlite3.connect(database(root))) as made:
+        made.execute("create table _alembic_tmp_runs (a int)")
+    assert "left half made" in warning(root)
+
+
+def test_a_locked_database_is_one_sentence(
+    root: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("lr_edit.tracking.store.PATIENCE", 0.2)
+    shutil.copyfile(empty_store, database(root))
+    with closing(sqlite3.connect(database(root), isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        assert "database is locked" in warning(root)
+    assert publish(root).warning is None
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["postgresql://me:s3cret@localhost/x", "mysql://me:s3cret@localhost/x", "odd://me:s3cret@x",
+     "http://[::1", "http://me:s3cret@127.0.0.1:1", "http://127.0.0.1:1/?token=s3cret"],
+)  # fmt: skip
+def test_a_store_that_is_not_there_is_one_sentence_without_a_password(root: Path, uri: str) -> None:
+    said = warning(root, uri)
+    assert "s3cret" not in said and "run `lr-edit publish` when it is back" in said
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("http://me:a%40b@h/x?key=k1", "http://***@h/x"),
+        ("no a@b, no a%40b, no k1", "no ***, no ***, no ***"),
+    ],
+)
+def test_no_secret_of_a_uri_is_in_a_sentence(text: str, shown: str) -> None:
+    assert without_secrets(text, "http://me:a%40b@h/x?key=k1") == shown
+
+
+class _Broken(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_error(500)
+
+    do_POST = do_GET
+
+    def log_message(self, *_: object) -> None: ...
+
+
+@contextmanager
+def answering_500() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), _Broken) as broken:
+        threading.Thread(target=broken.serve_forever, daemon=True).start()
+        yield f"http://127.0.0.1:{broken.server_port}"
+        broken.shutdown()
+
+
+def test_a_server_that_answers_500_is_one_sentence(root: Path) -> None:
+    with answering_500() as uri:
+        assert uri in warning(root, uri)
+
+
+def test_a_server_that_never_answers_costs_its_timeout_once(
+    root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert int(os.environ["MLFLOW_HTTP_REQUEST_TIMEOUT"]) <= 15
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        silent.listen()
+        start = time.monotonic()
+        warning(root, f"http://127.0.0.1:{silent.getsockname()[1]}")
+        assert time.monotonic() - start < 1.9
+
+
+def test_the_command_fails_where_the_stage_does_not(
+    root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    receipt = publish(root, tracking_uri="http://127.0.0.1:1")
+    write_params(root, tiny_params())
+    monkeypatch.setattr("lr_edit.tracking.publish.publish", lambda *_, **__: receipt)
+    assert run_command(root, "publish", "--json") == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["warning"] == receipt.warning and said["learned"]["input"]
+    assert run_command(root, "publish") == 1
+    streams = capsys.readouterr()
+    assert streams.err == f"lr-edit: {receipt.warning}\n" and not streams.out
+    monkeypatch.setattr("lr_edit.stages.publish.publish", lambda *_, **__: receipt)
+    assert run_command(root, "stage", "publish") == 0
+    assert "warning" not in json.loads((root / "artifacts/receipt.json").read_text())
+
+
+def test_a_database_that_is_interrupted_while_it_is_made_is_no_database(
+    root: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(uri: str) -> None:
+        Path(uri.removeprefix("sqlite:///")).write_bytes(b"half of it")
+        Path(uri.removeprefix("sqlite:///") + "-journal").touch()
+        raise KeyboardInterrupt
+
+    (root / ".mlflow.db.1.0.part").touch()  # of a process that was killed
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr("lr_edit.tracking.store.MlflowClient", interrupted)
+        publish(root)
+    assert not database(root).exists()
+    assert [path.name for path in root.glob(".mlflow.db.*.part")] == []
