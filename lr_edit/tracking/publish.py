@@ -88,7 +88,7 @@ def publish(
             experiment = _open_experiment(client, _experiment_name(root, chains), place)
             added = _Ledger(client, experiment, root).enter(chains, progress or _plainly)
     except FAILURES as error:
-        return Receipt(keys, warning=explain(error, root, uri))
+        return Receipt(keys, warning=explain(error, root, uri=uri))
     shown = without_secrets(uri, uri)
     link = comparison_url(experiment, server=shown) if uri.startswith("http") else None
     return Receipt(keys, added=added, link=link)
@@ -101,7 +101,7 @@ def serve(root: Path, *, port: int = 5000, say: Callable[[str], Any] = print) ->
         try:
             found = open_store(root, uri).get_experiment_by_name(name)
         except FAILURES as error:
-            raise Unfinished(explain(error, root, uri)) from None
+            raise Unfinished(explain(error, root, uri=uri)) from None
     if found is None:
         raise UserError(f"{database(root)} holds no {name!r}: run `lr-edit publish` first")
     with server(uri, folder=home(root), port=port) as address:

@@ -24,7 +24,7 @@ def run_of(root: Path, keys: ResultKeys) -> str | None:
         experiments = [one.experiment_id for one in client.search_experiments()]
         runs = client.search_runs(experiments, wanted)
     except FAILURES as error:
-        warnings.warn(explain(error, root, default_uri(root)), Notice, stacklevel=2)
+        warnings.warn(explain(error, root, uri=default_uri(root)), Notice, stacklevel=2)
         return None
     found = sorted(  # the newest first, among equals
         runs, key=lambda run: run.data.tags.get("input_key") != keys.input

@@ -118,7 +118,7 @@ def only_publisher(root: Path) -> Iterator[None]:
         lock.release()
 
 
-def explain(error: BaseException, root: Path, uri: str) -> str:
+def explain(error: BaseException, root: Path, *, uri: str) -> str:
     """One sentence: which store, why, and what to do. Credentials are left out."""
     reason = (str(error).splitlines() or [type(error).__name__])[0]
     cure = "run `lr-edit publish` when it is back"
