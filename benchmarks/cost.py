@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -74,11 +75,12 @@ def measure_part(
     for name in strategies(subject):
         row = findings.attempt(
             f"{part}, {rows}: {name}",
-            lambda name=name: measure(subject, name, flops=flops.get(name)),
+            partial(measure, subject, name, flops=flops.get(name)),
         )
         if row is not None:
             kept[name] = asdict(row)
-            findings.add(part, **{rows: list(kept.values())})
+            found: dict[str, Any] = {rows: list(kept.values())}
+            findings.add(part, **found)
     return {name: row["flops"] for name, row in kept.items()}
 
 
@@ -105,9 +107,7 @@ def measure_all_training(findings: Findings, root: Path) -> None:
     for kind, images in plan:
         row = findings.attempt(
             f"training: {kind.name}, {images}",
-            lambda kind=kind, images=images: measure_training(
-                config, kind, images=images, device=device
-            ),
+            partial(measure_training, config, kind, images=images, device=device),
         )
         if row is not None:
             rows.append(asdict(row))
