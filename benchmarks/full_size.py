@@ -37,7 +37,7 @@ CELLS, WORDS, WIDTH = 64, 77, 1024  # latent cells of 512 pixels, tokens of a pr
 def build_models(tokenizer: Path, *, device: str) -> Models:
     """The models of profile `sd2`, fp16 inpainter; any CLIP tokenizer of 77 words will do."""
     with torch.device(device):  # drawing weights takes longer on a CPU
-        parts = {name: make().to(device, torch.float16) for name, make in _PAINTER.items()}
+        parts = {name: make().to(device, torch.float16) for name, make in _INPAINTER.items()}
     tiny = parts.pop("tiny_vae")
     pipeline = StableDiffusionInpaintPipeline(
         **parts,
@@ -60,8 +60,8 @@ def count_flops() -> dict[str, float]:
     """FLOPs of one call of each part on one picture of 512 pixels (DINO: 256, CLIP: 224)."""
     picture, latents = (1, 3, 8 * CELLS, 8 * CELLS), (1, 4, CELLS, CELLS)
     with torch.device("meta"), torch.no_grad():
-        parts: dict[str, Any] = {name: make() for name, make in _PAINTER.items()}
-        sees, looks = _dino(), _clip("meta")
+        parts: dict[str, Any] = {name: make() for name, make in _INPAINTER.items()}
+        dino, clip = _dino(), _clip("meta")
         words = torch.zeros(1, WORDS, dtype=torch.int64)
         entry, states = torch.empty(1, 9, CELLS, CELLS), torch.empty(1, WORDS, WIDTH)
         calls: dict[str, Callable[[], Any]] = {
@@ -71,8 +71,8 @@ def count_flops() -> dict[str, float]:
             "tiny encode": lambda: parts["tiny_vae"].encode(torch.empty(picture)),
             "tiny decode": lambda: parts["tiny_vae"].decode(torch.empty(latents)),
             "text": lambda: parts["text_encoder"](words),
-            "dino": lambda: sees(torch.empty(1, 3, 256, 256)),
-            "clip": lambda: looks.encode_image(torch.empty(1, 3, 224, 224)),
+            "dino": lambda: dino(torch.empty(1, 3, 256, 256)),
+            "clip": lambda: clip.encode_image(torch.empty(1, 3, 224, 224)),
         }
         return {name: flops_of(call) for name, call in calls.items()}
 
@@ -134,7 +134,7 @@ def _clip(device: str) -> Any:
     return open_clip.create_model("ViT-B-16-quickgelu", device=device)
 
 
-_PAINTER: dict[str, Callable[[], torch.nn.Module]] = {
+_INPAINTER: dict[str, Callable[[], torch.nn.Module]] = {
     "unet": _unet,
     "vae": _vae,
     "tiny_vae": AutoencoderTiny,

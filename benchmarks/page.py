@@ -130,8 +130,8 @@ def _measured(name: str, where: dict[str, Any], rows: Sequence[dict[str, Any]]) 
         )  # fmt: skip
     names = ["strategy", "UNet evaluations", "fewer", "s", "faster", "peak GiB", "TFLOP",
              "TFLOP/s", "of matmul rate"]  # fmt: skip
-    told = f"{name}; its matmul rate is {where['matmul'] / 1e12:.3g} TFLOP/s."
-    return [told, "", *_table(names, lines)]
+    where_measured = f"{name}; its matmul rate is {where['matmul'] / 1e12:.3g} TFLOP/s."
+    return [where_measured, "", *_table(names, lines)]
 
 
 def _full_size(found: dict[str, Any]) -> list[str]:

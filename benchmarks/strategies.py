@@ -83,15 +83,15 @@ def strategies(subject: Subject) -> dict[str, Run]:
     config = subject.config
     each = config.proposal_set("dino").inpaint.sampler.nfe
 
-    def likely(_seen: Saliency, boxes: Tensor) -> np.ndarray:
+    def uniform_prior(_maps: Saliency, boxes: Tensor) -> np.ndarray:
         return np.ones(boxes.shape[:2])  # a net's answer costs next to nothing, whatever it is
 
     return {
         "released": lambda: subject.released(DRAWS),
         "enumerate": lambda: subject.bank(),
         "race": lambda: subject.race(config.race),
-        "amortised, top 3": lambda: subject.race(config.amortised, likely),
-        "amortised, top 1": lambda: subject.race(Race(entrants=1, budget=each), likely),
+        "amortised, top 3": lambda: subject.race(config.amortised, uniform_prior),
+        "amortised, top 1": lambda: subject.race(Race(entrants=1, budget=each), uniform_prior),
     }
 
 

@@ -69,7 +69,7 @@ def edit_within_budget(
     Where there are no previews the budget buys the first at full quality. `own` boxes stand in
     place of the set's. Raises UserError where the budget is too small.
     """
-    seen, anchors, boxes = propose(models, task, source=source, config=config, how=how)
+    maps, anchors, boxes = propose(models, task, source=source, config=config, how=how)
     if own is not None:
         anchors, boxes = torch.full((len(own), 2), -1), own[:, None]
     flat = boxes.flatten(0, 1)
@@ -80,8 +80,8 @@ def edit_within_budget(
 
     def score_round(level: int, candidates: np.ndarray) -> tuple[np.ndarray, int]:
         chosen = torch.from_numpy(candidates)
-        looked = seen if level == 0 else replace(seen, nfe=0)  # counted once
-        part = looked, anchors[chosen // boxes.shape[1]], flat[chosen][:, None]
+        counted = maps if level == 0 else replace(maps, nfe=0)  # once
+        part = counted, anchors[chosen // boxes.shape[1]], flat[chosen][:, None]
         last = level == len(rules.previews)
         report(f"{'full quality' if last else 'previews'} of {len(candidates)} boxes", total)
         bank, images = method.make_bank(
@@ -90,8 +90,10 @@ def edit_within_budget(
         scored.extend(list_candidates(bank, images) if last else ())
         return bank.merit(rules.rank)[:, 0], bank.nfe
 
-    likely = prior(seen, boxes) if prior else None
-    ready = pick_entrants(boxes.numpy(), prior=likely, count=rules.entrants if prior else None)
+    probabilities = prior(maps, boxes) if prior else None
+    ready = pick_entrants(
+        boxes.numpy(), prior=probabilities, count=rules.entrants if prior else None
+    )
     costs = [models.inpainter.nfe_per_image(one.inpaint.sampler) for one in rounds]
     plan = plan_rounds(rules.budget, costs, candidates=len(ready))
     total = sum(count * cost for count, cost in zip(plan, costs, strict=True))

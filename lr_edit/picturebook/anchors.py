@@ -96,8 +96,8 @@ def loss(anchors: Anchors, pool: Pool, *, indices: Tensor, generator: torch.Gene
     kept = torch.rand(weights.shape, generator=generator) >= _HIDDEN
     weights = weights * kept.to(weights.device) + 1e-8
     weights = weights / weights.sum(1, keepdim=True)
-    seen = torch.einsum("np,ncp->nc", weights, anchors.eye(images).flatten(2))
-    both = torch.stack([anchors.head(tokens[:, 0]), anchors.evidence(seen)])
+    evidence = torch.einsum("np,ncp->nc", weights, anchors.eye(images).flatten(2))
+    both = torch.stack([anchors.head(tokens[:, 0]), anchors.evidence(evidence)])
     terms = F.binary_cross_entropy_with_logits(both, truth.expand_as(both), reduction="sum")
     return terms / len(truth)
 

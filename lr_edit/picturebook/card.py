@@ -115,12 +115,12 @@ def weight_bytes(models: Path) -> int:
 
 def _row(name: str, key: str, bar: float, value: float | None, *, most: bool) -> str:
     """`most`: the bar is the most that is allowed, not the least."""
-    told, holds = "not measured", ""
+    measured, holds = "not measured", ""
     if value is not None:
-        told = f"{value:.1f}" if most or value > 1 else f"{value:.3f}"
+        measured = f"{value:.1f}" if most or value > 1 else f"{value:.3f}"
         holds = "yes" if (value <= bar if most else value >= bar) else "**no**"
     sign = "≤" if most else "≥"
-    return f"| {name} | {MEANING[name, key]} | {sign} {bar:g} | {told} | {holds} |"
+    return f"| {name} | {MEANING[name, key]} | {sign} {bar:g} | {measured} | {holds} |"
 
 
 def _beside(found: dict[str, dict[str, Any]]) -> list[str]:

@@ -1,4 +1,4 @@
-"""The small CLIPs: `scoring-clip` for losses and S, `evaluation-clip`, which only evaluation sees.
+"""The small CLIPs: `scoring-clip` for losses and S, `evaluation-clip`, for evaluation alone.
 
 Both are open_clip's own class with own configs; they share no weight, no seed and no width. They
 are exported as open_clip folders, which `local-dir:` loads. Loss: Radford et al. 2021, fig. 3.
@@ -74,9 +74,9 @@ def loss(clip: CLIP, pool: Pool, *, indices: Tensor, generator: torch.Generator)
     texts = [_say(scene, generator) for scene in scenes]
     images = degrade(mirror(pool.pictures(indices), generator=generator), generator=generator)
     at, tokens = home(clip), words.encode([text.words for text in texts])
-    seen = clip.encode_image(normalise(images).to(at), normalize=True)
-    said = clip.encode_text(tokens.to(at), normalize=True)
-    logits = clip.logit_scale.exp().clamp(max=100) * seen @ said.T
+    image_side = clip.encode_image(normalise(images).to(at), normalize=True)
+    text_side = clip.encode_text(tokens.to(at), normalize=True)
+    logits = clip.logit_scale.exp().clamp(max=100) * image_side @ text_side.T
     also_true = true_of(scenes, texts) & ~torch.eye(len(scenes), dtype=torch.bool)
     logits = logits.masked_fill(also_true.to(at), -math.inf)
     target = torch.arange(len(scenes), device=at)
@@ -90,7 +90,7 @@ def normalise(images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 h w"]:
 
 @dataclass(frozen=True)
 class Text:
-    """What is said of a scene."""
+    """A text about a scene."""
 
     words: str
     names: frozenset[str]  # the things it speaks of
@@ -133,9 +133,9 @@ def measure(clip: CLIP, pool: Pool, *, captions: int = 256) -> dict[str, float]:
         first.setdefault(caption, index)
     chosen = list(first.items())[:captions]
     clip.eval()
-    seen = clip.encode_image(normalise(pool.pictures([i for _, i in chosen])), normalize=True)
-    said = clip.encode_text(words.encode([caption for caption, _ in chosen]), normalize=True)
-    similar, own = seen @ said.T, torch.arange(len(chosen))
+    image_side = clip.encode_image(normalise(pool.pictures([i for _, i in chosen])), normalize=True)
+    text_side = clip.encode_text(words.encode([caption for caption, _ in chosen]), normalize=True)
+    similar, own = image_side @ text_side.T, torch.arange(len(chosen))
     return {
         "captions": float(len(chosen)),
         "right_caption": float((similar.argmax(1) == own).float().mean()),

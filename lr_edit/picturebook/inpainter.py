@@ -177,7 +177,7 @@ def covered(scene: Scene, cell: Cells) -> list[Thing]:
     ]
 
 
-def told(scene: Scene, cell: Cells, *, thing: Thing | None) -> tuple[int, int]:
+def missing_labels(scene: Scene, cell: Cells, *, thing: Thing | None) -> tuple[int, int]:
     """Class of kind and colour of what a mask hides: the last of each is nothing."""
     if thing:
         return KINDS.index(thing.kind), list(COLOURS).index(thing.colour)
@@ -213,7 +213,7 @@ def _masks(scene: Scene, row: int) -> tuple[Tensor, Tensor]:
         cell, thing = draw_mask(scene, rng, over=copy < MASKS - 1)
         left, top, right, bottom = cell
         masks[copy, :, top:bottom, left:right] = 1
-        missing.append(told(scene, cell, thing=thing))
+        missing.append(missing_labels(scene, cell, thing=thing))
     return masks, torch.tensor(missing)
 
 
@@ -239,12 +239,12 @@ def loss(
     at = home(net)
     entry = entry.to(at, memory_format=torch.channels_last)
     velocity, mask, missing = velocity.to(at), mask.to(at), missing.to(at)
-    guess, seen = net(entry, t.to(at), tokens.to(at), mask)
+    guess, labels = net(entry, t.to(at), tokens.to(at), mask)
     weight = _OUTSIDE + mask
     error = (weight * (guess - velocity).square()).sum() / (4 * weight.sum())
-    kind, colour = seen.split([len(KINDS) + 1, len(COLOURS) + 1], dim=1)
-    told = F.cross_entropy(kind, missing[:, 0]) + F.cross_entropy(colour, missing[:, 1])
-    return error + _MISSING * told
+    kind, colour = labels.split([len(KINDS) + 1, len(COLOURS) + 1], dim=1)
+    naming = F.cross_entropy(kind, missing[:, 0]) + F.cross_entropy(colour, missing[:, 1])
+    return error + _MISSING * naming
 
 
 def _scheduler() -> DPMSolverMultistepScheduler:

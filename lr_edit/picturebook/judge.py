@@ -118,11 +118,11 @@ def _patch(image: Tensor, other: Tensor, place: Tensor, generator: torch.Generat
 
 @torch.no_grad()
 def measure(judge: ResNet, pool: Pool, *, count: int = 512) -> dict[str, float]:
-    """Share of things whose kind and colour are told, and of empty squares called none."""
+    """Share of things whose kind and colour are found, and of empty squares called none."""
     generator = torch.Generator().manual_seed(0)
     frozen = Judge(judge, kinds=KIND_NAMES, colours=COLOUR_NAMES)
     things = [(i, t) for i in range(min(count, len(pool))) for t in pool.scenes[i].things]
-    told = frozen.kinds_and_colours(
+    found = frozen.kinds_and_colours(
         pool.pictures([i for i, _ in things]), [thing.box for _, thing in things]
     )
     empty = [(i, _ground(pool.scenes[i], generator)) for i in range(min(count, len(pool)))]
@@ -133,9 +133,9 @@ def measure(judge: ResNet, pool: Pool, *, count: int = 512) -> dict[str, float]:
     none = logits[:, : len(KIND_NAMES)].argmax(1) == len(KINDS)
     judge.requires_grad_(True)
     return {
-        "kind": _share(kind == t.kind for (kind, _), (_, t) in zip(told, things, strict=True)),
+        "kind": _share(kind == t.kind for (kind, _), (_, t) in zip(found, things, strict=True)),
         "colour": _share(
-            colour == t.colour for (_, colour), (_, t) in zip(told, things, strict=True)
+            colour == t.colour for (_, colour), (_, t) in zip(found, things, strict=True)
         ),
         "none": float(none.float().mean()),
     }

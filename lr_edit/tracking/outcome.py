@@ -23,7 +23,7 @@ from PIL import Image, ImageDraw
 from lr_edit.types import Box, EditTask
 from lr_edit.workspace.storage import read_bank, read_choices, read_image, read_json, study_tasks
 
-SHOWN = 192  # pixels a side at least: small worlds are enlarged, pixel by pixel
+LEAST_SIDE = 192  # pixels per side at least: small worlds are enlarged, pixel by pixel
 GAP = 8
 
 
@@ -82,7 +82,7 @@ def chosen_boxes(root: Path, variant: str, *, proposals: str | None) -> dict[str
 
 def _boxed(image: Image.Image, box: Box | None) -> Image.Image:
     """Enlarged by a whole number; the box lies on the pixels just outside what was inpainted."""
-    scale = max(1, -(-SHOWN // max(image.size)))
+    scale = max(1, -(-LEAST_SIDE // max(image.size)))
     large = image.resize((image.width * scale, image.height * scale), Image.Resampling.NEAREST)
     if box:
         left, top, right, bottom = (side * scale for side in box.as_tuple())

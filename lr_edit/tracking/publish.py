@@ -42,7 +42,12 @@ from lr_edit.types import Track
 from lr_edit.workspace.paths import checkout, home, reports_folder
 from lr_edit.workspace.storage import study_tasks
 
-SHOWN = ("choose", "proposals", "learner", "rank")  # tiles print every parameter: only the telling
+TELLING = (
+    "choose",
+    "proposals",
+    "learner",
+    "rank",
+)  # tiles print every parameter: only the telling
 REPORTS = ("tables.md", "tables.tex", "tables.csv", "results.json", "contact_sheet.png")
 BATCH = 1000  # the most values MLflow takes at once
 
@@ -89,8 +94,8 @@ def publish(
             added = _Ledger(client, experiment, root).enter(chains, progress or _plainly)
     except FAILURES as error:
         return Receipt(keys, warning=explain(error, root, uri=uri))
-    shown = without_secrets(uri, uri)
-    link = comparison_url(experiment, server=shown) if uri.startswith("http") else None
+    address = without_secrets(uri, uri)
+    link = comparison_url(experiment, server=address) if uri.startswith("http") else None
     return Receipt(keys, added=added, link=link)
 
 
@@ -204,7 +209,7 @@ def _write_numbers(client: MlflowClient, run: str, chain: Chain, root: Path) -> 
         for group, points in groups.items()
         for point in points
     ]
-    params = [Param(key, str(chain.row[key])) for key in SHOWN if key in chain.row]
+    params = [Param(key, str(chain.row[key])) for key in TELLING if key in chain.row]
     client.log_batch(run, params=params)
     for start in range(0, len(metrics), BATCH):
         client.log_batch(run, metrics=metrics[start : start + BATCH])

@@ -24,10 +24,10 @@ SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUT
 
 def comparison_url(experiment: str, *, server: str = f"http://{HOST}:5000") -> str:
     """The page that compares every variant's current run; by itself the server opens another."""
-    shown = quote("tags.current = 'true'", safe="")
+    current = quote("tags.current = 'true'", safe="")
     return (
         f"{server.rstrip('/')}/#/experiments/{experiment}/runs"
-        f"?searchFilter={shown}&compareRunsMode=CHART&workflowType=machine_learning"
+        f"?searchFilter={current}&compareRunsMode=CHART&workflowType=machine_learning"
     )
 
 

@@ -37,7 +37,7 @@ def test_nothing_is_missing_only_where_no_thing_is_touched(seed: int) -> None:
     rng = np.random.default_rng(seed)
     scene = sample_scene(rng)
     cell, thing = inpainter.draw_mask(scene, rng, over=False)
-    kind, colour = inpainter.told(scene, cell, thing=thing)
+    kind, colour = inpainter.missing_labels(scene, cell, thing=thing)
     mask = np.zeros((CELLS, CELLS), bool)
     mask[cell[1] : cell[3], cell[0] : cell[2]] = True
     mask = mask.repeat(vae.GRID, 0).repeat(vae.GRID, 1)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from lr_edit.errors import UserError
-from lr_edit.tracking.outcome import GAP, SHOWN, chosen_boxes, picture, read_outcome
+from lr_edit.tracking.outcome import GAP, LEAST_SIDE, chosen_boxes, picture, read_outcome
 from lr_edit.tracking.palette import COLOURS, free_colour
 from lr_edit.tracking.provenance import describe
 from lr_edit.types import Box
@@ -43,11 +43,11 @@ def test_a_missing_summary_says_which_stage_makes_it(root: Path) -> None:
 def test_a_picture_shows_source_and_edit_with_the_box_around_what_was_inpainted(root: Path) -> None:
     task, box = study_tasks(root)[0], Box(4, 8, 20, 28)
     sheet = np.asarray(picture(root, "learned", task=task, box=box))
-    scale = SHOWN // SIDE
-    assert sheet.shape == (SHOWN, 2 * SHOWN + GAP, 3)
+    scale = LEAST_SIDE // SIDE
+    assert sheet.shape == (LEAST_SIDE, 2 * LEAST_SIDE + GAP, 3)
     source = read_image(root / "artifacts/tasks" / task.image)
     edited = read_image(root / f"artifacts/edits/learned/{task.id}.png")
-    for panel, image in ((sheet[:, :SHOWN], source), (sheet[:, SHOWN + GAP :], edited)):
+    for panel, image in ((sheet[:, :LEAST_SIDE], source), (sheet[:, LEAST_SIDE + GAP :], edited)):
         inside = panel[::scale, ::scale][box.top : box.bottom, box.left : box.right]
         assert np.array_equal(inside, image[box.top : box.bottom, box.left : box.right])
         assert not panel[box.top * scale - 1, box.left * scale : box.right * scale].any()
