@@ -7,13 +7,14 @@ imported.
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from lr_edit.config import Config
+from lr_edit.execution.local import Execute, choose_executor, make_all
 from lr_edit.files import empty_folder
 from lr_edit.frozen.weights import identify, resolve
 from lr_edit.profiles import Profile
@@ -36,26 +37,67 @@ if TYPE_CHECKING:
 DINO_SIDE = 224  # pixels: what structure distances are published at
 
 
-def run(root: Path, config: Config, *, name: str, track: Track) -> int:
+@dataclass(frozen=True)
+class JudgeTask:
+    """A task whose candidates are to be judged: uint8 source, candidates and their boxes."""
+
+    task: EditTask
+    source: np.ndarray
+    images: np.ndarray
+    boxes: np.ndarray
+
+
+def run(
+    root: Path, config: Config, *, name: str, track: Track, execute: Execute | None = None
+) -> int:
     """Fill artifacts/judge/NAME; tasks that were judged before are copied. Returns how many were
-    not."""
+    not.
+
+    Raises Unfinished at the first task that fails; those before it are kept.
+    """
     out = empty_folder(root / "artifacts/judge" / name)
     cache, common = Cache(cache_folder(root), "judge"), _common_key(root, config.models)
+    missing: dict[str, str] = {}  # task -> key
+    for task in study_tasks(root):
+        key = _key(common, _read(root, task, name=name))
+        if not cache.restore(key, {"table": out / f"{task.id}.safetensors"}.__getitem__):
+            missing[task.id] = key
+    if not missing:
+        return 0
+    items = (_read(root, task, name=name) for task in study_tasks(root) if task.id in missing)
+    small = config.models.world == "picturebook"
+    execute = execute or choose_executor(len(missing), small=small)
+    made = make_all(items, TaskJudge(root, config.models), execute=execute)
+    for task_id, table in track(made, f"judge {name}", total=len(missing)):
+        path = out / f"{task_id}.safetensors"
+        write_tensors(path, table)
+        cache.keep(missing[task_id], {"table": path})
+    return len(missing)
+
+
+class TaskJudge:
+    """Judges the candidates of a task; networks are loaded at the first one, wherever that is."""
+
+    def __init__(self, root: Path, profile: Profile) -> None:
+        self._root, self._profile = root, profile
+        self._nets: JudgeNets | None = None
+
+    def __call__(self, item: JudgeTask) -> tuple[str, dict[str, np.ndarray]]:
+        """The task's id, and its table."""
+        self._nets = self._nets or load_judges(self._root, self._profile)
+        parts = item.source, item.images, item.boxes
+        return item.task.id, _judge(*parts, task=item.task, judges=self._nets)
+
+
+def _read(root: Path, task: EditTask, *, name: str) -> JudgeTask:
     candidates = root / "artifacts/candidates" / name
-    nets: JudgeNets | None = None
-    made = 0
-    for task in track(study_tasks(root), f"judge {name}"):
-        source = study_image(root, task)
-        images = read_tensors(candidates / f"images/{task.id}.safetensors")["images"]
-        boxes = read_bank(candidates / f"tables/{task.id}.safetensors").boxes
-        key = content_key(common, _words(task), source, images, boxes)
-        files = {"table": out / f"{task.id}.safetensors"}
-        if not cache.restore(key, files.__getitem__):
-            nets = nets or load_judges(root, config.models)
-            write_tensors(files["table"], _judge(source, images, boxes, task=task, judges=nets))
-            cache.keep(key, files)
-            made += 1
-    return made
+    images = read_tensors(candidates / f"images/{task.id}.safetensors")["images"]
+    boxes = read_bank(candidates / f"tables/{task.id}.safetensors").boxes
+    return JudgeTask(task, study_image(root, task), images, boxes)
+
+
+def _key(common: str, item: JudgeTask) -> str:
+    return content_key(common, _words(item.task), item.source, item.images, item.boxes)
 
 
 def _judge(

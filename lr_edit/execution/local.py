@@ -62,11 +62,11 @@ def make_all(
 ) -> Iterator[Any]:
     """What was made of the items, in the order in which they are done.
 
-    Raises Unfinished at the first that failed: for stages that keep nothing of an unfinished run.
+    Raises Unfinished at the first that failed.
     """
     for _, made in execute(items, make):
         if isinstance(made, Failed):
-            error = Unfinished(f"{made.cause}; of this stage nothing was kept")
+            error = Unfinished(f"{made.cause}; what was cached before is kept, run again")
             error.__cause__ = RuntimeError(made.trace)
             raise error
         yield made

@@ -28,5 +28,5 @@ def test_nets_are_the_same_bytes_on_any_number_of_processes(tiny_root: Path) -> 
 
 
 def test_a_net_that_fails_ends_the_stage_with_its_cause(tmp_path: Path) -> None:
-    with pytest.raises(Unfinished, match="ValueError: 2 will not do; of this stage nothing"):
+    with pytest.raises(Unfinished, match="ValueError: 2 will not do; what was cached"):
         list(make_all(range(4), Squares(tmp_path, bad=2), execute=run_in_loop))
