@@ -26,8 +26,9 @@ from eval.external.journal import Journal, Key, Row
 from eval.external.matching import Matching, match_edits
 from eval.external.pairs import UnusableEdit, read_ahead, read_pair
 from eval.metrics.networks import Network
+from eval.metrics.pair import Pair
 from eval.metrics.regions import Protocol
-from eval.metrics.suite import SUITE, Pair, measure
+from eval.metrics.suite import SUITE, measure
 from lr_edit.errors import UserError
 from lr_edit.types import Track
 

@@ -9,15 +9,15 @@ from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
-from jaxtyping import UInt8
-from PIL import Image
 
 from eval.external.datasets import Sample
 from eval.external.datasets.contract import read_picture
 from eval.external.mask_files import size_text
 from eval.metrics import pie_bench
+from eval.metrics.eight_bits import resize_to
+from eval.metrics.pair import Pair
 from eval.metrics.regions import Protocol
-from eval.metrics.suite import SUITE, Pair
+from eval.metrics.suite import SUITE
 from lr_edit.errors import UserError
 from lr_edit.workspace.pictures import read_image
 
@@ -56,29 +56,26 @@ def read_pair(
         edited = pie_bench.strip_square(edited)
     if jpeg_75:
         edited = pie_bench.jpeg_75(edited)
+    saved = edited
     if resize:
         edited = resize_to(edited, source.shape[:2])
     check_sizes(source, edited, path=path)
+    target = None if sample.target is None else read_picture(sample.target)
+    if target is not None and not resize:
+        check_sizes(target, saved, path=path, what="target")
     task = sample.task
     words = task.caption or task.source or None
-    return Pair(source, edited, mask, task.prompt or None, words)
+    return Pair(source, edited, mask, task.prompt or None, words, target=target, saved=saved)
 
 
-def resize_to(
-    image: UInt8[np.ndarray, "h w 3"], size: tuple[int, int]
-) -> UInt8[np.ndarray, "h2 w2 3"]:
-    """The image at (height, width), by Pillow's bicubic filter, as MagicBrush's script does."""
-    if image.shape[:2] == size:
-        return image
-    return np.asarray(Image.fromarray(image).resize(size[::-1], Image.Resampling.BICUBIC))
-
-
-def check_sizes(source: np.ndarray, edited: np.ndarray, *, path: Path) -> None:
+def check_sizes(
+    source: np.ndarray, edited: np.ndarray, *, path: Path, what: str = "source"
+) -> None:
     """UnusableEdit unless both pictures have one size."""
     if source.shape != edited.shape:
         raise UnusableEdit(
-            f"{path} is {size_text(edited.shape)} but its source is {size_text(source.shape)}: "
-            "nothing is resized here, save it at its source's size or pass --resize"
+            f"{path} is {size_text(edited.shape)} but its {what} is {size_text(source.shape)}: "
+            f"nothing is resized here, save it at its {what}'s size or pass --resize"
         )
 
 
@@ -108,5 +105,6 @@ def _needs(sample: Sample, metric: str) -> bool:
         "mask": sample.mask is not None,
         "prompt": task.prompt,
         "source-prompt": task.caption or task.source,
+        "target": sample.target is not None,
     }
     return not all(has[need] for need in SUITE[metric].needs)

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from torchmetrics.utilities.data import dim_zero_cat
 
-from eval.metrics import clip, lpips, pixels, ssim, structure
+from eval.metrics import absolute, change, clip, dino, lpips, pixels, ssim, structure
 from eval.metrics.box import box_iou
 from eval.metrics.clip import Embedder, Tokenizer
 from eval.metrics.regions import Protocol, Region, check_protocol
@@ -212,6 +212,59 @@ class DirectionalSimilarity(PerImage):
             clip.directional_similarity(
                 source, edited, source_texts=source_texts, prompts=prompts, model=self.model,
                 tokenizer=self.tokenizer, protocol=self.protocol,
+            )
+        )  # fmt: skip
+
+
+class MeanAbsoluteError(PerImage):
+    """`eval.mean_absolute_error`, against the source or a target."""
+
+    higher_is_better, units = False, "intensity, 0..1"
+
+    def __init__(self, *, region: Region = "whole", **kwargs: Any) -> None:
+        super().__init__(region=region, **kwargs)
+
+    def update(self, first: Images, edited: Images, mask: Mask = None) -> None:
+        """Images in [0, 1]; the mask is True where edited."""
+        self.keep(absolute.mean_absolute_error(first, edited, mask=mask, region=self.region))
+
+
+class DinoSimilarity(PerImage):
+    """`eval.dino_similarity` by a timm ViT."""
+
+    higher_is_better, units = True, "cos"
+
+    def __init__(self, backbone: nn.Module, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.backbone = backbone
+
+    def update(self, first: Images, edited: Images) -> None:
+        """Images in [0, 1]."""
+        self.keep(dino.dino_similarity(first, edited, backbone=self.backbone))
+
+
+class WhereChanged(PerImage):
+    """`eval.where_changed`, one aspect of it."""
+
+    units = "share, 0..1"
+
+    def __init__(
+        self, aspect: change.Aspect, *, threshold: float = change.THRESHOLD, **kwargs: Any
+    ) -> None:
+        super().__init__(region="background" if "leak" in aspect else "edited", **kwargs)
+        self.aspect, self.threshold = aspect, threshold
+
+    @property
+    def higher_is_better(self) -> bool:  # type: ignore[override]
+        """A hit, not a leak."""
+        return self.aspect in ("hit", "auc")
+
+    def update(self, source: Images, edited: Images, mask: Mask = None) -> None:
+        """Images in [0, 1]; the mask is True where it was to change."""
+        self.keep(
+            change.where_changed(
+                source, edited, mask=cast(Tensor, mask), aspect=self.aspect,
+                threshold=self.threshold,
             )
         )  # fmt: skip
 

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from eval.metrics import pie_bench
+from eval.metrics.eight_bits import resize_pictures
 from eval.metrics.regions import Protocol as Rules
 from eval.metrics.regions import Region, check_protocol, missing_where_empty, region_pixels
 
@@ -101,13 +102,13 @@ def directional_similarity(
 
 @torch.no_grad()
 def image_similarity(
-    source: Float[Tensor, "#n 3 h w"],
+    source: Float[Tensor, "#n 3 rows cols"],
     edited: Float[Tensor, "n 3 h w"],
     *,
     model: Embedder | nn.Module,
     tokenizer: Tokenizer | None = None,
 ) -> Float[Tensor, " n"]:
-    """CLIP-I: cos(source, edited). No word is read: a bare model may come without tokenizer."""
+    """CLIP-I: cos(source, edited), whatever their sizes. No word is read: a bare model may come without tokenizer."""
     clip = embedder(model, tokenizer or _no_words)
     return cosine(clip.embed_images(edited.float()), clip.embed_images(source.float()))
 
@@ -126,7 +127,27 @@ def embedder(model: Embedder | nn.Module, tokenizer: Tokenizer | None = None) ->
     tower = cast(Any, getattr(model, "visual", model))
     if not getattr(tower, "preprocess_cfg", None):  # built by hand, not by open_clip's factory
         tower.preprocess_cfg = {"size": tower.image_size, **OPENAI}
-    return Clip(model, tokenizer, device=next(model.parameters()).device)
+    return PictureClip(Clip(model, tokenizer, device=next(model.parameters()).device))
+
+
+class PictureClip:
+    """An open_clip model that is shown pictures exactly as open_clip's own preprocessing does."""
+
+    def __init__(self, clip: Embedder) -> None:
+        self.clip, self.model = clip, cast(Any, clip).model
+        config = self.model.visual.preprocess_cfg
+        size = config["size"]
+        self._side = size if isinstance(size, int) else size[0]
+        self._how = config.get("interpolation", "bicubic")
+
+    def embed_images(self, images: Tensor, /) -> Tensor:
+        """(N, 3, H, W) in [0, 1], the values of 8-bit pictures -> (N, D)."""
+        shown = resize_pictures(images, side=self._side, interpolation=self._how)
+        return self.clip.embed_images(shown)
+
+    def embed_texts(self, texts: list[str], /) -> Tensor:
+        """N texts -> (N, D)."""
+        return self.clip.embed_texts(texts)
 
 
 def _crops(

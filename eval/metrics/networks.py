@@ -20,6 +20,7 @@ from torch import Tensor, nn
 from torchvision.models import get_model_weights
 
 from eval.metrics import pie_bench
+from eval.metrics.clip import PictureClip
 from lr_edit.errors import UserError, suggest_name
 from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.dino import load_dino
@@ -28,6 +29,7 @@ from lr_edit.frozen.weights import LOCAL, VGG, folder_of, loading, resolve
 from lr_edit.profiles import Profile, Weights
 from lr_edit.workspace.storage import content_key
 
+DINO = "vit_small_patch16_224.dino"  # of the DINO score
 Named = Mapping[str, tuple[str, str | None]]  # role -> (name, tag)
 # lpips name -> the ImageNet trunk that torchvision keeps in torch's own cache, or the hub.
 TRUNKS = {"alex": "alexnet", "vgg": None, "squeeze": "squeezenet1_1"}
@@ -62,6 +64,7 @@ def choose_weights(
     """
     drawn = profile is not None and profile.world == "picturebook"
     chosen = _as_weights(pie_bench.NETWORKS)
+    chosen["dino"] = Weights(name=DINO)
     if protocol == "strict":
         chosen["perceptual"] = Weights(name="alex")
     if profile and (protocol == "strict" or drawn):
@@ -82,9 +85,9 @@ def load_network(role: str, weights: Weights, *, root: Path) -> Network:
     """`local-dir:` folders are below the root. UserError where weights are missing."""
     name, on = resolve(root, weights.name), device()
     if role == "clip":
-        model: Any = load_clip(name, weights.pretrained, device=on)
+        model: Any = PictureClip(load_clip(name, weights.pretrained, device=on))
         module = model.model
-    elif role == "structure":
+    elif role in ("structure", "dino"):
         model = module = load_dino(name, device=on).model
     else:
         model = module = load_lpips(root, weights, device=on)

@@ -6,68 +6,23 @@ describe the source. What the pair lacks is NaN. Values are raw; tables multiply
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
-import numpy as np
-import torch
-from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from eval.metrics.clip import Embedder, clip_similarity, directional_similarity, image_similarity
+from eval.metrics.absolute import mean_absolute_error
+from eval.metrics.change import THRESHOLD, Aspect, where_changed
+from eval.metrics.clip import clip_similarity, directional_similarity, image_similarity
+from eval.metrics.dino import dino_similarity
 from eval.metrics.lpips import lpips_distance
+from eval.metrics.pair import Metric, Networks, Pair, PairTensors, Role, as_tensors
 from eval.metrics.pixels import mean_squared_error, peak_signal_noise_ratio
 from eval.metrics.regions import Protocol, Region
 from eval.metrics.registry import BY_KEY, Measure
 from eval.metrics.ssim import structural_similarity
 from eval.metrics.structure import structure_distance
 from lr_edit.errors import UserError, suggest_name
-
-Role = Literal["clip", "structure", "perceptual"]
-Networks = Mapping[str, Any]  # role -> an Embedder, a timm ViT, an lpips.LPIPS
-
-
-@dataclass(frozen=True)
-class Pair:
-    """A source, its edit and what is known of them. The mask is True where edited."""
-
-    source: UInt8[np.ndarray, "h w 3"]
-    edited: UInt8[np.ndarray, "h w 3"]
-    mask: Bool[np.ndarray, "h w"] | None = None
-    prompt: str | None = None
-    source_text: str | None = None
-
-    def lacks(self, metric: Metric) -> str | None:
-        """The first thing that the metric needs and the pair has not."""
-        has = {
-            "mask": self.mask is not None,
-            "prompt": self.prompt,
-            "source-prompt": self.source_text,
-        }
-        return next((need for need in metric.needs if not has[need]), None)
-
-
-@dataclass(frozen=True)
-class PairTensors:
-    """A pair as tensors of one image, and how to measure it."""
-
-    source: Float[Tensor, "1 3 h w"]
-    edited: Float[Tensor, "1 3 h w"]
-    mask: Bool[Tensor, "1 1 h w"] | None
-    pair: Pair
-    networks: Networks
-    protocol: Protocol
-
-
-@dataclass(frozen=True)
-class Metric:
-    """One row of the suite; `needs` are the options of `lr-edit score` that bring it."""
-
-    measure: Measure
-    value: Callable[[PairTensors], Tensor]
-    role: Role | None = None
-    needs: tuple[str, ...] = ()
 
 
 def _pixel(function: Callable, region: Region) -> Callable[[PairTensors], Tensor]:
@@ -107,6 +62,62 @@ def _same_image(seen: PairTensors) -> Tensor:
     return image_similarity(seen.source, seen.edited, model=seen.networks["clip"])
 
 
+def _target_error(seen: PairTensors) -> Tensor:
+    return mean_absolute_error(_there(seen.target), _there(seen.fitted))
+
+
+def _target_square(seen: PairTensors) -> Tensor:
+    return mean_squared_error(_there(seen.target), _there(seen.fitted), region="whole")
+
+
+def _target_clip(seen: PairTensors) -> Tensor:
+    return image_similarity(_there(seen.target), seen.saved, model=seen.networks["clip"])
+
+
+def _target_dino(seen: PairTensors) -> Tensor:
+    return dino_similarity(_there(seen.target), seen.saved, backbone=seen.networks["dino"])
+
+
+def _words(seen: PairTensors) -> Tensor:
+    return _against_words(seen, seen.saved)
+
+
+def _target_words(seen: PairTensors) -> Tensor:
+    return _against_words(seen, _there(seen.target))
+
+
+def _against_words(seen: PairTensors, images: Tensor) -> Tensor:
+    """The plain cosine, as MagicBrush and Emu Edit print it."""
+    return clip_similarity(images, [str(seen.pair.prompt)], model=seen.networks["clip"]) / 100
+
+
+def _there(images: Tensor | None) -> Tensor:
+    assert images is not None  # `needs` says so
+    return images
+
+
+def _change(aspect: Aspect) -> Callable[[PairTensors], Tensor]:
+    return lambda seen: where_changed(
+        seen.source, seen.edited, mask=_there(seen.mask), aspect=aspect
+    )
+
+
+def _changes() -> list[Metric]:
+    rows: tuple[tuple[Aspect, str, bool], ...] = (
+        ("hit", f"Hit >{THRESHOLD:g}", True), ("miss", f"Miss >{THRESHOLD:g}", False),
+        ("leak", f"Leak >{THRESHOLD:g}", False), ("leak_size", "Leak size", False),
+        ("auc", "AUC", True),
+    )  # fmt: skip
+    return [
+        Metric(
+            Measure(f"change_{aspect}", title, "Change", higher,
+                    "background" if "leak" in aspect else "edited", power=2),
+            _change(aspect), None, ("mask",),
+        )
+        for aspect, title, higher in rows
+    ]  # fmt: skip
+
+
 def _regional(region: Region) -> list[Metric]:
     """The four comparisons of a region; the background's have the names of published tables."""
     kinds: tuple[tuple[str, str, bool, int, Role | None, Callable[[PairTensors], Tensor]], ...] = (
@@ -136,17 +147,43 @@ _ALL = (
     Metric(BY_KEY["clip_i"], _same_image, "clip"),
     *_regional("whole"),
     *_regional("edited"),
-)
+    *_changes(),
+    Metric(Measure("whole_l1", "L1", "Whole", False, "whole", power=2),
+           lambda seen: mean_absolute_error(seen.source, seen.edited)),
+    Metric(Measure("dino_i", "DINO", "Whole", True, "whole", power=2),
+           lambda seen: dino_similarity(seen.source, seen.edited, backbone=seen.networks["dino"]),
+           "dino"),
+    Metric(Measure("target_l1", "L1", "Target", False, "whole", decimals=4), _target_error,
+           None, ("target",)),
+    Metric(Measure("target_l2", "L2", "Target", False, "whole", decimals=4), _target_square,
+           None, ("target",)),
+    Metric(Measure("target_clip_i", "CLIP-I", "Target", True, "whole", decimals=4), _target_clip,
+           "clip", ("target",)),
+    Metric(Measure("target_dino", "DINO", "Target", True, "whole", decimals=4), _target_dino,
+           "dino", ("target",)),
+    Metric(Measure("clip_t", "CLIP-T", "Target", True, "whole", decimals=4), _words,
+           "clip", ("prompt",)),
+    Metric(Measure("target_clip_t", "its own CLIP-T", "Target", True, "whole", decimals=4,
+                   paired="none"), _target_words, "clip", ("target", "prompt")),
+)  # fmt: skip
+# What MagicBrush and Emu Edit print, and in which order.
+MAGICBRUSH = ("target_l1", "target_l2", "target_clip_i", "target_dino", "clip_t", "target_clip_t")
+EMU_EDIT = ("clip_directional", "clip_i", "clip_t", "whole_l1", "dino_i")
 SUITE: dict[str, Metric] = {metric.measure.key: metric for metric in _ALL}
 FAMILIES = {
     "mse": ("background_mse", "whole_mse"),
     "psnr": ("background_psnr", "whole_psnr"),
     "ssim": ("background_ssim", "whole_ssim"),
-    "clip": tuple(name for name in SUITE if name.startswith("clip_")),
+    "clip": tuple(n for n in SUITE if n.startswith("clip_") and n != "clip_t"),
     "structure": ("structure_distance",),
+    "change": tuple(name for name in SUITE if name.startswith("change_")),
+    "magicbrush": MAGICBRUSH,
+    "emu-edit": EMU_EDIT,
 }
-# What is measured unless somebody asks: how much the edited region changed is no quality.
-DEFAULT = tuple(name for name in SUITE if not name.startswith("edited_"))
+# What is measured unless somebody asks: how much the edited region changed is no quality, and the
+# published numbers of a data set are for that data set.
+_ASKED = {*MAGICBRUSH, *EMU_EDIT} - {"clip_directional", "clip_i"}
+DEFAULT = tuple(name for name in SUITE if not name.startswith("edited_") and name not in _ASKED)
 
 
 def select_metrics(names: Iterable[str]) -> tuple[str, ...]:
@@ -169,36 +206,10 @@ def measure(
     pair: Pair, names: Iterable[str], *, networks: Networks, protocol: Protocol
 ) -> dict[str, float]:
     """Metric -> value; NaN where the pair lacks what it needs, inf for the PSNR of equal pixels."""
-    if "clip" in networks:
-        networks = {**networks, "clip": _Once(networks["clip"])}
-    mask = None if pair.mask is None else torch.from_numpy(pair.mask)[None, None]
-    seen = PairTensors(_tensor(pair.source), _tensor(pair.edited), mask, pair, networks, protocol)
+    seen = as_tensors(pair, networks=networks, protocol=protocol)
     return {
-        name: float("nan") if pair.lacks(SUITE[name]) else float(SUITE[name].value(seen).item())
+        name: float("nan")
+        if pair.lacks(SUITE[name].needs)
+        else float(SUITE[name].value(seen).item())
         for name in names
     }
-
-
-class _Once:
-    """An embedder that embeds equal pictures and words of one pair once."""
-
-    def __init__(self, clip: Embedder) -> None:
-        self._clip = clip
-        self._images: dict[tuple[torch.Size, bytes], Tensor] = {}
-        self._texts: dict[str, Tensor] = {}
-
-    def embed_images(self, images: Tensor) -> Tensor:
-        key = (images.shape, images.numpy().tobytes())
-        if key not in self._images:
-            self._images[key] = self._clip.embed_images(images)
-        return self._images[key]
-
-    def embed_texts(self, texts: list[str]) -> Tensor:
-        for text in texts:
-            if text not in self._texts:
-                self._texts[text] = self._clip.embed_texts([text])
-        return torch.cat([self._texts[text] for text in texts])
-
-
-def _tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 3 h w"]:
-    return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255)[None]

@@ -180,5 +180,6 @@ def _choose_metrics(dataset: Dataset, asked: str | None) -> tuple[str, ...]:
     from eval.external.pairs import lacks_everywhere
     from eval.metrics.suite import DEFAULT, select_metrics
 
-    names = select_metrics(asked.split(",")) if asked else DEFAULT
+    names = tuple(dict.fromkeys((*dataset.metrics, *DEFAULT)))
+    names = select_metrics(asked.split(",")) if asked else names
     return tuple(name for name in names if asked or not lacks_everywhere(dataset.samples, name))

@@ -30,7 +30,8 @@ def score(
     from eval.external.mask_files import read_mask, size_text
     from eval.external.pairs import check_sizes
     from eval.metrics import pie_bench
-    from eval.metrics.suite import Pair, describe_metric, measure
+    from eval.metrics.pair import Pair
+    from eval.metrics.suite import describe_metric, measure
     from eval.study.scores import value_cell
     from lr_edit.workspace.pictures import read_image
 
@@ -78,7 +79,7 @@ def _given(metrics: str | None, pair: Any) -> tuple[str, ...]:
     """The metrics that were asked for, or all that the pair allows; UserError for lacks."""
     from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, select_metrics
 
-    lacks = {name: need for name in SUITE if (need := pair.lacks(SUITE[name]))}
+    lacks = {name: need for name in SUITE if (need := pair.lacks(SUITE[name].needs))}
     if metrics:
         asked = [name.strip() for name in metrics.split(",")]
         found = select_metrics(asked)

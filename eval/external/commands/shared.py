@@ -25,11 +25,12 @@ SHARED = (
     click.option("--metrics", help="Names or families (mse, psnr, ssim, clip); default: all."),
     click.option("--clip", help="NAME:TAG of open_clip, or local-dir:FOLDER."),
     click.option("--structure", help="A ViT of timm, or local-dir:FOLDER."),
+    click.option("--dino", help="The ViT of the DINO score, of timm, or local-dir:FOLDER."),
     click.option("--perceptual", help="LPIPS alex, vgg, squeeze, or local-dir:FOLDER."),
     click.option("--jpeg-75", is_flag=True, help="Take edits as JPEG of quality 75."),
     click.option("--json", "as_json", is_flag=True, help="Print the result for a program."),
 )  # fmt: skip
-ROLES = ("clip", "structure", "perceptual")
+ROLES = ("clip", "structure", "perceptual", "dino")
 
 
 def shared_options(command: Callable) -> Callable:

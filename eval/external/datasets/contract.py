@@ -144,12 +144,14 @@ class Sample:
 class Dataset:
     """A data set's samples in its own order.
 
+    metrics   of the suite, beside the default ones: what its published tables print
     networks  role -> (name, tag) of the networks that its published numbers were measured with
     notes     what a reader of the table must know about these files, a sentence each
     """
 
     kind: str
     samples: tuple[Sample, ...]
+    metrics: tuple[str, ...] = ()
     networks: Mapping[str, tuple[str, str | None]] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from eval.external.datasets.contract import Dataset, Sample
 from eval.external.datasets.listing import text_of, words_of
 from eval.external.datasets.parquet import need_tables, read_tables
+from eval.metrics.suite import EMU_EDIT
 from lr_edit.types import EditTask
 
 ROWS = {"validation": 2022, "test": 3589}
@@ -43,7 +44,7 @@ def read_emu_edit(path: Path) -> Dataset:
                 doubt=doubt if before.strip() == after.strip() else "",
             )
         )
-    return Dataset("emu-edit", tuple(samples), notes=tuple(_swapped(splits)))
+    return Dataset("emu-edit", tuple(samples), EMU_EDIT, notes=tuple(_swapped(splits)))
 
 
 def _swapped(splits: Counter[str]) -> list[str]:

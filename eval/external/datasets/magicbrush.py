@@ -18,6 +18,7 @@ from typing import Any
 from eval.external.datasets.contract import Dataset, Sample
 from eval.external.datasets.listing import find_listing, read_rows, text_of
 from eval.external.mask_files import Cutout
+from eval.metrics.suite import MAGICBRUSH
 from lr_edit.errors import UserError
 from lr_edit.files import read_json
 from lr_edit.types import EditTask
@@ -52,7 +53,7 @@ def read_turns(path: Path) -> Dataset:
         for turns in sessions.values()
         for turn in turns
     ]
-    return Dataset("magicbrush", tuple(samples), NETWORKS)
+    return Dataset("magicbrush", tuple(samples), MAGICBRUSH, NETWORKS)
 
 
 def read_final_turns(path: Path) -> Dataset:
@@ -64,7 +65,7 @@ def read_final_turns(path: Path) -> Dataset:
         name = _name(last, "iter")
         sample = _sample(home, last, name=name, category=f"{len(turns)} turns", source=first)
         samples.append(sample)
-    return Dataset("magicbrush-final", tuple(samples), NETWORKS)
+    return Dataset("magicbrush-final", tuple(samples), MAGICBRUSH, NETWORKS)
 
 
 def _name(turn: Turn, how: str) -> str:

@@ -20,7 +20,9 @@ from lr_edit.workspace.pictures import read_image, write_image
 from tests.eval.picture_folder import picture, pictures, run
 
 Captured = pytest.CaptureFixture[str]
-WEIGHT_FREE = {f"{r}_{m}" for r in ("background", "whole") for m in ("mse", "psnr", "ssim")}
+PIXELS = {f"{r}_{m}" for r in ("background", "whole") for m in ("mse", "psnr", "ssim")}
+CHANGE = {f"change_{a}" for a in ("hit", "miss", "leak", "leak_size", "auc")}
+WEIGHT_FREE = PIXELS | CHANGE
 
 
 def tensor(image: np.ndarray) -> torch.Tensor:
@@ -46,7 +48,7 @@ def test_one_pair_needs_no_weights_and_no_checkout(home: Path, capsys: Captured)
     assert run(*words, "--json") == 0
     streams = capsys.readouterr()
     found = json.loads(streams.out)["metrics"]
-    assert not streams.err and set(found) == WEIGHT_FREE - {"background_ssim", "whole_ssim"}
+    assert not streams.err and set(found) == PIXELS - {"background_ssim", "whole_ssim"}
     mask = torch.from_numpy(np.array(Image.open("m/0.png")) > 0)[None, None]
     pair = tensor(picture(0)), tensor(picture(100))
     want = mean_squared_error(*pair, mask=mask).item()
@@ -85,11 +87,11 @@ def test_a_folder_gives_a_long_csv_means_and_tables(home: Path, capsys: Captured
     streams = capsys.readouterr()
     assert "background_psnr" in streams.out and "95% interval" in streams.out
     found = rows(home / "evaluation")
-    assert {row["metric"] for row in found} == WEIGHT_FREE and len(found) == 3 * 6
+    assert {row["metric"] for row in found} == WEIGHT_FREE and len(found) == 3 * 11
     assert {row["variant"] for row in found} == {"edits"}
-    assert [row["category"] for row in found[::6]] == ["even", "odd", "even"]
+    assert [row["category"] for row in found[::11]] == ["even", "odd", "even"]
     missing = {(row["task"], row["metric"]) for row in found if row["status"] == "missing"}
-    assert missing == {("in/2", name) for name in WEIGHT_FREE if name.startswith("background")}
+    assert missing == {("in/2", name) for name in WEIGHT_FREE if not name.startswith("whole")}
     summary = json.loads((home / "evaluation/evaluation.json").read_text())
     cell = summary["variants"]["edits"]["background_mse"]
     values = [float(r["value"]) for r in found if r["metric"] == "background_mse" and r["value"]]
@@ -153,7 +155,7 @@ def test_a_killed_run_loses_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(folder, "measure", stop)
         assert evaluate(home, "--out", home / "out") == 130
-    assert len((home / "out/journal.jsonl").read_text().splitlines()) == 6 + 12
+    assert len((home / "out/journal.jsonl").read_text().splitlines()) == 11 + 22
     with (home / "out/journal.jsonl").open("a") as file:  # the last line was cut short
         file.write('{"key": ["edits", "in/2", "ev')
     measured.clear()

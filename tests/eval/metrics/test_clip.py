@@ -7,7 +7,7 @@ import open_clip
 import pytest
 import torch
 from torch.nn import functional as F
-from torchvision.transforms.functional import center_crop, resize
+from torchvision.transforms.functional import to_pil_image
 
 from eval import clip_similarity, directional_similarity, image_similarity
 from tests.eval.networks import FakeClip
@@ -106,13 +106,10 @@ def bare() -> open_clip.CLIP:
 def test_a_plain_open_clip_model_comes_with_its_tokenizer(bare: open_clip.CLIP) -> None:
     tokenizer = open_clip.SimpleTokenizer()
     got = clip_similarity(EDITED, PROMPTS, model=bare, tokenizer=tokenizer).numpy()
-    seen = center_crop(resize(EDITED, [32], interpolation=3, antialias=True).clamp(0, 1), [32, 32])
-    mean, std = (
-        torch.tensor(v).view(3, 1, 1)
-        for v in (open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD)
-    )
+    own = open_clip.image_transform(32, is_train=False)  # what open_clip itself would show
+    seen = torch.stack([own(to_pil_image((image * 255).round().byte())) for image in EDITED])
     with torch.no_grad():
-        images = F.normalize(bare.encode_image((seen - mean) / std), dim=-1).numpy()
+        images = F.normalize(bare.encode_image(seen), dim=-1).numpy()
         words = F.normalize(bare.encode_text(tokenizer(PROMPTS)), dim=-1).numpy()
     want = [100 * cosine(a, b) for a, b in zip(images, words, strict=True)]
     np.testing.assert_allclose(got, want, rtol=1e-4, atol=1e-4)

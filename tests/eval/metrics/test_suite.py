@@ -8,22 +8,29 @@ from typing import Any
 import lpips
 import numpy as np
 import pytest
+import timm
 import torch
 from huggingface_hub import constants
+from PIL import Image
 from safetensors.torch import save_file
 
 from eval import (
     clip_similarity,
+    dino_similarity,
     directional_similarity,
     image_similarity,
     lpips_distance,
+    mean_absolute_error,
+    mean_squared_error,
     peak_signal_noise_ratio,
     structural_similarity,
     structure_distance,
+    where_changed,
 )
 from eval.metrics.networks import choose_weights, load_lpips, parse_weights, weights_digest
+from eval.metrics.pair import Pair
 from eval.metrics.registry import MEASURES
-from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, Pair, measure, select_metrics
+from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, measure, select_metrics
 from lr_edit.config import load_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.hub import adopt, repository
@@ -35,8 +42,21 @@ RNG = np.random.default_rng(0)
 SOURCE, EDITED = RNG.integers(0, 256, (2, 24, 32, 3), dtype=np.uint8)
 MASK = np.zeros((24, 32), bool)
 MASK[2:9, 3:20] = True
-PAIR = Pair(SOURCE, EDITED, MASK, "a blue fish", "a red boat")
-NETS = {"clip": FakeClip(), "structure": FakeDino(), "perceptual": FakeLpips()}
+TARGET = RNG.integers(0, 256, (24, 32, 3), dtype=np.uint8)
+PAIR = Pair(SOURCE, EDITED, MASK, "a blue fish", "a red boat", TARGET)
+
+
+def vit() -> torch.nn.Module:
+    """A small ViT with a class token and random weights."""
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        return timm.create_model(
+            "vit_tiny_patch16_224", img_size=32, patch_size=8, embed_dim=24, depth=1, num_heads=3,
+            num_classes=0,
+        ).eval()  # fmt: skip
+
+
+NETS = {"clip": FakeClip(), "structure": FakeDino(), "perceptual": FakeLpips(), "dino": vit()}
 
 
 def tensor(image: np.ndarray) -> torch.Tensor:
@@ -46,6 +66,7 @@ def tensor(image: np.ndarray) -> torch.Tensor:
 def test_every_metric_gives_what_its_function_gives() -> None:
     values = measure(PAIR, SUITE, networks=NETS, protocol="strict")
     a, b, mask = tensor(SOURCE), tensor(EDITED), torch.from_numpy(MASK)[None, None]
+    c = tensor(TARGET)
     clip: dict[str, Any] = {"model": NETS["clip"]}
     want = {
         "edited_psnr": peak_signal_noise_ratio(a, b, mask=mask, region="edited"),
@@ -59,6 +80,16 @@ def test_every_metric_gives_what_its_function_gives() -> None:
             a, b, source_texts=["a red boat"], prompts=["a blue fish"], **clip
         ),
         "clip_i": image_similarity(a, b, **clip),
+        "whole_l1": mean_absolute_error(a, b),
+        "change_hit": where_changed(a, b, mask=mask, aspect="hit"),
+        "change_auc": where_changed(a, b, mask=mask, aspect="auc"),
+        "dino_i": dino_similarity(a, b, backbone=NETS["dino"]),
+        "target_l1": mean_absolute_error(c, b),
+        "target_l2": mean_squared_error(c, b, region="whole"),
+        "target_clip_i": image_similarity(c, b, **clip),
+        "target_dino": dino_similarity(c, b, backbone=NETS["dino"]),
+        "clip_t": clip_similarity(b, ["a blue fish"], **clip) / 100,
+        "target_clip_t": clip_similarity(c, ["a blue fish"], **clip) / 100,
     }
     for name, value in want.items():
         assert values[name] == pytest.approx(value.item(), rel=1e-6), name
@@ -69,13 +100,25 @@ def test_pictures_and_words_are_embedded_once() -> None:
     clip = FakeClip()
     names = [name for name, metric in SUITE.items() if metric.role == "clip"]
     measure(PAIR, names, networks={"clip": clip}, protocol="strict")
-    assert clip.images_seen == 4  # the source, the edit, the edit on black, its region cut out
+    assert clip.images_seen == 5  # source, edit, target, the edit on black, its region cut out
+
+
+def test_a_target_is_compared_with_the_edit_as_it_was_saved() -> None:
+    """MagicBrush's script: the edit at the target's size for L1 and L2, as it is for networks."""
+    saved = RNG.integers(0, 256, (48, 64, 3), dtype=np.uint8)
+    pair = Pair(SOURCE, EDITED, None, None, None, TARGET, saved)
+    got = measure(pair, ["target_l1", "target_clip_i"], networks=NETS, protocol="strict")
+    fitted = np.asarray(Image.fromarray(saved).resize((32, 24))) / 255.0  # Pillow's default
+    assert got["target_l1"] == pytest.approx(np.abs(fitted - TARGET / 255.0).mean(), rel=1e-6)
+    want = image_similarity(tensor(TARGET), tensor(saved), model=NETS["clip"])
+    assert got["target_clip_i"] == pytest.approx(want.item(), rel=1e-6)
 
 
 def test_what_the_pair_lacks_is_missing() -> None:
     values = measure(Pair(SOURCE, EDITED), SUITE, networks=NETS, protocol="strict")
     there = {name for name, value in values.items() if not math.isnan(value)}
-    assert there == {"structure_distance", "clip_i"} | {n for n in SUITE if n.startswith("whole_")}
+    alone = {"structure_distance", "clip_i", "dino_i"}
+    assert there == alone | {n for n in SUITE if n.startswith("whole_")}
 
 
 def test_metrics_are_named_alone_or_as_a_family() -> None:
@@ -84,7 +127,7 @@ def test_metrics_are_named_alone_or_as_a_family() -> None:
         "whole_ssim",
         "lpips",
     )
-    assert {name for names in FAMILIES.values() for name in names} <= set(DEFAULT)
+    assert {name for names in FAMILIES.values() for name in names} <= set(SUITE)
     measured = {m.key for m in MEASURES if m.group in ("Structure", "Background", "CLIP")}
     assert measured <= set(DEFAULT)
     with pytest.raises(UserError, match="did you mean 'clip_whole'"):

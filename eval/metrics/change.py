@@ -1,0 +1,115 @@
+"""Where did it change? Any editor's result against the mask of where it was to change.
+
+    hit        share of the mask that changed
+    miss       share of the mask that did not
+    leak       share of the rest that changed
+    leak_size  how much the rest changed: its mean difference, without a threshold
+    auc        the difference as a detector of the mask: 1 if every pixel inside changed more than
+               every pixel outside, 0.5 if it tells nothing
+
+A pixel's difference is the mean over channels of its absolute difference, after the median
+difference of luminance over the frame is taken out: an autoencoder that shifts the light a little
+has not edited the picture. A pixel has changed where that is above `threshold`.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float, Shaped
+from torch import Tensor
+
+from eval.metrics.regions import check_pair
+
+Aspect = Literal["hit", "miss", "leak", "leak_size", "auc"]
+THRESHOLD = 0.1
+_LUMINANCE = (0.2126, 0.7152, 0.0722)  # Rec. 709
+
+
+def pixel_difference(
+    source: Float[Tensor, "n 3 h w"], edited: Float[Tensor, "n 3 h w"]
+) -> Float[Tensor, "n h w"]:
+    """Mean absolute difference of every pixel, the median shift of luminance taken out.
+
+    Args:
+        source: (N, 3, H, W) in [0, 1].
+        edited: (N, 3, H, W) in [0, 1].
+
+    Returns:
+        (N, H, W) float64.
+
+    Example:
+        >>> import torch
+        >>> source = torch.full((1, 3, 2, 2), 0.5)
+        >>> pixel_difference(source, source + 0.25).max()  # lighter everywhere: nothing changed
+        tensor(0., dtype=torch.float64)
+    """
+    gap = edited.double() - source.double()
+    weights = torch.tensor(_LUMINANCE, dtype=gap.dtype, device=gap.device).view(3, 1, 1)
+    shift = (gap * weights).sum(1).flatten(1).median(dim=1).values
+    return (gap - shift.view(-1, 1, 1, 1)).abs().mean(1)
+
+
+def where_changed(
+    source: Float[Tensor, "#n 3 rows cols"],
+    edited: Float[Tensor, "n 3 h w"],
+    *,
+    mask: Shaped[Tensor, "#n 1 mask_rows mask_cols"],
+    aspect: Aspect,
+    threshold: float = THRESHOLD,
+) -> Float[Tensor, " n"]:
+    """One aspect of where an edit changed its source.
+
+    Args:
+        source: (N, 3, H, W) in [0, 1]; one may stand for all.
+        edited: (N, 3, H, W) in [0, 1].
+        mask: (N, 1, H, W), True where it was to change.
+        aspect: `hit`, `miss`, `leak`, `leak_size` or `auc`.
+        threshold: of a changed pixel's difference, in 0..1; `leak_size` and `auc` have none.
+
+    Returns:
+        (N,) float64 in 0..1; NaN where the mask (for `leak`, the rest; for `auc`, either) is empty.
+
+    Raises:
+        ValueError: other ranges or sizes.
+
+    Example:
+        >>> import torch
+        >>> source, mask = torch.zeros(1, 3, 4, 4), torch.zeros(1, 1, 4, 4, dtype=torch.bool)
+        >>> mask[..., :2, :2] = True
+        >>> edited = torch.where(mask, torch.ones(()), source)
+        >>> where_changed(source, edited, mask=mask, aspect="hit")
+        tensor([1.], dtype=torch.float64)
+    """
+    source, pixels = check_pair(source, edited, mask=mask, region="edited", protocol="strict")
+    inside, difference = pixels[:, 0], pixel_difference(source, edited)
+    if aspect == "auc":
+        return torch.stack(
+            [_auc(one, where) for one, where in zip(difference, inside, strict=True)]
+        )
+    if aspect == "leak_size":
+        return _mean(difference, ~inside)
+    changed = (difference > threshold).double()
+    if aspect == "leak":
+        return _mean(changed, ~inside)
+    hit = _mean(changed, inside)
+    return hit if aspect == "hit" else 1 - hit
+
+
+def _mean(
+    values: Float[Tensor, "n h w"], where: Bool[Tensor, "n h w"]
+) -> Float[Tensor, " n"]:  # fmt: skip
+    return (values * where).sum((1, 2)) / where.sum((1, 2))
+
+
+def _auc(difference: Float[Tensor, "h w"], inside: Bool[Tensor, "h w"]) -> Float[Tensor, ""]:
+    """Area under the ROC curve by mean ranks: the Mann-Whitney statistic, ties counted half."""
+    _, place, count = difference.flatten().unique(return_inverse=True, return_counts=True)
+    last = count.cumsum(0).double()
+    ranks = (last - (count.double() - 1) / 2)[place]
+    here = inside.flatten()
+    n, m = int(here.sum()), int((~here).sum())
+    if not (n and m):
+        return torch.tensor(torch.nan, dtype=torch.float64, device=difference.device)
+    return (ranks[here].sum() - n * (n + 1) / 2) / (n * m)

@@ -1,0 +1,122 @@
+"""One source and its edit, with what is known of them, as metrics take them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, UInt8
+from torch import Tensor
+
+from eval.metrics.clip import Embedder
+from eval.metrics.eight_bits import resize_to
+from eval.metrics.regions import Protocol
+from eval.metrics.registry import Measure
+
+Role = Literal["clip", "structure", "perceptual", "dino"]
+Networks = Mapping[str, Any]  # role -> an Embedder, a timm ViT, an lpips.LPIPS
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A source, its edit and what is known of them. The mask is True where edited.
+
+    `target` is what the edit should look like. `saved` is the edit as its editor saved it, where
+    that has another size than the source: what a target is compared with.
+    """
+
+    source: UInt8[np.ndarray, "h w 3"]
+    edited: UInt8[np.ndarray, "h w 3"]
+    mask: Bool[np.ndarray, "h w"] | None = None
+    prompt: str | None = None
+    source_text: str | None = None
+    target: UInt8[np.ndarray, "h2 w2 3"] | None = None
+    saved: UInt8[np.ndarray, "h3 w3 3"] | None = None
+
+    def lacks(self, needs: Iterable[str]) -> str | None:
+        """The first of what is needed that the pair has not."""
+        has = {
+            "mask": self.mask is not None,
+            "prompt": self.prompt,
+            "source-prompt": self.source_text,
+            "target": self.target is not None,
+        }
+        return next((need for need in needs if not has[need]), None)
+
+
+@dataclass(frozen=True)
+class PairTensors:
+    """A pair as tensors of one image, and how to measure it.
+
+    `saved` is the edit as its editor saved it; `fitted` the same at the target's size.
+    """
+
+    source: Float[Tensor, "1 3 h w"]
+    edited: Float[Tensor, "1 3 h w"]
+    mask: Bool[Tensor, "1 1 h w"] | None
+    target: Float[Tensor, "1 3 h2 w2"] | None
+    saved: Float[Tensor, "1 3 h3 w3"]
+    fitted: Float[Tensor, "1 3 h2 w2"] | None
+    pair: Pair
+    networks: Networks
+    protocol: Protocol
+
+
+@dataclass(frozen=True)
+class Metric:
+    """One row of the suite; `needs` are the options of `lr-edit score` that bring it."""
+
+    measure: Measure
+    value: Callable[[PairTensors], Tensor]
+    role: Role | None = None
+    needs: tuple[str, ...] = ()
+
+
+def as_tensors(pair: Pair, *, networks: Networks, protocol: Protocol) -> PairTensors:
+    """A pair as its metrics take it; equal pictures and words are embedded once."""
+    if "clip" in networks:
+        networks = {**networks, "clip": EmbedOnce(networks["clip"])}
+    saved = pair.edited if pair.saved is None else pair.saved
+    target = fitted = None
+    if pair.target is not None:
+        target = as_tensor(pair.target)
+        fitted = as_tensor(resize_to(saved, pair.target.shape[:2]))
+    return PairTensors(
+        source=as_tensor(pair.source),
+        edited=as_tensor(pair.edited),
+        mask=None if pair.mask is None else torch.from_numpy(pair.mask)[None, None],
+        target=target,
+        saved=as_tensor(saved),
+        fitted=fitted,
+        pair=pair,
+        networks=networks,
+        protocol=protocol,
+    )
+
+
+class EmbedOnce:
+    """An embedder that embeds equal pictures and words of one pair once."""
+
+    def __init__(self, clip: Embedder) -> None:
+        self._clip = clip
+        self._images: dict[tuple[torch.Size, bytes], Tensor] = {}
+        self._texts: dict[str, Tensor] = {}
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        key = (images.shape, images.numpy().tobytes())
+        if key not in self._images:
+            self._images[key] = self._clip.embed_images(images)
+        return self._images[key]
+
+    def embed_texts(self, texts: list[str]) -> Tensor:
+        for text in texts:
+            if text not in self._texts:
+                self._texts[text] = self._clip.embed_texts([text])
+        return torch.cat([self._texts[text] for text in texts])
+
+
+def as_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 3 h w"]:
+    return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255)[None]
