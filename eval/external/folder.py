@@ -23,6 +23,7 @@ from eval.external.datasets import Dataset, Picture, Sample
 from eval.external.datasets.contract import picture_digest
 from eval.external.identity import describe_way, way_key
 from eval.external.journal import Journal, Key, Row
+from eval.external.judges.judging import Judge, Verdicts, judge_edits
 from eval.external.matching import Matching, match_edits
 from eval.external.pairs import UnusableEdit, read_ahead, read_pair
 from eval.metrics.networks import Network
@@ -46,12 +47,23 @@ class Request:
     seed: str = "0"
     jpeg_75: bool = False
     resize: bool = False
+    judge: Judge | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The metrics, and what a judge gives."""
+        return self.metrics + (tuple(self.judge.rule.values) if self.judge else ())
 
     @cached_property
     def ways(self) -> dict[str, dict[str, Any]]:
         """Metric -> how it is measured here."""
         options = {"jpeg_75": self.jpeg_75, "resize": self.resize}
-        return {
+        judged = {
+            name: {"metric": name, "protocol": self.protocol, "judge": self.judge.way,
+                   "passes": self.judge.passes}
+            for name in self.judge.rule.values
+        } if self.judge else {}  # fmt: skip
+        return judged | {
             metric: describe_way(
                 metric, network=self.networks.get(SUITE[metric].role or ""),
                 protocol=self.protocol, options=options,
@@ -143,6 +155,40 @@ def evaluate_folder(
     return Outcome(found, unusable, tuple(same))
 
 
+def judge_folder(
+    request: Request, journal: Journal, *, outcome: Outcome, data: Mapping[str, str], track: Track
+) -> Verdicts:
+    """Ask the request's judge about every edit that can be read; its values join the journal.
+
+    Args:
+        request: holds a judge.
+        journal: where the values go, and beside which the answers are kept.
+        outcome: what `evaluate_folder` left open.
+        data: task id -> `Sample.digest()`.
+        track: shows how far it is.
+
+    Raises:
+        Unreachable: the server stays silent; what it answered is kept.
+    """
+    assert request.judge is not None
+    edits = {
+        sample.task.id: (sample, request.edits / outcome.matching.found[sample.task.id])
+        for sample in request.dataset.samples
+        if sample.task.id in outcome.matching.found and sample.task.id not in outcome.unusable
+    }
+    found = judge_edits(request.judge, edits.values(), folder=journal.folder, track=track)
+    for sample in request.dataset.samples:
+        name = sample.task.id
+        edit = picture_digest(edits[name][1]) if name in edits else None
+        values = {
+            value: found.mean(name, value) if name in found.values else nan
+            for value in request.judge.rule.values
+        }
+        one = _Ready(sample, data[name], edit, tuple(values), None)
+        _keep(request, journal, one=one, values=values)
+    return found
+
+
 def find_edits(dataset: Dataset, folder: Path) -> Matching:
     """Which file of a folder is the edit of which task.
 
@@ -201,8 +247,13 @@ def _prepare(
         digest = picture_digest(edit) if edit else None
         todo = tuple(
             metric
-            for metric, how in request.way_keys.items()
-            if not journal.has(request.key(sample.task.id, metric), edit=digest, data=data, how=how)
+            for metric in request.metrics
+            if not journal.has(
+                request.key(sample.task.id, metric),
+                edit=digest,
+                data=data,
+                how=request.way_keys[metric],
+            )
         )
         same = edit is not None and _is_copy(edit, sample.image, digest=digest)
         pair = None

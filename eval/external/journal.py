@@ -18,7 +18,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from eval.metrics.suite import SUITE
+from eval.metrics.suite import JUDGED, SUITE, find_measure
 from eval.study.scores import COLUMNS, value_cell
 from lr_edit.errors import UserError
 from lr_edit.files import atomic_write
@@ -107,7 +107,7 @@ class Journal:
             writer.writerow((*COLUMNS, "identity"))
             for key, row in self.rows.items():
                 variant, task, seed, metric, protocol = key
-                region = SUITE[metric].measure.region if metric in SUITE else ""
+                region = find_measure(metric).region if metric in {**SUITE, **JUDGED} else ""
                 cells = (variant, task, row.category, seed, metric, region, protocol)
                 writer.writerow(csv_row((*cells, *value_cell(row.value), row.identity)))
 

@@ -14,7 +14,7 @@ from eval.external.folder import Request
 from eval.external.identity import name_difference
 from eval.external.journal import Journal, Key, Row
 from eval.metrics import pie_bench
-from eval.metrics.suite import SUITE, describe_metric
+from eval.metrics.suite import JUDGED, describe_metric, find_measure
 from eval.report.render import render_markdown
 from eval.report.tables import Cell, Column, Line, Table
 from eval.report.versions import versions
@@ -72,6 +72,7 @@ def summarise(
         },
         "against": against,
         "paired": _paired(found, against, resamples=resamples) if against else {},
+        "aggregates": {name: _aggregates(request, values) for name, values in found.items()},
         "psnr_of_mean_mse": {name: _psnr_of_means(values) for name, values in found.items()},
         "left_out": left_out,
         "networks": {
@@ -156,7 +157,7 @@ def side_by_side(summary: Mapping[str, Any]) -> Table:
     published = (summary["dataset"]["kind"], summary["protocol"]) == ("pie-bench", "pie-bench")
     measured = next(iter(summary["variants"].values()))
     names = pie_bench.PUBLISHED_COLUMNS if published else tuple(measured)
-    columns = tuple(Column(SUITE[key].measure, SUITE[key].measure.group) for key in names)
+    columns = tuple(Column(find_measure(key), find_measure(key).group) for key in names)
     blocks: dict[str, list[Line]] = {}
     note = caption(summary)
     if summary["against"]:
@@ -205,13 +206,13 @@ def caption(summary: Mapping[str, Any]) -> str:
 
 def label(name: str) -> str:
     """A metric, its factor and which way is better: `background_mse x10^4 ↓`."""
-    measure = SUITE[name].measure
+    measure = find_measure(name)
     return f"{name}{f' x10^{measure.power}' if measure.power else ''} {measure.arrow}"
 
 
 def printed(name: str, value: float | None) -> str:
     """A value times its metric's factor; nothing for None."""
-    measure = SUITE[name].measure
+    measure = find_measure(name)
     return "" if value is None else f"{value * 10**measure.power:.{measure.decimals}f}"
 
 
@@ -222,11 +223,11 @@ def _paired(
     check_pair = {
         (name, key): paired_difference(
             column, found[against][key], resamples=resamples,
-            higher_is_better=bool(SUITE[key].measure.higher_is_better),
+            higher_is_better=bool(find_measure(key).higher_is_better),
         )
         for name, values in found.items()
         for key, column in values.items()
-        if name != against and SUITE[key].measure.paired == "test"
+        if name != against and find_measure(key).paired == "test"
     }  # fmt: skip
     tested = {place: one.p for place, one in check_pair.items() if one.p is not None}
     adjusted = dict(zip(tested, holm(list(tested.values())), strict=True))
@@ -241,7 +242,7 @@ def _per_task(request: Request, rows: Mapping[Key, Row], variant: str) -> dict[s
     tasks = [task.id for task in request.dataset.tasks]
     seeds = sorted({key[2] for key in rows if key[0] == variant})
     values = {}
-    for metric in request.metrics:
+    for metric in request.columns:
         keys = [[(variant, t, s, metric, request.protocol) for s in seeds] for t in tasks]
         column = [[rows[k].value if k in rows else np.nan for k in row] for row in keys]
         values[metric] = over_seeds(np.array(column, float).reshape(len(tasks), len(seeds)))
@@ -258,6 +259,31 @@ def _means(
         finite = column[keep & np.isfinite(column)]
         found[name] = {"mean": float(finite.mean()) if len(finite) else None, "n": len(finite)}
     return found
+
+
+def _aggregates(
+    request: Request, values: Mapping[str, np.ndarray]
+) -> dict[str, dict[str, float | None]]:
+    """A judge's values as GEdit prints them: means of categories, then over categories, of all
+    tasks and of every subset."""
+    judged = {name: column for name, column in values.items() if name in JUDGED}
+    if not judged:
+        return {}
+    samples = request.dataset.samples
+    kinds = np.array([sample.task.category for sample in samples])
+    parts = {"all": np.ones(len(samples), bool)}
+    for name in dict.fromkeys(name for sample in samples for name in sample.subsets):
+        parts[name] = np.array([name in sample.subsets for sample in samples])
+    table: dict[str, dict[str, float | None]] = {}
+    for part, where in parts.items():
+        for name, column in judged.items():
+            means = [
+                column[there].mean()
+                for kind in dict.fromkeys(kinds)
+                if (there := where & (kinds == kind) & np.isfinite(column)).any()
+            ]
+            table.setdefault(part, {})[name] = float(np.mean(means)) if means else None
+    return table
 
 
 def _psnr_of_means(values: Mapping[str, np.ndarray]) -> dict[str, float | None]:

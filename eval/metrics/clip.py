@@ -108,7 +108,10 @@ def image_similarity(
     model: Embedder | nn.Module,
     tokenizer: Tokenizer | None = None,
 ) -> Float[Tensor, " n"]:
-    """CLIP-I: cos(source, edited), whatever their sizes. No word is read: a bare model may come without tokenizer."""
+    """CLIP-I: cos(source, edited), whatever their sizes.
+
+    No word is read: a bare model may come without tokenizer.
+    """
     clip = embedder(model, tokenizer or _no_words)
     return cosine(clip.embed_images(edited.float()), clip.embed_images(source.float()))
 

@@ -44,8 +44,7 @@ def dino_similarity(
     Source:
         https://github.com/OSU-NLP-Group/MagicBrush, `eval_clip_i` with DINO.
     """
-    tokens = [_class_tokens(images, backbone) for images in (first, second)]
-    return F.cosine_similarity(*tokens)
+    return F.cosine_similarity(_class_tokens(first, backbone), _class_tokens(second, backbone))
 
 
 def _class_tokens(images: Float[Tensor, "n 3 h w"], backbone: nn.Module) -> Float[Tensor, "n d"]:

@@ -196,9 +196,26 @@ def select_metrics(names: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
+# What a vision-language judge gives; `eval.external.judges` asks it.
+JUDGED = {
+    measure.key: measure
+    for measure in (
+        Measure("judge_sc", "SC", "Judge", True, "whole"),
+        Measure("judge_pq", "PQ", "Judge", True, "whole"),
+        Measure("judge_o", "O", "Judge", True, "whole"),
+        Measure("judge_mean", "Mean", "Judge", True, "whole"),
+    )
+}
+
+
+def find_measure(name: str) -> Measure:
+    """How a metric of the suite, or a judge's value, is called and printed."""
+    return JUDGED[name] if name in JUDGED else SUITE[name].measure
+
+
 def describe_metric(name: str) -> dict[str, Any]:
     """Where a metric is measured and which way is better."""
-    known = SUITE[name].measure
+    known = find_measure(name)
     return {"region": known.region, "higher_is_better": known.higher_is_better}
 
 

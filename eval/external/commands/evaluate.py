@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from eval.external.commands.judge import choose_judge, describe_verdicts
 from eval.external.commands.shared import PATH, load_networks, say, shared_options, show_table
 from lr_edit.cli.console import track
 from lr_edit.errors import UserError
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from eval.external.datasets import Dataset
     from eval.external.folder import Outcome, Request
     from eval.external.journal import Journal
+    from eval.external.judges.judging import Verdicts
 
 NAMED = 5  # tasks that are named where many are missing
 
@@ -35,6 +37,15 @@ NAMED = 5  # tasks that are named where many are missing
 @click.option("--check", "check_only", is_flag=True,
               help="Say what is missing, extra or of another size; measure nothing.")  # fmt: skip
 @click.option("--resize", is_flag=True, help="Resize edits to their sources; tables say so.")
+@click.option("--judge-url", help="An OpenAI-compatible server, as http://localhost:8000/v1; the "
+              "key, if it wants one, is OPENAI_API_KEY.")  # fmt: skip
+@click.option("--judge-model", help="The vision-language model that the server is asked for.")
+@click.option("--judge-rule", type=click.Choice(["gedit", "editscore", "imgedit"]),
+              help="What it is asked, and how its scores are combined [imgedit for that data set, "
+              "else gedit].")  # fmt: skip
+@click.option("--judge-passes", type=click.IntRange(1), default=1, show_default=True)
+@click.option("--judge-workers", type=click.IntRange(1, 256), default=8, show_default=True)
+@click.option("--judge-temperature", type=click.FloatRange(0, 2), default=0.7, show_default=True)
 @click.option("--drop-doubtful", is_flag=True, help="Leave out rows that are known to be wrong.")
 @shared_options
 @click.pass_context
@@ -65,14 +76,17 @@ def evaluate(
     metrics, networks = load_networks(
         context, metrics, sizes=sizes, options=options, published=dataset.networks
     )
+    judge = choose_judge(options, kind=dataset.kind)
     requests = [
         Request(dataset, folder, name, metrics, options["protocol"], networks, seed=seed,
-                jpeg_75=options["jpeg_75"], resize=resize)
+                jpeg_75=options["jpeg_75"], resize=resize, judge=judge)
         for name, folder in zip(names, edits, strict=True)
     ]  # fmt: skip
     journal, data = Journal(out), data_digests(dataset)
-    outcomes = _measure(requests, journal, data)
-    summary = _write(requests[0], journal, data=data, against=against, outcomes=outcomes)
+    outcomes, judged = _measure(requests, journal, data)
+    summary = _write(
+        requests[0], journal, data=data, against=against, outcomes=outcomes, judged=judged
+    )
     if options["as_json"]:
         click.echo(json.dumps(summary))
         return
@@ -81,15 +95,22 @@ def evaluate(
 
 def _measure(
     requests: Sequence[Request], journal: Journal, data: Mapping[str, str]
-) -> dict[str, Outcome]:
+) -> tuple[dict[str, Outcome], dict[str, Verdicts]]:
     """Every folder in turn; what is open is said at once."""
-    from eval.external.folder import evaluate_folder
+    from eval.external.folder import evaluate_folder, judge_folder
 
-    outcomes = {}
+    outcomes, judged = {}, {}
     for request in requests:
         found = evaluate_folder(request, journal, track=track, data=data)
         outcomes[request.variant] = found
+        if request.judge:
+            judged[request.variant] = judge_folder(
+                request, journal, outcome=found, data=data, track=track
+            )
         count, said = len(request.dataset.samples), found.matching.nearest
+        if (own := judged.get(request.variant)) and own.missing:
+            why, n = next(iter(own.missing.items())), sum(own.missing.values())
+            say(f"{n} of the judge's {own.answers} answers could not be read, as: {why[0]}")
         if found.matching.missing:
             first = "; ".join(
                 f"{name!r}" + (f" (is {near!r} its edit?)" if (near := said(name)) else "")
@@ -104,12 +125,12 @@ def _measure(
             say(f"{len(found.matching.extra)} pictures are the edit of no task, first {first!r}")
         if found.same:
             say(f"{len(found.same)} edits are copies of their sources, first {found.same[0]!r}")
-    return outcomes
+    return outcomes, judged
 
 
 def _write(
     request: Request, journal: Journal, *, data: Mapping[str, str], against: str | None,
-    outcomes: Mapping[str, Outcome],
+    outcomes: Mapping[str, Outcome], judged: Mapping[str, Verdicts],
 ) -> dict[str, Any]:  # fmt: skip
     """All files of the folder, of all rows that are in it by now; returns the summary."""
     from eval.external.summary import markdown, say_left_out, side_by_side, summarise
@@ -119,6 +140,11 @@ def _write(
     with journal.finished():
         summary = summarise(request, journal, data=data, against=against)
         summary["missing"] = {name: list(one.missing) for name, one in outcomes.items()}
+        summary["judge"] = {
+            name: describe_verdicts(request.judge, one)
+            for name, one in judged.items()
+            if request.judge
+        }
         write_json(journal.folder / "evaluation.json", summary)
         write_text(journal.folder / "table.md", markdown(summary))
         write_text(journal.folder / "table.tex", render_latex([side_by_side(summary)]))

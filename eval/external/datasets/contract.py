@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from hashlib import sha256
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 from jaxtyping import Bool, UInt8
@@ -161,6 +161,7 @@ class Dataset:
         return tuple(sample.task for sample in self.samples)
 
 
+@runtime_checkable
 class Adapter(Protocol):
     """Reads one kind of data set.
 

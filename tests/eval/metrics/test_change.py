@@ -65,7 +65,7 @@ def test_an_empty_mask_or_rest_is_missing() -> None:
     mask[1] = True
     hit, leak, auc = (
         where_changed(SOURCE, EDITED, mask=mask, aspect=a) for a in ("hit", "leak", "auc")
-    )  # type: ignore[arg-type]
+    )
     assert hit[0].isnan() and not hit[1].isnan() and leak[1].isnan() and not leak[0].isnan()
     assert auc.isnan().all()
 

@@ -1,0 +1,149 @@
+"""One question to an OpenAI-compatible server: pictures and words out, an answer's text back.
+
+A rate limit, an outage or a slow server is waited for; what stays silent is `Unreachable`, which
+costs no answer that is finished. A refusal is an answer without text.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import random
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+from urllib.parse import urlsplit
+
+import numpy as np
+from jaxtyping import UInt8
+from PIL import Image
+
+from lr_edit.errors import Unfinished, UserError
+
+TRIES = 6
+LONGEST_WAIT = 60.0  # seconds between two tries
+_AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}
+
+
+class Unreachable(Unfinished):
+    """The judge does not answer; what was judged is kept, and running again goes on there."""
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What came back: the text, and the model that says it answered."""
+
+    text: str
+    model: str
+
+
+@runtime_checkable
+class Ask(Protocol):
+    """A judge: pictures and words in, its words out. Same seed, same question: may be the same."""
+
+    def __call__(
+        self, pictures: list[UInt8[np.ndarray, "h w 3"]], text: str, /, *, seed: int
+    ) -> Reply: ...
+
+
+@dataclass(frozen=True)
+class Endpoint:
+    """A chat endpoint of any OpenAI-compatible server.
+
+    url          up to and with `/v1`
+    model        the name that the server knows; what it answers with is recorded
+    key          sent as a bearer token, and in no output
+    temperature  of the sampling; above 0 where several passes are to differ
+    timeout      seconds that one answer may take
+    wait         sleeps; a test's own
+    """
+
+    url: str
+    model: str
+    key: str = field(default="", repr=False)
+    temperature: float = 0.7
+    timeout: float = 120.0
+    wait: Callable[[float], None] = time.sleep
+
+    def __post_init__(self) -> None:
+        parts = urlsplit(self.url)
+        if parts.scheme not in ("http", "https") or not parts.netloc:
+            raise UserError("--judge-url is the address of a server, as http://localhost:8000/v1")
+        if parts.username or parts.password:
+            raise UserError("--judge-url holds a password: set OPENAI_API_KEY instead")
+
+    def __call__(
+        self, pictures: list[UInt8[np.ndarray, "h w 3"]], text: str, /, *, seed: int
+    ) -> Reply:
+        """One answer. Unreachable after `TRIES`, UserError for what no wait mends."""
+        body = json.dumps(self._body(pictures, text, seed=seed)).encode()
+        why = ""
+        for attempt in range(TRIES):
+            try:
+                return _read(self._send(body))
+            except urllib.error.HTTPError as error:
+                with error:
+                    why = f"it answered {error.code}"
+                    if error.code not in _AGAIN:
+                        raise UserError(
+                            f"the judge refuses to answer: {why}{_said(error)}"
+                        ) from None
+                    asked = error.headers.get("Retry-After")
+            except (OSError, ValueError) as error:  # no connection, a timeout, no JSON
+                why, asked = str(getattr(error, "reason", error)) or type(error).__name__, None
+            if attempt < TRIES - 1:
+                self.wait(_pause(attempt, asked))
+        raise Unreachable(f"the judge does not answer ({why}): what was judged is kept, run again")
+
+    def _send(self, body: bytes) -> bytes:
+        head = {"Content-Type": "application/json"}
+        if self.key:
+            head["Authorization"] = f"Bearer {self.key}"
+        url = f"{self.url.rstrip('/')}/chat/completions"
+        request = urllib.request.Request(url, body, head)
+        with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+            return bytes(answer.read())
+
+    def _body(
+        self, pictures: list[UInt8[np.ndarray, "h w 3"]], text: str, *, seed: int
+    ) -> dict[str, Any]:
+        shown = [{"type": "image_url", "image_url": {"url": _as_url(one)}} for one in pictures]
+        content = [*shown, {"type": "text", "text": text}]
+        return {
+            "model": self.model,
+            "temperature": self.temperature,
+            "seed": seed,
+            "messages": [{"role": "user", "content": content}],
+        }
+
+
+def _read(body: bytes) -> Reply:
+    """A refusal, or a choice without words, is an empty text. ValueError for anything else."""
+    found = json.loads(body)
+    try:
+        text = found["choices"][0]["message"]["content"]
+    except (KeyError, IndexError, TypeError):
+        raise ValueError("it sent no chat completion") from None
+    return Reply(text if isinstance(text, str) else "", str(found.get("model") or ""))
+
+
+def _pause(attempt: int, asked: str | None) -> float:
+    """What the server asks for, else twice as long each time, with some chance in it."""
+    if asked and asked.isdigit():
+        return min(float(asked), LONGEST_WAIT)
+    return min(2.0**attempt * random.uniform(0.5, 1), LONGEST_WAIT)
+
+
+def _said(error: urllib.error.HTTPError) -> str:
+    words = error.read(300).decode("utf-8", "replace").strip()
+    return f" ({words})" if words else ""
+
+
+def _as_url(picture: UInt8[np.ndarray, "h w 3"]) -> str:
+    file = io.BytesIO()
+    Image.fromarray(picture).save(file, format="PNG")
+    return f"data:image/png;base64,{base64.b64encode(file.getvalue()).decode()}"
