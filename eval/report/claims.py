@@ -6,7 +6,7 @@ out, and both sides say what they cost. Nothing here is written by hand for a re
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from eval.metrics.registry import BY_KEY
@@ -168,6 +168,8 @@ def _paired(results: dict[str, Any], question: Question) -> dict[str, dict[str, 
 
 def _part(key: str, one: dict[str, Any]) -> str:
     measure = BY_KEY[key]
+    if measure.power == 2:
+        measure = replace(measure, decimals=1)
     points = " points" if measure.power == 2 else f" ×10^−{measure.power}" if measure.power else ""
     mean, low, high = (format_value(one[part], measure, sign=True) for part in
                        ("difference", "low", "high"))  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 from urllib.parse import quote
 
+from eval.metrics.registry import describe_world
 from eval.report.claims import read_claims
 from eval.report.edits import Row, caption
 from eval.report.render import render
@@ -37,6 +38,7 @@ def gallery_page(
         "index.html.j2",
         results=results,
         glossary=GLOSSARY,
+        world=describe_world(world=config.models.world, profile=config.profile),
         variants=variants,
         categories=sorted({row.task.category for row in rows}),
         tasks=[_describe_task(row, config) for row in rows],

@@ -76,7 +76,7 @@ GLOSSARY = (
     "S is the paper's quality score by the scoring CLIP, twice the cosine of edit and prompt plus "
     "that of edit and source: higher is better. L is its training loss, the sum of a CLIP, a "
     "directional and a structure term: lower is better. NFE is the number of function evaluations: "
-    "the UNet evaluations per task. Candidates are the boxes inpainted for it. Success: the "
+    "the UNet evaluations used per task. Candidates are the boxes inpainted for it. Success: the "
     "evaluation networks see what was asked for, and every bystander unchanged."
 )
 

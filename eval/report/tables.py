@@ -103,9 +103,8 @@ class Table:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """A line per row and column: `FIELDS`, unscaled, then as text: `shown`, `interval`,
-        `change` (the paired difference), `star`, and `rank` (1 the best of its block, 2 the
-        second)."""
+        """A line per row and column: `FIELDS`, unscaled, then as text: `shown`, `interval`, `change`
+        (the paired difference), `star`, and `rank` (1 the best of its block, 2 the second)."""
         records = [
             self._record(block, line, column, cell)
             for block, lines in self.blocks.items()
@@ -162,7 +161,7 @@ class Table:
 
 
 def write_csv(tables: Sequence[Table]) -> str:
-    """A line a table, row and column, unscaled; what is missing is an empty cell."""
+    """A line per table, row and column, unscaled; what is missing is an empty cell."""
     frame = pd.concat([table.frame for table in tables], ignore_index=True)[list(FIELDS)]
     frame = frame.astype(dict.fromkeys(COUNTS, "Int64"))
     frame[list(WORDS)] = frame[list(WORDS)].map(csv_cell)

@@ -49,7 +49,7 @@ def test_where_random_wins_is_said_whatever_was_asked() -> None:
     row["clip_i"] = {"difference": -0.03, "low": -0.05, "high": -0.01}
     row["background_mse"] = {"difference": 0.002, "low": 0.001, "high": 0.003}
     said = read_claims(found, CONFIG)[-1].finding
-    assert "worse on CLIP Image −3.00 points [−5.00, −1.00], Background MSE +20.00" in said
+    assert "worse on CLIP Image −3.0 points [−5.0, −1.0], Background MSE +20.00" in said
     assert "IoU" not in said
 
 
@@ -69,7 +69,7 @@ def test_every_question_is_about_rows_of_the_study_or_its_sweep() -> None:
             assert rows[0] == question.against and question.row in rows
 
 
-def test_both_sides_say_what_they_spend() -> None:
+def test_both_sides_say_their_nfe() -> None:
     found = results(0.01, 0.05)
     found["variants"] = {
         "learned": {"nfe": {"mean": 535}},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -117,3 +118,17 @@ def test_every_row_has_a_title_and_every_title_a_row(root: Path) -> None:
         assert set(config.titles["rows"]) <= known
         for group, rows in config.ablations.items():
             assert set(config.titles.get(group, {})) <= set(rows)
+
+
+def test_the_map_of_the_code_is_the_tree() -> None:
+    """Every file and folder of the two packages stands in README's map, and nothing else does."""
+    page = (ROOT / "README.md").read_text()
+    table = page[page.index("## Map of the code") : page.index("## Departures")]
+    named = set(re.findall(r"`((?:lr_edit|eval)/[^`]*)`", table))
+    there = {
+        f"{path.relative_to(ROOT)}{'/' if path.is_dir() else ''}"
+        for package in ("lr_edit", "eval")
+        for path in (ROOT / package).iterdir()
+        if not path.name.startswith(("_", "."))
+    }
+    assert named == there
