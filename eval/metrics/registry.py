@@ -15,6 +15,13 @@ PROTOCOL = "strict"
 APART = ("remove", "add")
 
 
+# What the column says, in one sentence: it goes with the numbers, into results.json.
+SUCCESS = (
+    "An edit succeeds where the evaluation networks see what was asked for in the true or the "
+    "chosen box, nothing left of the old thing, and everything else as it was."
+)
+
+
 @dataclass(frozen=True)
 class Measure:
     """One metric.

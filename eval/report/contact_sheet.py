@@ -61,7 +61,7 @@ def contact_sheet(
 
 _LEGEND = (
     "Yellow: the true box. Pink: the chosen box. Under each edit: IoU with the true box, and "
-    "whether the judge sees what was asked, with every bystander unchanged."
+    "whether the evaluation networks find that it succeeds."
 )  # fmt: skip
 
 

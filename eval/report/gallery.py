@@ -11,10 +11,10 @@ from typing import Any
 from urllib.parse import quote
 
 from eval.metrics.registry import describe_world
+from eval.report.captions import write_glossary
 from eval.report.claims import read_claims
 from eval.report.edits import Row, caption
 from eval.report.render import render
-from eval.report.study_tables import GLOSSARY
 from eval.report.tables import Table
 from lr_edit.config import Config
 from lr_edit.types import Box
@@ -37,7 +37,7 @@ def gallery_page(
     return render(
         "index.html.j2",
         results=results,
-        glossary=GLOSSARY,
+        glossary=write_glossary(results),
         world=describe_world(world=config.models.world, profile=config.profile),
         variants=variants,
         categories=sorted({row.task.category for row in rows}),

@@ -12,10 +12,10 @@ from typing import Any
 
 from eval.metrics.registry import BY_KEY, describe_world
 from eval.report.amortised import GROUP
+from eval.report.captions import table_caption, write_glossary
 from eval.report.claims import read_claims
 from eval.report.diagnosis_page import cause_rows
 from eval.report.render import render
-from eval.report.study_tables import GLOSSARY, table_caption
 from eval.report.tables import Table, format_interval, format_value
 from eval.study.results import WORTH
 from lr_edit.config import Config
@@ -56,7 +56,7 @@ def front_results(results: dict[str, Any], config: Config) -> str:
     heads = [f"{BY_KEY[key].title}{', %' if BY_KEY[key].power == 2 else ''}" for key in COLUMNS]
     claims = [claim.finding for claim in read_claims(results, config) if claim.leads]
     return render(
-        "front.md.j2", rows=rows, heads=heads, claims=claims, glossary=GLOSSARY,
+        "front.md.j2", rows=rows, heads=heads, claims=claims, glossary=write_glossary(results),
         meta=results["meta"],
         world=describe_world(world=config.models.world, profile=config.profile),
     )  # fmt: skip
@@ -75,7 +75,7 @@ def write_tables_page(tables: Sequence[Table], results: dict[str, Any], *, confi
         for name, one in results["psnr"].items()
     ]
     return render(
-        "tables.md.j2", tables=tables, results=results, psnr=psnr, glossary=GLOSSARY,
+        "tables.md.j2", tables=tables, results=results, psnr=psnr, glossary=write_glossary(results),
         caption=table_caption(results),
     )  # fmt: skip
 
@@ -87,7 +87,7 @@ def write_results_page(tables: Sequence[Table], results: dict[str, Any], *, conf
         "results.md.j2",
         results=results,
         main=tables[0],
-        glossary=GLOSSARY,
+        glossary=write_glossary(results),
         claims=read_claims(results, config),
         letters=[(table, _anchor(table)) for table in tables if table.letter],
         judges=[(role, name) for role, name in meta["judges"].items() if name],

@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from eval.metrics.registry import ABLATED, APART, BY_KEY, MEASURES, Measure
+from eval.report.captions import table_caption
 from eval.report.tables import Cell, Column, Line, Table
 from eval.study.preferences import JUDGED, PAPER
 from lr_edit.config import Config
@@ -69,29 +70,6 @@ def main_table(results: dict[str, Any], config: Config) -> Table:
         columns=tuple(printed),
         more=tuple(more),
         blocks=_blocks(results, config, order=[*printed, *more]),
-    )
-
-
-GLOSSARY = (
-    "S is the paper's quality score by the scoring CLIP, twice the cosine of edit and prompt plus "
-    "that of edit and source: higher is better. L is its training loss, the sum of a CLIP, a "
-    "directional and a structure term: lower is better. NFE is the number of function evaluations: "
-    "the UNet evaluations used per task. Candidates are the boxes inpainted for it. Success: the "
-    "evaluation networks see what was asked for, and every bystander unchanged."
-)
-
-
-def table_caption(results: dict[str, Any]) -> str:
-    """What the numbers are, in one paragraph."""
-    meta = results["meta"]
-    apart = f"; {' and '.join(meta['apart'])} apart" if meta["apart"] else ""
-    known = any(row["iou"]["n"] for row in results["variants"].values())
-    regions = "mean the task's true box" if known else "are missing: no true box is known"
-    return (
-        f"{meta['caption']} Means over {meta['tasks']['headline']} tasks "
-        f"({', '.join(meta['headline'])}{apart}), split {meta['split']}, protocol "
-        f"{meta['protocol']}, with 95% bootstrap intervals over tasks. Random draws and random "
-        f"starts are averaged over their seeds within a task. Background and edited {regions}."
     )
 
 

@@ -103,7 +103,7 @@ class Table:
 
     @cached_property
     def frame(self) -> pd.DataFrame:
-        """A line per row and column: `FIELDS`, unscaled, then as text: `shown`, `interval`, `change`
+        """A line per row and column: `FIELDS`, unscaled; as text `shown`, `interval` and `change`
         (the paired difference), `star`, and `rank` (1 the best of its block, 2 the second)."""
         records = [
             self._record(block, line, column, cell)

@@ -19,7 +19,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
-from eval.metrics.registry import APART, BY_KEY, PROTOCOL, is_headline, write_caption
+from eval.metrics.registry import APART, BY_KEY, PROTOCOL, SUCCESS, is_headline, write_caption
 from eval.statistics import (
     LEVEL,
     NO_COMPARISON,
@@ -175,6 +175,7 @@ def _meta(config: Config, scores: Scores, summaries: dict[str, dict[str, Any]]) 
         "seeds": {name: row["seeds"] for name, row in summaries.items()},
         "judges": _judges(config.models.judges),
         "shared_with_method": _shared(config.models),
+        "success": SUCCESS,
         "caption": write_caption(world=world, profile=config.profile),
         "holm": "over every variant and tested metric of the table; costs and PSNR are not tested",
     }

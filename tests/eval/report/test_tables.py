@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 
 from eval.metrics.registry import BY_KEY, MEASURES
+from eval.report.captions import table_caption
 from eval.report.pages import in_order
 from eval.report.render import escape_latex, render_latex
-from eval.report.study_tables import study_tables, table_caption
+from eval.report.study_tables import study_tables
 from eval.report.tables import Table, format_value
 from eval.report.write import write_report
 from eval.study.evaluate import evaluate
