@@ -40,6 +40,8 @@ CALLED = {
     "lr_edit.frozen.dino": ["load_dino"],
     "lr_edit.frozen.inpainter": ["load_inpainter"],
     "lr_edit.workspace.storage": ["read_banks"],
+    "lr_edit.editor": ["Editor"],
+    "lr_edit.request": ["read_picture"],
 }  # fmt: skip
 
 

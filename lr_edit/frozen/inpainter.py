@@ -243,6 +243,7 @@ def load_inpainter(
         tiny_vae: An AutoencoderTiny for samplers with `tiny_vae`; id or folder.
         tiny_revision: Its commit.
         device: "cpu" computes in float32, a GPU in float16 (transformers in bfloat16).
+        dtype: What it computes in instead.
 
     Raises:
         UserError: Weights are missing or unreadable, or the pipeline takes no mask.

@@ -107,3 +107,13 @@ def test_corrupt_weights_are_one_sentence(tmp_path: Path, folder: Path) -> None:
 def test_weights_of_the_hub_are_one_sentence_on_a_closed_machine() -> None:
     with pytest.raises(UserError, match="lr-edit models pull --profile"):
         load_clip("ViT-B-16-quickgelu", "openai")
+
+
+def test_what_lies_beyond_the_context_is_what_changes_nothing(clip: Clip) -> None:
+    kept = "a red boat on snow"
+    assert clip.cut_text(kept) == clip.cut_text(f"{kept}  ") == ""
+    long = "a blue fish and a red boat and a green cup " * 9 + "on snow"
+    cut = clip.cut_text(long)
+    assert cut.endswith("on snow") and long.endswith(cut) and cut != long
+    seen = clip.embed_texts([long, long.removesuffix(cut), long.removesuffix(cut)[:20]])
+    assert torch.equal(seen[0], seen[1]) and not torch.equal(seen[0], seen[2])

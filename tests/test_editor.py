@@ -1,0 +1,216 @@
+"""`Editor`: pictures of every kind in, edits at their full size out."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+import lr_edit
+from lr_edit import Box, Editor, EditResult, UserError
+from tests.source_tree import ROOT
+from tests.tiny import write_root
+
+WORDS: dict[str, Any] = {"source": "a red boat", "prompt": "a blue fish on sand"}
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
+    return write_root(tmp_path_factory.mktemp("home"), tiny_models)
+
+
+@pytest.fixture(scope="module")
+def editor(home: Path) -> Editor:
+    return Editor.from_profile("picturebook", root=home, study=home / "params.yaml", device="cpu")
+
+
+def photo(width: int, height: int) -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+def pixels(result: EditResult) -> np.ndarray:
+    return np.asarray(result.image)
+
+
+def saved(image: np.ndarray, path: Path) -> Path:
+    Image.fromarray(image).save(path)
+    return path
+
+
+KINDS: dict[str, Callable[[np.ndarray, Path], Any]] = {
+    "path": saved,
+    "name": lambda image, path: str(saved(image, path)),
+    "pil": lambda image, _: Image.fromarray(image),
+    "uint8": lambda image, _: image,
+    "float32": lambda image, _: (image / 255).astype(np.float32),
+    "float64": lambda image, _: image / 255,
+    "tensor": lambda image, _: torch.from_numpy(image).permute(2, 0, 1),
+    "batch of one": lambda image, _: torch.from_numpy(image / 255).permute(2, 0, 1)[None],
+}
+
+
+@settings(max_examples=3)
+@given(st.integers(40, 150), st.integers(40, 150), st.data())
+def test_pictures_of_every_kind_give_one_edit_and_nothing_outside_its_box_changes(
+    editor: Editor, home: Path, width: int, height: int, data: st.DataObject
+) -> None:
+    left, top = data.draw(st.integers(0, width // 2)), data.draw(st.integers(0, height // 2))
+    box = Box(left, top, data.draw(st.integers(left + width // 4, width)),
+              data.draw(st.integers(top + height // 4, height)))  # fmt: skip
+    source = photo(width, height)
+    found = [
+        editor(make(source, home / "photo.png"), **WORDS, boxes=[box], force=True)
+        for make in KINDS.values()
+    ]
+    for result in found:
+        assert result.box == box and result.score == found[0].score
+        assert np.array_equal(pixels(result), pixels(found[0]))
+    changed = (pixels(found[0]) != source).any(2)
+    assert changed[box.top : box.bottom, box.left : box.right].any()
+    changed[box.top : box.bottom, box.left : box.right] = False
+    assert not changed.any()
+
+
+@pytest.mark.parametrize("mode", ["race", "enumerate", "paper"])
+def test_boxes_are_pixels_of_the_picture_that_was_given(editor: Editor, mode: Any) -> None:
+    source = photo(640, 192)
+    small, large = (
+        editor(image, **WORDS, mode=mode, force=True)
+        for image in (np.asarray(Image.fromarray(source).resize((64, 64), 1)), source)
+    )
+    assert large.image.size == (640, 192)
+    for one in large.candidates:
+        assert one.box.right <= 640 and one.box.bottom <= 192
+        assert (one.box.left % 10, one.box.top % 3) == (0, 0)
+    assert {one.box.right - one.box.left for one in large.candidates} == {
+        10 * (one.box.right - one.box.left) for one in small.candidates
+    }
+    changed = (pixels(large) != source).any(2)
+    left, top, right, bottom = large.box.as_tuple()
+    assert changed[top:bottom, left:right].any()
+    changed[top:bottom, left:right] = False
+    assert not changed.any()
+
+
+def test_the_edit_is_the_best_candidate_by_what_was_asked_for(editor: Editor) -> None:
+    source = photo(64, 64)
+    by_score = editor(source, **WORDS, mode="enumerate")
+    by_loss = editor(source, **WORDS, mode="enumerate", rank="loss")
+    assert len(by_score.candidates) == 4 and by_score.nfe == 16
+    assert by_score.score == max(one.score for one in by_score.candidates)
+    assert by_loss.loss == min(one.loss for one in by_loss.candidates)
+    assert {one.box for one in by_score.candidates} == {one.box for one in by_loss.candidates}
+    assert (by_score.source, by_score.prompt) == (WORDS["source"], WORDS["prompt"])
+
+
+def test_a_seed_gives_one_edit_and_another_seed_another(editor: Editor) -> None:
+    edits = [editor(photo(64, 64), **WORDS, boxes=[(8, 8, 40, 40)], seed=s) for s in (3, 3, 4)]
+    first, again, other = map(pixels, edits)
+    assert np.array_equal(first, again) and not np.array_equal(first, other)
+
+
+def test_a_list_gives_a_list_with_words_for_all_or_for_each(editor: Editor) -> None:
+    images = [photo(64, 64), 255 - photo(64, 64)]
+    how: dict[str, Any] = {"boxes": [(8, 8, 40, 40)]}
+    prompts = ["a blue fish on sand", "a red cup on snow"]
+    shares: list[float] = []
+    many = editor(
+        images,
+        source="a boat",
+        prompt=prompts,
+        callback=lambda share, _: shares.append(share),
+        **how,
+    )
+    for image, prompt, found in zip(images, prompts, many, strict=True):
+        alone = editor(image, source="a boat", prompt=prompt, **how)
+        assert np.array_equal(pixels(alone), pixels(found)) and found.prompt == prompt
+    assert shares == sorted(shares) and shares[0] == 0 and shares[-1] == 1 and 0.5 in shares
+    with pytest.raises(UserError, match="2 pictures and 1 texts"):
+        editor(images, source=["a boat"], prompt="a fish")
+
+
+def test_an_edit_is_saved_as_its_suffix_says_and_never_over_another_file(
+    editor: Editor, tmp_path: Path
+) -> None:
+    path = saved(photo(64, 64), tmp_path / "in.png")
+    result = editor(path, **WORDS, boxes=[Box(8, 8, 40, 40)])
+    for name in ("a.png", "b.webp"):
+        with Image.open(result.save(tmp_path / name)) as written:
+            assert np.array_equal(np.asarray(written.convert("RGB")), pixels(result))
+    with Image.open(result.save(str(tmp_path / "c.jpg"))) as written:
+        assert written.format == "JPEG" and written.size == (64, 64)
+    with pytest.raises(UserError, match="is there already"):
+        result.save(tmp_path / "a.png")
+    result.save(tmp_path / "a.png", overwrite=True)
+    (tmp_path / "link.png").symlink_to(path)
+    before = path.read_bytes()
+    for place in (path, tmp_path / "link.png", tmp_path / "." / "in.png"):
+        with pytest.raises(UserError, match="the picture that is edited"):
+            result.save(place, overwrite=True)
+    assert path.read_bytes() == before
+    with pytest.raises(UserError, match="ends in one of"):
+        result.save(tmp_path / "a.gif")
+
+
+@pytest.mark.parametrize(
+    ("image", "said"),
+    [
+        (3, "int is no picture"),
+        (np.zeros((4, 4, 3)) + 2, r"lies in \[0, 1\]"),
+        (np.full((4, 4, 3), np.nan), r"lies in \[0, 1\]"),
+        (np.zeros((4, 4, 3), dtype=np.int64), "picture of int64"),
+        (np.zeros((2, 4, 4, 3)), "as a list"),
+        (np.zeros((0, 4, 3)), "no picture"),
+        (torch.zeros(5, 4, 3), "give \\(3, height, width\\)"),
+        (torch.zeros(2, 3, 4, 4), "as a list"),
+    ],
+)
+def test_what_is_no_picture_is_one_sentence(editor: Editor, image: Any, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        editor(image, **WORDS, force=True)
+
+
+def test_grey_and_opaque_pictures_are_rgb(editor: Editor) -> None:
+    grey = photo(64, 64)[..., 0]
+    rgb = np.repeat(grey[..., None], 3, axis=2)
+    opaque = np.concatenate([rgb, np.full((64, 64, 1), 255, np.uint8)], axis=2)
+    found = [editor(one, **WORDS, boxes=[(0, 0, 32, 32)]) for one in (rgb, grey, opaque)]
+    assert all(np.array_equal(pixels(one), pixels(found[0])) for one in found)
+
+
+def test_what_is_not_here_is_one_sentence(home: Path, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="unknown profile 'picturebok'; did you mean 'picturebook'"):
+        Editor.from_profile("picturebok")
+    with pytest.raises(UserError, match="device 'gpu' cannot be used"):
+        Editor.from_profile("picturebook", root=home, device="gpu")
+
+
+def test_the_package_offers_few_names_and_each_is_there() -> None:
+    assert set(lr_edit.__all__) == {name for name in dir(lr_edit) if not name.startswith("_")}
+    assert len(lr_edit.__all__) <= 12
+    for name in lr_edit.__all__:
+        assert getattr(lr_edit, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Edit'"):
+        lr_edit.Edit  # noqa: B018
+
+
+def test_the_example_of_the_readme_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    section = (ROOT / "README.md").read_text(encoding="utf-8").partition("## From Python")[2]
+    example = re.search(r"```python\n(.*?)```", section, re.DOTALL)
+    assert example, "README.md has no example under From Python"
+    (tmp_path / "data").symlink_to(ROOT / "data")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    exec(example.group(1), names)
+    result = names["result"]
+    assert result.image.size == (64, 64) and result.nfe <= 200
+    with Image.open(tmp_path / "out.png") as written:
+        assert np.array_equal(np.asarray(written), pixels(result))
