@@ -21,12 +21,28 @@ def working_image(image: np.ndarray, *, side: int) -> np.ndarray:
 
 
 def square_to_photo(box: Box, *, side: int, width: int, height: int) -> Box:
-    """A box of the working square in the photo's pixels; at least a pixel wide and high."""
+    """A box of the working square in the photo's pixels; at least a pixel wide and high.
+
+    Args:
+        box: In pixels of the square.
+        side: Of the square.
+        width: Of the photo.
+        height: Of the photo.
+
+    Example:
+        >>> square_to_photo(Box(16, 0, 32, 64), side=64, width=640, height=320)
+        Box(left=160, top=0, right=320, bottom=320)
+    """
     return _scaled(box, width / side, height / side, width, height)
 
 
 def photo_to_square(box: Box, *, side: int, width: int, height: int) -> Box:
-    """A box of the photo in the working square's pixels; at least a pixel wide and high."""
+    """A box of the photo in the working square's pixels: `square_to_photo` reversed.
+
+    Example:
+        >>> photo_to_square(Box(160, 0, 320, 320), side=64, width=640, height=320)
+        Box(left=16, top=0, right=32, bottom=64)
+    """
     return _scaled(box, side / width, side / height, side, side)
 
 

@@ -244,7 +244,7 @@ def picturebook() -> None:
 cli.add_command(edit)
 for command in COMMANDS:
     picturebook.add_command(command)
-for command in import_module("eval.external.commands").COMMANDS:  # by name: lr_edit knows no eval
+for command in import_module("eval.external.commands").COMMANDS:  # of lr_edit, cli alone uses eval
     cli.add_command(command)
 
 
