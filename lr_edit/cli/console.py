@@ -5,6 +5,9 @@ Progress is a bar on stderr; where that is no terminal, a line now and then.
 
 from __future__ import annotations
 
+import signal
+import sys
+import threading
 import time
 import warnings
 from collections.abc import Callable, Iterable, Iterator
@@ -59,6 +62,38 @@ def say_notices() -> Iterator[None]:
 
         warnings.showwarning = say
         yield
+
+
+@contextmanager
+def any_console() -> Iterator[None]:
+    """Inside, a console that lacks a letter gets a question mark: no crash after all the work."""
+    streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "reconfigure")]
+    before = [one.errors for one in streams]
+    for one in streams:
+        one.reconfigure(errors="replace")
+    try:
+        yield
+    finally:
+        for one, errors in zip(streams, before, strict=True):
+            one.reconfigure(errors=errors)
+
+
+@contextmanager
+def interrupted_by_signals() -> Iterator[None]:
+    """Inside, being asked to end (SIGTERM, by `kill` and batch systems) is as Ctrl-C: children are
+    ended too, and it is said what is kept."""
+
+    def stop(*_: object) -> None:
+        raise KeyboardInterrupt("SIGTERM")
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def track(items: Iterable, label: str, *, total: int | None = None) -> Iterator:

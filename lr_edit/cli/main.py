@@ -6,6 +6,7 @@ Results go to stdout, logs and progress to stderr. Exit code 2 is the user's to 
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import warnings
 from functools import partial
@@ -16,12 +17,20 @@ from typing import Any
 
 import click
 
-from lr_edit.cli.console import find_config, load_study, say_notices, track
+from lr_edit.cli.console import (
+    any_console,
+    find_config,
+    interrupted_by_signals,
+    load_study,
+    say_notices,
+    track,
+)  # fmt: skip
 from lr_edit.cli.edit import edit
 from lr_edit.cli.picturebook import COMMANDS
 from lr_edit.config import Config, load_config
-from lr_edit.errors import Unfinished, UserError, suggest_name
+from lr_edit.errors import Unfinished, UserError, shorten, suggest_name
 from lr_edit.execution.environment import pin_environment
+from lr_edit.execution.local import end_workers
 from lr_edit.stages import ITEMS, TABLE
 from lr_edit.stages.runner import run_stage
 from lr_edit.workspace.paths import checkout, find_root, reports_folder
@@ -254,7 +263,7 @@ def main(arguments: list[str] | None = None) -> None:
     # diffusers passes huggingface_hub an argument that it no longer takes: nobody here can help it.
     warnings.filterwarnings("ignore", message="The `local_dir_use_symlinks` argument")
     try:
-        with say_notices():
+        with any_console(), say_notices(), interrupted_by_signals():
             code = cli.main(arguments, prog_name="lr-edit", standalone_mode=False)
         if code:  # without standalone mode click hands back the code of context.exit()
             sys.exit(code)
@@ -264,14 +273,21 @@ def main(arguments: list[str] | None = None) -> None:
         text = error.format_message() if isinstance(error, click.UsageError) else str(error)
         click.echo(f"lr-edit: {text}", err=True)
         sys.exit(1 if isinstance(error, Unfinished) else 2)
-    except (click.Abort, KeyboardInterrupt):
-        click.echo("lr-edit: stopped; what was finished is kept", err=True)
-        sys.exit(130)
-    except Exception as error:
+    except (click.Abort, KeyboardInterrupt) as stop:
+        end_workers()
+        click.echo("lr-edit: stopped; what was finished is kept, run again to go on", err=True)
+        asked = (stop.__cause__ or stop).args  # click wraps what interrupts it
+        sys.exit(128 + (signal.SIGTERM if "SIGTERM" in asked else signal.SIGINT))
+    except (OSError, MemoryError) as error:  # a full disk, a closed pipe: nobody's defect
         if debug:
             raise
         click.echo(
-            f"lr-edit: {type(error).__name__}: {error} (a defect of ours; --debug shows where)",
-            err=True,
+            f"lr-edit: {shorten(error) or 'out of memory'}; what was finished is kept", err=True
         )
+        sys.exit(1)
+    except Exception as error:
+        if debug:
+            raise
+        said = f"{type(error).__name__}: {shorten(error)}"
+        click.echo(f"lr-edit: {said} (a defect of ours; --debug shows where)", err=True)
         sys.exit(1)

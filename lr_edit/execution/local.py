@@ -8,14 +8,18 @@ than one item and ends the run.
 from __future__ import annotations
 
 import os
+import signal
+import threading
+import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from itertools import islice
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from typing import Any, Protocol, runtime_checkable
 
 from lr_edit.errors import Unfinished, UserError
@@ -99,9 +103,11 @@ def run_over_cores(
     Raises Unfinished where one of them dies: what they were at is lost, nothing else.
     """
     items = iter(items)
-    pool = ProcessPoolExecutor(workers, get_context("spawn"), _hire, (make,))
+    context = get_context("spawn")
+    pool = ProcessPoolExecutor(workers, context, _hire, (make, os.getpid()))
     try:
-        busy = {pool.submit(_attempt_own, item): item for item in islice(items, workers)}
+        with _not_interrupted():  # nor are its children, then: who starts them ends them
+            busy = {pool.submit(_attempt_own, item): item for item in islice(items, workers)}
         while busy:
             for future in wait(busy, return_when=FIRST_COMPLETED).done:
                 item, made = busy.pop(future), future.result()
@@ -111,17 +117,46 @@ def run_over_cores(
         raise Unfinished(
             "a process that made items died; what was finished is kept, run again"
         ) from None
+    except BaseException:
+        end_workers()
+        raise
     finally:
         pool.shutdown(cancel_futures=True)
+
+
+def end_workers() -> None:
+    """End every process that makes items, at once: nobody waits for what it is at."""
+    for child in active_children():
+        child.kill()
+
+
+@contextmanager
+def _not_interrupted() -> Iterator[None]:
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 _own: Callable[[Any], Any]
 
 
-def _hire(make: Callable[[Any], Any]) -> None:
-    """In a new process: what it is to make of items."""
+def _hire(make: Callable[[Any], Any], employer: int) -> None:
+    """In a new process: what it is to make of items, as long as the process that wants them
+    lives: one that is killed tells nobody."""
     global _own  # a process has no other memory between its items
     _own = make
+    threading.Thread(target=_leave_with, args=(employer,), daemon=True).start()
+
+
+def _leave_with(employer: int) -> None:
+    while os.getppid() == employer:
+        time.sleep(0.5)
+    os._exit(1)
 
 
 def _attempt_own(item: Any) -> Any:
