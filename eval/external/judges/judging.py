@@ -1,4 +1,4 @@
-"""A folder of edits before a judge: every answer on disk as it comes, a value an edit at the end.
+"""A folder of edits before a judge: every answer on disk as it comes, a value per edit at the end.
 
 judgements.jsonl has a line an answer. An answer to the same question about the same pictures is not
 asked for again, one that could not be read neither: it is missing, and counted.
