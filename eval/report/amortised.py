@@ -76,8 +76,9 @@ def _draw_panel(
             height, words = cells[name]["mean"] * scale, _wrap(config, name)
             axes.axhline(height, color=INK, lw=1, ls=style, label=words)
     axes.set_xticks(range(len(sizes)), [str(count) for count in sizes])
+    unit = ", %" if measure.power == 2 else ""
     axes.grid(alpha=0.25)
-    axes.set(xlabel="images learned from", title=f"{measure.title} {measure.arrow}")
+    axes.set(xlabel="images learned from", title=f"{measure.title}{unit} {measure.arrow}")
     axes.spines[["top", "right"]].set_visible(False)
 
 

@@ -73,7 +73,7 @@ def write_race_pages(reports: Path, config: Config) -> list[str]:
     note = f"{world} Split {config.study.split}, {measured.tasks} tasks, 95% bootstrap intervals."
     with atomic_write(reports / "race.md") as part:
         part.write_text(race_page(measured, config, note=note), encoding="utf-8")
-    draw_race(reports / "race.png", measured, note=note)
+    draw_race(reports / "race.png", measured, config=config, note=note)
     return ["race.md", "race.png"]
 
 
@@ -136,9 +136,20 @@ def _percent(one: Interval) -> str:
     return f"{100 * one.value:.1f} [{100 * one.low:.1f}, {100 * one.high:.1f}]"
 
 
-def draw_race(path: Path, measured: Measured, *, note: str) -> None:
+def _kind_in_words(kind: str, config: Config) -> str:
+    """`race, every box: preview-1 → guided-6 → dino` with the rounds by their titles."""
+    who, colon, rounds = kind.partition(": ")
+    if " → " not in rounds:
+        return kind
+    *previews, final = rounds.split(" → ")
+    words = [config.title_of(name, group="previews") for name in previews]
+    last = "full quality" if final == "dino" else config.title_of(final, group="previews")
+    return f"{who}{colon}{' → '.join([*words, last])}"
+
+
+def draw_race(path: Path, measured: Measured, *, config: Config, note: str) -> None:
     """Retention against NFE per task; rank correlation against NFE per candidate."""
-    figure = Figure(figsize=(10, 4.4), dpi=120, layout="constrained")
+    figure = Figure(figsize=(10, 5.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
     left, right = figure.subplots(1, 2)
     for axes, points, scale in ((left, measured.kept, 100.0), (right, measured.previews, 1.0)):
@@ -156,15 +167,18 @@ def draw_race(path: Path, measured: Measured, *, note: str) -> None:
             line = "none" if kind == OTHERS else "-"
             axes.errorbar([one.nfe for one in own], value, yerr=np.abs(reach), marker="o",
                           ls=line, ms=4, lw=1.2, elinewidth=0.8, capsize=2, color=f"C{at}",
-                          label=kind)  # fmt: skip
+                          label=_kind_in_words(kind, config))  # fmt: skip
         axes.set_xscale("log")
         axes.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
         axes.xaxis.set_major_formatter(ScalarFormatter())
         axes.minorticks_off()
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-    for axes, place in ((left, "lower right"), (right, "upper left")):
-        axes.legend(frameon=False, fontsize=7, loc=place) if axes.containers else None
+    if left.containers:
+        lines = left.get_legend_handles_labels()
+        figure.legend(*lines, loc="outside upper left", ncols=2, frameon=False, fontsize=7)
+    if right.containers:
+        right.legend(frameon=False, fontsize=7, loc="upper left")
     left.set(xlabel="NFE per task (UNet evaluations)", ylabel="retention, % ↑")
     right.set(xlabel="NFE per candidate", ylabel="rank correlation with finals ↑")
     figure.supxlabel(note, fontsize=7, color=INK, wrap=True)
