@@ -36,7 +36,7 @@ def box_masks(boxes: Int[Tensor, "n 4"], *, side: int) -> Bool[Tensor, "n 1 side
                   [0, 0, 0],
                   [0, 0, 0]]]], dtype=torch.int32)
     """
-    at = torch.arange(side)
+    at = torch.arange(side, device=boxes.device)
     left, top, right, bottom = boxes[:, :, None].unbind(1)  # (n, 1) each
     wide, high = (at >= left) & (at < right), (at >= top) & (at < bottom)
     return (high[:, :, None] & wide[:, None, :])[:, None]
@@ -45,7 +45,7 @@ def box_masks(boxes: Int[Tensor, "n 4"], *, side: int) -> Bool[Tensor, "n 1 side
 def feather_weights(boxes: Int[Tensor, "n 4"], *, side: int, feather: int) -> Tensor:
     """Weight of the inpainted image, (n, 1, side, side): 0 outside, rising inward over `feather`
     pixels to 1; edges on the image's border do not fade."""
-    at = torch.arange(side)
+    at = torch.arange(side, device=boxes.device)
 
     def ramp(low: Tensor, high: Tensor) -> Tensor:
         from_low = torch.where(low == 0, side, at - low + 1)
@@ -129,7 +129,9 @@ def inpaint_candidates(
     def inpaint(part: slice) -> Tensor:
         masks = box_masks(distinct[part], side=side)
         made = inpainter.inpaint(image, prompt, masks=masks, noise=starts[part], sampler=sampler)
-        return paste_back(source, made, boxes=distinct[part], feather=feather)
+        return paste_back(
+            source.to(made.device), made, boxes=distinct[part].to(made.device), feather=feather
+        ).cpu()
 
     done = _in_batches(inpaint, len(distinct), batch=batch, inpainter=inpainter)
     images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])

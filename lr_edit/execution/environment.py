@@ -12,6 +12,11 @@ _PINNED = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_CBWR": "AVX2",
     "HF_HUB_OFFLINE": "1",
+    # Of processes that this one starts (glibc): freed memory is kept, so that a large tensor does
+    # not cost its pages anew at every operation.
+    "MALLOC_MMAP_THRESHOLD_": str(2**25),
+    "MALLOC_TRIM_THRESHOLD_": str(2**32),
+    "MALLOC_TOP_PAD_": str(2**26),
 }
 ONE_THREAD = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
 

@@ -42,7 +42,7 @@ class Clip:
 
     def prepare(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 3 side side"]:
         """Short side to the model's, middle square, the model's mean and deviation."""
-        x = check_images(images).to(self.device)
+        x = check_images(images.to(self.device))
         if x.shape[2:] != (self._side, self._side):
             x = resize(x, [self._side], interpolation=self._how, antialias=True).clamp(0, 1)
             x = center_crop(x, [self._side, self._side])

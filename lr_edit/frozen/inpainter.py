@@ -74,21 +74,21 @@ class Inpainter:
         noise: Float[Tensor, "#n channels rows cols"],
         sampler: Sampler,
     ) -> Float[Tensor, "n 3 side side"]:
-        """Fill the True part of every mask. Values in [0, 1] in and out.
+        """Fill the True part of every mask. Values in [0, 1] in and out; on the pipeline's device.
 
         Raises UserError for a strength below 1 on a UNet that is not made for inpainting.
         """
         n, side = len(masks), image.shape[-1]
         pipe = self._pipeline
         pipe.vae, pipe.scheduler = self._vaes[sampler.tiny_vae], self._schedulers[sampler.solver]
-        noise = noise.to(pipe.device, pipe.unet.dtype)
+        noise, image = noise.to(pipe.device, pipe.unet.dtype), image.to(pipe.device)
         start = noise if sampler.strength == 1 else self._noised(image, noise, sampler)
         steps = _Steps(sampler)
         with pipe.unet.register_forward_hook(steps.hear):
             images = pipe(
                 prompt=[prompt] * n,
                 image=image.expand(n, -1, -1, -1),
-                mask_image=masks.to(image.dtype),
+                mask_image=masks.to(image.device, image.dtype),
                 height=side,
                 width=side,
                 strength=sampler.strength,
@@ -101,7 +101,7 @@ class Inpainter:
                     name for name in _DOUBLED if name in pipe._callback_tensor_inputs
                 ],
             ).images
-        return images.float().cpu().clamp(0, 1)
+        return images.float().clamp(0, 1)
 
     def _noised(self, image: Tensor, noise: Tensor, sampler: Sampler) -> Tensor:
         """The source's latents with the noise of the first step that is taken (SDEdit)."""
