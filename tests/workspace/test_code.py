@@ -4,25 +4,27 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from lr_edit.stages import TABLE
-from lr_edit.workspace.code import digest_modules, dump, find_reached, is_left_out
-from lr_edit.workspace.source import Module, Place, SourceTree
-from tests.source_tree import ROOT
+from lr_edit.workspace.code import LEFT_OUT, digest_modules, dump, find_reached, is_left_out
+from lr_edit.workspace.source import Module, SourceTree
+from tests.source_tree import ENTRIES, ROOT
 
-# What makes a stage's results: for stages that keep items, the functions that make one.
-ENTRIES: dict[str, list[Place]] = {
-    **{stage: [(module, "run")] for stage, module in TABLE.items()},
-    "candidates": [("lr_edit.stages.candidates", name) for name in ("_load", "_make")],
-    "judge": [("eval.stages.judge", name) for name in ("load_judges", "_judge")],
-}
 TREE = SourceTree(ROOT)
 each_stage = pytest.mark.parametrize("stage", ENTRIES)
 
 
+@cache
+def before(stage: str) -> dict[str, str]:
+    """The digests of a stage as the code is."""
+    return digest_modules(TREE, *ENTRIES[stage])
+
+
+@cache
 def counted(stage: str) -> dict[Module, list[ast.stmt]]:
     """Module -> its statements whose values are in the stage's key."""
     found = find_reached(TREE, *ENTRIES[stage])
@@ -82,11 +84,10 @@ def mutated(module: Module, statements: Iterable[ast.stmt]) -> str:
 
 @each_stage
 def test_a_changed_value_in_any_module_that_a_stage_runs_moves_its_key(stage: str) -> None:
-    before = digest_modules(TREE, *ENTRIES[stage])
     texts = {module.name: mutated(module, nodes) for module, nodes in counted(stage).items()}
     after = digest_modules(SourceTree(ROOT, edited=texts), *ENTRIES[stage])
     valueless = {"lr_edit.frozen.protocols"}
-    assert {name for name in texts if before[name] == after.get(name)} <= valueless
+    assert {name for name in texts if before(stage)[name] == after.get(name)} <= valueless
     assert len(texts) > 2
 
 
@@ -129,8 +130,8 @@ def test_other_words_leave_every_key_as_it_is() -> None:
         text = ast.unparse(ast.fix_missing_locations(tree))
         texts[module.name] = f"# a comment\n{text}\n# and more\n"
     other = SourceTree(ROOT, edited=texts)
-    for entries in ENTRIES.values():
-        assert digest_modules(other, *entries) == digest_modules(TREE, *entries)
+    for stage in ("candidates", "judge", "report", "publish"):
+        assert digest_modules(other, *ENTRIES[stage]) == before(stage)
 
 
 @pytest.mark.parametrize(
@@ -149,4 +150,73 @@ def test_what_once_stayed_in_the_cache_is_made_anew(
     module = TREE.module(name)
     assert module and old in module.text
     other = SourceTree(ROOT, edited={name: module.text.replace(old, new)})
-    assert digest_modules(other, *ENTRIES[stage]) != digest_modules(TREE, *ENTRIES[stage])
+    assert digest_modules(other, *ENTRIES[stage]) != before(stage)
+
+
+def test_what_is_left_out_is_there_and_says_why() -> None:
+    for name, why in LEFT_OUT.items():
+        assert why
+        if name.startswith("lr_edit"):
+            assert TREE.module(name), f"{name} is gone: take it off the list"
+
+
+def test_annotations_that_read_parameters_stand_in_modules_that_are_left_out() -> None:
+    reached = {module for stage in ENTRIES for module in counted(stage)}
+    assert not [module.name for module in reached if "pydantic" in TREE.imports(module.name)]
+
+
+def test_what_the_configuration_computes_is_in_the_keys_or_a_plain_look_up() -> None:
+    """`config` and `profiles` are left out of keys: what they make of values is listed here."""
+    looked_up = {"models", "variant", "proposal_set", "roles", "folder", "title_of"}
+    computed = {"sampler"}  # named in the key of candidates
+    found = {
+        each.name
+        for name in ("lr_edit.config", "lr_edit.profiles")
+        for node in TREE.modules()[name].tree.body
+        if isinstance(node, ast.ClassDef)
+        for each in node.body
+        if isinstance(each, ast.FunctionDef)
+        and not any(isinstance(d, ast.Call) for d in each.decorator_list)  # validators
+    }
+    assert found == looked_up | computed
+
+
+def test_a_constant_of_a_module_that_is_left_out_counts_where_a_stage_reads_it() -> None:
+    config = TREE.modules()["lr_edit.config"]
+    line = 'Map = Literal["dino", "relevance", "diffedit"]'
+    assert line in config.text
+    for old, new, moves in (
+        (line, line.replace('"dino", ', ""), True),
+        ("ge=1", "ge=2", False),
+        ("def _lookup", "def _other", False),
+    ):
+        text = config.text.replace(old, new)
+        assert text != config.text
+        other = SourceTree(ROOT, edited={config.name: text})
+        after = digest_modules(other, *ENTRIES["candidates"])
+        assert (after != before("candidates")) == moves, old
+
+
+def test_data_beside_a_module_and_the_versions_of_its_libraries_are_in_the_key(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    (tmp_path / "lr_edit").mkdir()
+    (tmp_path / "lr_edit/page.py").write_text(
+        "import torch\nimport rich\nfrom pathlib import Path\n"
+        'PAGE = Path(__file__).with_name("page.html")\n'
+        "def run():\n    return torch.ones(2), PAGE.read_text()\n"
+    )
+    page = tmp_path / "lr_edit/page.html"
+    page.write_text("words")
+    entry = ("lr_edit.page", "run")
+
+    def digest() -> dict[str, str]:
+        return digest_modules(SourceTree(tmp_path), entry)
+
+    first = digest()
+    assert set(first) == {"lr_edit.page", "torch"}  # what is imported and not used is not here
+    page.write_text("other words")
+    assert digest() != first
+    page.write_text("words")
+    monkeypatch.setattr("lr_edit.workspace.code.version", lambda name: "0")
+    assert digest() != first
