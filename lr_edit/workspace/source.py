@@ -66,7 +66,7 @@ class Module:
     def imports(self) -> dict[str, list[Place]]:
         """Name -> where it is imported from, inside functions too."""
         found = defaultdict[str, list[Place]](list)
-        for node in ast.walk(self.tree):
+        for node in _statements(self.tree.body):
             if isinstance(node, ast.Import):
                 for alias in node.names:
                     found[alias.asname or alias.name.split(".")[0]].append((alias.name, None))
@@ -159,6 +159,14 @@ class SourceTree:
 def read_module(home: Path, path: Path, *, text: str | None = None) -> Module:
     """The Python file at `path` below `home`, or what it would be with another text."""
     return Module(_dotted(path), path, text or (home / path).read_text(encoding="utf-8"))
+
+
+def _statements(nodes: Iterable[ast.AST]) -> Iterator[ast.AST]:
+    """Statements and all that stand inside them; expressions, which are many, import nothing."""
+    for node in nodes:
+        yield node
+        for field in ("body", "handlers", "orelse", "finalbody", "cases"):
+            yield from _statements(getattr(node, field, ()))
 
 
 def _dotted(path: Path) -> str:
