@@ -26,6 +26,7 @@ from lr_edit.cli.console import (
     track,
 )  # fmt: skip
 from lr_edit.cli.edit import edit
+from lr_edit.cli.extras import say_missing
 from lr_edit.cli.picturebook import COMMANDS
 from lr_edit.config import Config, load_config
 from lr_edit.errors import Unfinished, UserError, shorten, suggest_name
@@ -288,6 +289,9 @@ def main(arguments: list[str] | None = None) -> None:
     except Exception as error:
         if debug:
             raise
+        if said := say_missing(error):
+            click.echo(f"lr-edit: {said}", err=True)
+            sys.exit(2)
         said = f"{type(error).__name__}: {shorten(error)}"
         click.echo(f"lr-edit: {said} (a defect of ours; --debug shows where)", err=True)
         sys.exit(1)
