@@ -182,7 +182,8 @@ class Editor:
         progress.end()
         # What the user drew, to the pixel, for what the square made of it.
         places = dict(zip(own, request.boxes or (), strict=True))
-        shown = tuple(self._show(picture, one, places.get(one.box)) for one in done.candidates)
+        scored = [one for one in done.candidates if not np.isnan(one.score)]
+        shown = tuple(self._show(picture, one, places.get(one.box)) for one in scored)
         return EditResult(
             shown,
             done.nfe,

@@ -112,7 +112,9 @@ def inpaint_candidates(
             from `seed` and the candidate's (point, size), never from its place in a batch.
 
     Returns:
-        The candidates, 0 to 255, equal to the source outside of their boxes; their NFE.
+        The candidates, 0 to 255, equal to the source outside of their boxes; their NFE. One that
+        failed, since the inpainter made no numbers or nothing but black of what was not, is black
+        as a whole: `score_candidates` gives it no score.
 
     Source: paper, section 3.1; common random numbers are ours.
     """
@@ -129,13 +131,29 @@ def inpaint_candidates(
     def inpaint(part: slice) -> Tensor:
         masks = box_masks(distinct[part], side=side)
         made = inpainter.inpaint(image, prompt, masks=masks, noise=starts[part], sampler=sampler)
+<<<<<<< HEAD
         return paste_back(
             source.to(made.device), made, boxes=distinct[part].to(made.device), feather=feather
         ).cpu()
+=======
+        failed = ~torch.isfinite(made).flatten(1).all(1) | _is_black(made, masks, source)
+        edited = paste_back(source, made.nan_to_num(0.0), boxes=distinct[part], feather=feather)
+        return edited * ~failed[:, None, None, None]
+>>>>>>> 84ba312 (Weights that are not whole are refused by name; a candidate that is no picture has no score and wins nothing)
 
     done = _in_batches(inpaint, len(distinct), batch=batch, inpainter=inpainter)
     images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])
     return images, inpainter.nfe - before
+
+
+def _is_black(
+    made: Float[Tensor, "n 3 side side"],
+    masks: Bool[Tensor, "n 1 side side"],
+    source: UInt8[Tensor, "3 side side"],
+) -> Bool[Tensor, " n"]:
+    """Whether nothing but black was made of a part of the source that is not black."""
+    made_any, had_any = (((one != 0) & masks).flatten(1).any(1) for one in (made, source))
+    return had_any & ~made_any
 
 
 def _in_batches(

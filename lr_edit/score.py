@@ -12,6 +12,8 @@ from lr_edit.frozen import ClipModel
 from lr_edit.losses import cosines, losses
 from lr_edit.types import EditTask
 
+WORST = 2.0  # what one minus a cosine is at most, and the distance of two cosines
+
 
 def score_candidates(
     clip: ClipModel,
@@ -33,7 +35,9 @@ def score_candidates(
         batch: Candidates embedded at once.
 
     Returns:
-        Unweighted losses (clip, directional, structure) and cosines (S_t2i, S_i2i).
+        Unweighted losses (clip, directional, structure) and cosines (S_t2i, S_i2i). A candidate
+        that failed, a black picture of a source that is none, has no cosines (NaN), so that it is
+        never ranked, and the highest losses that there are.
 
     Source: paper, sections 3.3 and 3.4; `losses` has the equations.
     """
@@ -52,8 +56,13 @@ def score_candidates(
             )
         )  # fmt: skip
         all_cosines.append(cosines(edited, source_image, prompt=prompt))
+    black = ~(images != 0).flatten(2).any(-1) & (source != 0).any()
+    failed = black[..., None].to(prompt.device)
     shape = images.shape[:2]
-    return torch.cat(all_losses).unflatten(0, shape), torch.cat(all_cosines).unflatten(0, shape)
+    return (
+        torch.cat(all_losses).unflatten(0, shape).masked_fill(failed, WORST),
+        torch.cat(all_cosines).unflatten(0, shape).masked_fill(failed, torch.nan),
+    )
 
 
 def _embed(clip: ClipModel, images: Float[Tensor, "n 3 side side"], views: int) -> Tensor:

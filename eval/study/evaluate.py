@@ -80,8 +80,10 @@ def score_choices(
             "nfe": np.full(bank.losses.shape[:2], nfe[at] if nfe else share),
             "area_ratio": _area_ratios(bank, tasks[at]),
         }
+        failed = np.isnan(bank.score)  # no picture: nothing of it is a measure of an edit
         for key, column in whole_bank.items():
-            values[key][at] = [column[choice.point, choice.size] for choice in row]
+            known = column if key in ("candidates", "nfe") else np.where(failed, np.nan, column)
+            values[key][at] = [known[choice.point, choice.size] for choice in row]
     ids = tuple(task.id for task in tasks)
     return Scores(name, ids, tuple(task.category for task in tasks), values)
 

@@ -18,7 +18,7 @@ from torchvision.transforms.functional import center_crop, resize
 
 from lr_edit.errors import UserError
 from lr_edit.frozen.images import check_images
-from lr_edit.frozen.weights import folder_of, loading
+from lr_edit.frozen.weights import check_numbers, folder_of, loading
 
 
 class Clip:
@@ -100,6 +100,7 @@ def load_clip(
         _same_activation(name, pretrained)
     with loading(name, needs=("open_clip_config.json", "open_clip_model.safetensors")):
         model, _, _ = open_clip.create_model_and_transforms(name, pretrained=pretrained)
+        check_numbers(name, model)
         return Clip(model, open_clip.get_tokenizer(name), device=device)
 
 

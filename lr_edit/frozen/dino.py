@@ -12,7 +12,7 @@ from timm.models.vision_transformer import Attention, VisionTransformer
 from torch import Tensor
 
 from lr_edit.frozen.images import check_images
-from lr_edit.frozen.weights import loading
+from lr_edit.frozen.weights import check_numbers, loading
 
 
 class Dino:
@@ -93,4 +93,5 @@ def load_dino(name: str, *, device: str | torch.device = "cpu") -> Dino:
     """
     with loading(name, needs=("config.json", "model.safetensors")):
         model = timm.create_model(name, pretrained=True, num_classes=0, dynamic_img_size=True)
+        check_numbers(name, model)
         return Dino(model, device=device)

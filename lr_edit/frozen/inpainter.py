@@ -22,7 +22,7 @@ from torch import Tensor
 from transformers.utils.logging import disable_progress_bar
 
 from lr_edit.errors import UserError
-from lr_edit.frozen.weights import folder_of, loading
+from lr_edit.frozen.weights import check_numbers, folder_of, loading
 from lr_edit.frozen.whole_pipeline import WholePipeline, starting_noise
 from lr_edit.types import Sampler
 
@@ -262,6 +262,7 @@ def load_inpainter(
             safety_checker=None,  # a picture that it blacks out is no candidate
             **options,
         )
+        check_numbers(name, *pipeline.components.values())
     _check_fit(name, pipeline)
     if not _has(pipeline, "unet"):
         if tiny_vae:
@@ -279,4 +280,5 @@ def load_inpainter(
             use_safetensors=True,
             local_files_only=folder_of(tiny_vae) is not None,
         )
+        check_numbers(tiny_vae, tiny)
     return Inpainter(pipeline.to(device), tiny_vae=tiny.to(device))

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from lr_edit.frozen.images import check_images
-from lr_edit.frozen.weights import folder_of, loading
+from lr_edit.frozen.weights import check_numbers, folder_of, loading
 from lr_edit.types import Box, Label
 
 NONE = "none"  # the class of ground with nothing on it
@@ -102,4 +102,5 @@ def load_judge(name: str, *, device: str | torch.device = "cpu") -> Judge:
     with loading(name, needs=("config.json", "model.safetensors", "labels.json")):
         labels = json.loads((Path(str(folder_of(name))) / "labels.json").read_text())
         model = timm.create_model(name, pretrained=True)
+        check_numbers(name, model)
     return Judge(model, kinds=labels["kinds"], colours=labels["colours"], device=device)

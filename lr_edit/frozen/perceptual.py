@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from lr_edit.frozen.images import check_images
-from lr_edit.frozen.weights import folder_of, loading
+from lr_edit.frozen.weights import check_numbers, folder_of, loading
 
 
 class Trunk(nn.Module):
@@ -75,4 +75,5 @@ def load_perceptual(name: str, *, device: str | torch.device = "cpu") -> Percept
         folder = Path(str(folder_of(name)))
         trunk = Trunk(tuple(json.loads((folder / "config.json").read_text())["widths"]))
         trunk.load_state_dict(load_file(folder / "model.safetensors"))
+        check_numbers(name, trunk)
     return Perceptual(trunk, device=device)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -14,6 +16,9 @@ from lr_edit.profiles import LOCAL, Weights
 from lr_edit.workspace.paths import checkout, locate
 from lr_edit.workspace.storage import content_key, folder_digest, read_json
 
+# Rows of transformers' report, of its version 5 and of 4.
+_LACKS = r"([^\s|]+)\s*\|\s*MISSING|newly initialized: \['([^']+)'"
+_MISFIT = r"([^\s|]+)\s*\|\s*MISMATCH([^\n]*)"
 VGG = "timm/vgg16.tv_in1k"  # the trunk of LPIPS vgg: torchvision's weights as safetensors
 
 
@@ -30,10 +35,14 @@ def loading(name: str, *, needs: tuple[str, ...] = ()) -> Iterator[None]:
         if not (folder / file).is_file():  # type: ignore[operator]
             raise UserError(f"weights {name!r}: {file} is not there; get it with `dvc pull`")
     try:
-        yield
+        with _complete(name):
+            yield
     # RuntimeError and ValueError: timm and open_clip for unknown names and misfitting weights.
-    except (OSError, RuntimeError, ValueError, SafetensorError) as error:
-        cause = f"{type(error).__name__}: {error}".splitlines()[0].split(". ")[0][:160]
+    # The others: configurations of another kind than a loader thinks of.
+    except (OSError, RuntimeError, ValueError, SafetensorError, KeyError, TypeError,
+            AttributeError) as error:  # fmt: skip
+        said = f"{type(error).__name__}: {error}".splitlines()
+        cause = " ".join(line.strip() for line in said[:2]).split(". ")[0][:300]
         cure = (
             "`dvc pull`"
             if folder
@@ -42,6 +51,58 @@ def loading(name: str, *, needs: tuple[str, ...] = ()) -> Iterator[None]:
         raise UserError(
             f"weights {name!r} cannot be loaded ({cause}); get them with {cure}"
         ) from error
+
+
+@contextmanager
+def _complete(name: str) -> Iterator[None]:
+    """UserError where transformers reports of a checkpoint that it lacks a tensor, in whose place
+    it would go on with a random one, or holds one of another shape."""
+    said: list[str] = []
+    logger, handler = logging.getLogger("transformers.modeling_utils"), logging.Handler()
+    handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
+    before = logger.level, logger.propagate
+    logger.addHandler(handler)
+    logger.setLevel(logging.WARNING)
+    logger.propagate = False
+    try:
+        yield
+    except RuntimeError as error:
+        if found := re.search(_MISFIT, _without_colours(said)):
+            raise UserError(
+                f"weights {name!r}: the tensor {found[1]!r} does not fit: {found[2].strip(' |')}"
+            ) from error
+        raise
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(before[0])
+        logger.propagate = before[1]
+    if found := re.search(_LACKS, _without_colours(said)):
+        raise _lack(name, found[1] or found[2])
+
+
+def _without_colours(said: list[str]) -> str:
+    return re.sub(r"\x1b\[[0-9;]*m", "", "\n".join(said))
+
+
+def _lack(name: str, tensor: str) -> UserError:
+    return UserError(f"weights {name!r} lack the tensor {tensor!r}: get them anew")
+
+
+def check_numbers(name: str, *modules: object) -> None:
+    """UserError where a tensor of the weights holds NaN or infinity, by its name."""
+    import torch  # not for those who only ask where weights are
+
+    for module in modules:
+        if isinstance(module, torch.nn.Module):
+            for key, value in module.state_dict().items():
+                if value.is_meta:  # what diffusers leaves of a tensor that is not there
+                    raise _lack(name, key)
+                if value.is_floating_point() and not torch.isfinite(value).all():
+                    wrong = int((~torch.isfinite(value)).sum())
+                    raise UserError(
+                        f"weights {name!r}: the tensor {key!r} of {type(module).__name__} holds "
+                        f"{wrong} values of {value.numel()} that are no numbers; get them anew"
+                    )
 
 
 def resolve(root: Path, name: str) -> str:

@@ -87,7 +87,8 @@ class AmortisedTrainer:
 def _card(config: Config, tasks: Sequence[EditTask], banks: Sequence[Bank]) -> dict[str, Any]:
     """What the nets come from, and the size that does best there if it is used everywhere."""
     loss = np.stack([bank.loss(LossWeights()) for bank in banks]).mean((0, 1))
-    score = np.stack([bank.score for bank in banks]).max(1).mean(0)  # of the anchor that wins
+    # Of the anchor that wins; fmax leaves out candidates that have no score.
+    score = np.fmax.reduce(np.stack([bank.score for bank in banks]), axis=1).mean(0)
     return {
         "profile": config.profile,
         "split": config.study.split,

@@ -8,6 +8,7 @@ Where nothing is missing, no model library is imported.
 from __future__ import annotations
 
 import platform
+import warnings
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,7 +16,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lr_edit.config import Config
-from lr_edit.errors import Unfinished, UserError
+from lr_edit.errors import Notice, Unfinished, UserError
 from lr_edit.execution.local import Execute, Failed, choose_executor
 from lr_edit.files import empty_folder
 from lr_edit.frozen import weights
@@ -69,16 +70,22 @@ def run(
     items = (CandidateTask(task, study_image(root, task)) for task in missing)
     small = config.models.world == "picturebook"
     execute = execute or choose_executor(len(missing), small=small)
-    failed = {}
+    failed, without_picture = {}, 0
     for item, made in track(execute(items, maker), f"candidates {name}", total=len(missing)):
         here = files[item.task.id]
         if isinstance(made, Failed):
             failed[item.task.id] = made
             continue
         bank, images = made
+        without_picture += int(np.isnan(bank.score).sum())
         write_tensors(here["images"], {"images": images})
         write_bank(here["tables"], bank)
         cache.keep(keys[item.task.id], here)
+    if without_picture:
+        warnings.warn(
+            f"{without_picture} candidates of {name} are no pictures: they have no score and win "
+            "nothing", Notice, stacklevel=2
+        )  # fmt: skip
     if failed:
         raise _unfinished(failed, name, of=len(tasks))
     return len(missing)

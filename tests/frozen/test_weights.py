@@ -1,0 +1,90 @@
+"""Every loader refuses weights that are not whole, by the tensor's name."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from lr_edit.errors import UserError
+from lr_edit.frozen.clip import load_clip
+from lr_edit.frozen.dino import load_dino
+from lr_edit.frozen.inpainter import load_inpainter
+from lr_edit.frozen.judge import load_judge
+from lr_edit.frozen.perceptual import load_perceptual
+
+# A loader, and the files in its folder that hold weights.
+LOADERS: dict[str, tuple[Callable, str]] = {
+    "anchors": (load_dino, "model.safetensors"),
+    "scoring-clip": (load_clip, "open_clip_model.safetensors"),
+    "judge": (load_judge, "model.safetensors"),
+    "perceptual": (load_perceptual, "model.safetensors"),
+    "inpainter": (load_inpainter, "unet/diffusion_pytorch_model.safetensors"),
+    "inpainter ": (load_inpainter, "vae/diffusion_pytorch_model.safetensors"),
+    "inpainter  ": (load_inpainter, "text_encoder/model.safetensors"),
+}
+
+every_loader = pytest.mark.parametrize(
+    "model", LOADERS, ids=[f"{m.strip()}-{f.split('/')[0]}" for m, (_, f) in LOADERS.items()]
+)
+
+
+def spoil(models: Path, to: Path, model: str, change: Callable[[dict], str]) -> tuple[str, str]:
+    """A copy whose tensors were changed: its name for the loader, and the tensor's."""
+    shutil.copytree(models / model.strip(), to)
+    path = to / LOADERS[model][1]
+    tensors = load_file(path)
+    key = change(tensors)
+    save_file(tensors, path, metadata={"format": "pt"})
+    return f"local-dir:{to}", key
+
+
+def some(tensors: dict[str, torch.Tensor]) -> str:
+    return next(key for key in sorted(tensors) if key.endswith("weight") and tensors[key].ndim > 1)
+
+
+@every_loader
+@pytest.mark.filterwarnings("ignore")
+def test_a_tensor_that_is_not_there_is_named(tiny_models: Path, tmp_path: Path, model: str) -> None:
+    def drop(tensors: dict) -> str:
+        del tensors[key := some(tensors)]
+        return key
+
+    name, key = spoil(tiny_models, tmp_path / "m", model, drop)
+    with pytest.raises(UserError, match="weights") as caught:
+        LOADERS[model][0](name)
+    assert key.split(".", 1)[-1] in str(caught.value), caught.value
+
+
+@every_loader
+@pytest.mark.filterwarnings("ignore")
+def test_a_tensor_of_another_shape_is_named(tiny_models: Path, tmp_path: Path, model: str) -> None:
+    def cut(tensors: dict) -> str:
+        key = some(tensors)
+        tensors[key] = tensors[key][:-1].contiguous()
+        return key
+
+    name, key = spoil(tiny_models, tmp_path / "m", model, cut)
+    with pytest.raises(UserError, match="weights") as caught:
+        LOADERS[model][0](name)
+    assert key.split(".", 1)[-1] in str(caught.value), caught.value
+
+
+@every_loader
+@pytest.mark.parametrize("value", [torch.nan, torch.inf])
+@pytest.mark.filterwarnings("ignore")
+def test_a_tensor_that_holds_no_numbers_is_named(
+    tiny_models: Path, tmp_path: Path, model: str, value: float
+) -> None:
+    def poison(tensors: dict) -> str:
+        tensors[key := some(tensors)].view(-1)[3] = value
+        return key
+
+    name, key = spoil(tiny_models, tmp_path / "m", model, poison)
+    with pytest.raises(UserError, match=r"holds 1 values of .* that are no numbers") as caught:
+        LOADERS[model][0](name)
+    assert key.split(".", 1)[-1] in str(caught.value), caught.value

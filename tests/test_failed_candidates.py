@@ -1,0 +1,79 @@
+"""An inpainter that makes no picture: its candidate has no score, wins nothing, and is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from lr_edit.choose import best_of_bank
+from lr_edit.config import Score
+from lr_edit.inpaint import inpaint_candidates
+from lr_edit.score import WORST, score_candidates
+from lr_edit.types import EditTask, Sampler
+from tests.fakes import FakeClip, FakeInpainter
+from tests.test_choose import bank
+
+SIDE = 16
+BOXES = torch.tensor([[[0, 0, 8, 8], [4, 4, 16, 16]], [[8, 0, 16, 8], [0, 0, 16, 16]]])
+TASK = EditTask("a", Path("a.png"), "a boat", "a fish")
+
+
+class Breaking(FakeInpainter):
+    """Makes `value` of every other box, in the whole picture or in one pixel of it."""
+
+    def __init__(self, value: float, *, everywhere: bool) -> None:
+        super().__init__()
+        self._value, self._everywhere = value, everywhere
+
+    def inpaint(self, image: Tensor, prompt: str, **how) -> Tensor:
+        made = super().inpaint(image, prompt, **how)
+        made[1::2, :, slice(None) if self._everywhere else 5, :] = self._value
+        return made
+
+
+def inpaint(inpainter: FakeInpainter, source: Tensor) -> Tensor:
+    images, _ = inpaint_candidates(
+        inpainter, source, prompt=TASK.prompt, boxes=BOXES, sampler=Sampler(2, 1.0, 1.0),
+        seed=0, feather=1, batch=4,
+    )  # fmt: skip
+    return images
+
+
+@pytest.mark.parametrize(
+    ("value", "everywhere"),
+    [(torch.nan, True), (torch.nan, False), (torch.inf, False), (-torch.inf, True), (0.0, True)],
+)
+def test_what_is_no_picture_has_no_score_and_the_others_are_as_ever(
+    value: float, everywhere: bool
+) -> None:
+    source = torch.full((3, SIDE, SIDE), 90, dtype=torch.uint8)
+    good = inpaint(FakeInpainter(), source)
+    made = inpaint(Breaking(value, everywhere=everywhere), source)
+    failed = ~(made != 0).flatten(2).any(-1)
+    assert failed.sum() == 2
+    assert torch.equal(made[~failed], good[~failed])
+    how = {"source": source, "score": Score()}
+    losses, cosines = score_candidates(FakeClip(), TASK, images=made, **how)
+    as_ever = score_candidates(FakeClip(), TASK, images=good, **how)
+    assert torch.equal(losses[~failed], as_ever[0][~failed]) and (losses[failed] == WORST).all()
+    assert torch.equal(cosines[~failed], as_ever[1][~failed]) and cosines[failed].isnan().all()
+
+
+def test_black_of_what_is_black_is_a_picture() -> None:
+    source = torch.zeros((3, SIDE, SIDE), dtype=torch.uint8)
+    made = inpaint(Breaking(0.0, everywhere=True), source)
+    _, cosines = score_candidates(FakeClip(), TASK, source=source, images=made, score=Score())
+    assert not cosines.isnan().any()
+
+
+@pytest.mark.parametrize("rank", ["S", "loss", "released"])
+def test_a_failed_candidate_is_never_chosen(rank) -> None:
+    some = bank([[1.0] * 3] * 2)
+    some.cosines[:], some.losses[:] = np.nan, WORST
+    some.cosines[1, 2], some.losses[1, 2] = -0.9, 1.9
+    choice = best_of_bank(some, rank=rank)
+    assert (choice.point, choice.size) == (1, 2)
