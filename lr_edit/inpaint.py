@@ -131,15 +131,11 @@ def inpaint_candidates(
     def inpaint(part: slice) -> Tensor:
         masks = box_masks(distinct[part], side=side)
         made = inpainter.inpaint(image, prompt, masks=masks, noise=starts[part], sampler=sampler)
-<<<<<<< HEAD
-        return paste_back(
-            source.to(made.device), made, boxes=distinct[part].to(made.device), feather=feather
-        ).cpu()
-=======
-        failed = ~torch.isfinite(made).flatten(1).all(1) | _is_black(made, masks, source)
-        edited = paste_back(source, made.nan_to_num(0.0), boxes=distinct[part], feather=feather)
-        return edited * ~failed[:, None, None, None]
->>>>>>> 84ba312 (Weights that are not whole are refused by name; a candidate that is no picture has no score and wins nothing)
+        here, there = source.to(made.device), distinct[part].to(made.device)
+        is_black = _is_black(made, masks.to(made.device), source=here)
+        failed = ~torch.isfinite(made).flatten(1).all(1) | is_black
+        edited = paste_back(here, made.nan_to_num(0.0), boxes=there, feather=feather)
+        return (edited * ~failed[:, None, None, None]).cpu()
 
     done = _in_batches(inpaint, len(distinct), batch=batch, inpainter=inpainter)
     images = torch.cat(done)[where].unflatten(0, boxes.shape[:2])
@@ -149,6 +145,7 @@ def inpaint_candidates(
 def _is_black(
     made: Float[Tensor, "n 3 side side"],
     masks: Bool[Tensor, "n 1 side side"],
+    *,
     source: UInt8[Tensor, "3 side side"],
 ) -> Bool[Tensor, " n"]:
     """Whether nothing but black was made of a part of the source that is not black."""
