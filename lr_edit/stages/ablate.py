@@ -5,10 +5,10 @@ Reads tables, inpaints nothing. Candidates are shared, so that rows differ by th
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -19,6 +19,8 @@ from lr_edit.stages.edit import choose_one
 from lr_edit.successive_halving import nfe_each, pick_entrants, plan_rounds, replay_tables, run_race
 from lr_edit.types import Bank, Choice, EditTask, LossWeights, Track
 from lr_edit.workspace.storage import read_banks, study_tasks, write_json
+
+T = TypeVar("T")
 
 
 def run(root: Path, config: Config, *, track: Track) -> None:
@@ -155,17 +157,22 @@ def _race(
 
 def _learn(config: Config, row: Ablation, tasks: list[EditTask], banks: list[Bank]) -> _Known:
     """A net of its own for every task and seed."""
-    from lr_edit.method import learn_sizes  # torch is for rows that have a net
+    from lr_edit.stages.train import NetTrainer, train_nets  # torch is for rows that have a net
 
-    names, side = [task.id for task in tasks], config.models.side
-    nets = [
-        list(learn_sizes(names, banks, variant=row, side=side, seed=config.study.seed + seed))
-        for seed in range(row.seeds)
-    ]
+    trainer = NetTrainer(row, side=config.models.side, seed=config.study.seed)
+    names = [task.id for task in tasks]
+    nets = train_nets(names, banks, trainer=trainer, track=_untracked).values()
     return _Known(
-        [[net.probabilities.numpy() for net in seeds] for seeds in zip(*nets, strict=True)],
-        candidates_used=[
-            net.candidates_used or len(bank.losses)
-            for net, bank in zip(nets[0], banks, strict=True)
-        ],
+        [list(net.probabilities) for net in nets],
+        candidates_used=[net.summary["candidates_used"] for net in nets],
     )
+
+
+def _untracked(
+    items: Iterable[T],
+    label: str,  # noqa: ARG001
+    *,
+    total: int | None = None,  # noqa: ARG001
+) -> Iterator[T]:
+    """The rows are tracked already."""
+    yield from items

@@ -31,6 +31,7 @@ if TYPE_CHECKING:  # torch is for variants that have a net: the others start in 
     from lr_edit.learn import Learned, LearningStep
 
 TOGETHER = 64  # tasks; each one's features take 11 MB at 768 channels and 54 boxes
+MANY_STEPS = 50  # with fewer, nets are trained before another process has started
 
 
 def run(
@@ -63,7 +64,7 @@ class TaskNets:
 
     state          the first seed's parameters
     curve          its records
-    summary        its expected losses, and the candidates that it candidates_used for
+    summary        its expected losses, and the candidates whose losses it read
     probabilities  (seeds, points, sizes): pi of every seed
     """
 
@@ -115,7 +116,8 @@ def train_nets(
     together = TOGETHER if trainer.device == "cuda" else 1
     named = list(zip(tasks, banks, strict=True))
     parts = [named[at : at + together] for at in range(0, len(named), together)]
-    execute = execute or choose_executor(len(parts), small=True)
+    steps = 0 if trainer.variant.learner == "none" else trainer.variant.steps
+    execute = execute or choose_executor(len(parts) * (steps >= MANY_STEPS), small=True)
     label = f"train {trainer.variant.learner}"
     found: dict[str, TaskNets] = {}
     for nets in track(make_all(parts, trainer, execute=execute), label, total=len(parts)):
