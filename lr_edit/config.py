@@ -166,7 +166,7 @@ class Race(_Frozen):
 class Study(_Frozen):
     """Which tasks, and what every variant is compared with."""
 
-    split: Literal["train", "val", "eval"] = "eval"
+    split: Literal["train", "val", "dev", "test"] = "dev"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     baseline: str = "dino-random-size"
     resamples: Count = 9999

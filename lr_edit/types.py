@@ -103,7 +103,7 @@ class EditTask:
 
     Example:
         >>> EditTask("boat", Path("boat.png"), "a red boat", "a blue fish on sand").split
-        'eval'
+        'dev'
     """
 
     id: str
@@ -111,7 +111,7 @@ class EditTask:
     source: str
     prompt: str
     category: str = "edit"
-    split: str = "eval"
+    split: str = "dev"
     caption: str | None = None
     truth: Truth | None = None
 

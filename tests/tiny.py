@@ -71,7 +71,7 @@ def write_params(root: Path, params: dict[str, Any]) -> None:
 
 def write_data(folder: Path) -> None:
     """Two tasks of the picture book."""
-    made = [make_task("replace", "eval", index=0), make_task("recolour", "eval", index=1)]
+    made = [make_task("replace", "dev", index=0), make_task("recolour", "dev", index=1)]
     for task, before, _ in made:
         write_image(folder / task.image, draw(before))
     write_tasks(folder / "tasks.json", [task for task, _, _ in made])

@@ -16,7 +16,7 @@ from lr_edit.picturebook import world
 from lr_edit.picturebook.world import Scene, draw, sample_scene
 
 # Splits differ in their seed: no scene is in two of them.
-SPLITS = {"pretrain": 1, "train": 2, "val": 3, "eval": 4}
+SPLITS = {"pretrain": 1, "train": 2, "val": 3, "dev": 4, "test": 5}
 
 
 def scene_rng(split: str, index: int, *, seed: int = 0) -> np.random.Generator:

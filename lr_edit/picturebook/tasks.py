@@ -16,8 +16,13 @@ from lr_edit.workspace.storage import write_image, write_tasks
 COUNTS: dict[str, dict[str, int]] = {
     "train": {"replace": 64, "recolour": 64},
     "val": {"replace": 12, "recolour": 12, "remove": 4, "add": 4},
-    "eval": {"replace": 48, "recolour": 48, "remove": 8, "add": 8},
+    "dev": {"replace": 48, "recolour": 48, "remove": 8, "add": 8},
+    "test": {"replace": 162, "recolour": 162, "remove": 48, "add": 48},
 }
+# What a split's tasks are called where that is not its name: a task's noise is drawn by its id, and
+# those of `dev` are older than its name.
+_CALLED = {"dev": "eval"}
+TRIES = 100  # to place one thing more before the scene is drawn anew
 
 
 def make_task(
@@ -25,13 +30,13 @@ def make_task(
 ) -> tuple[EditTask, Scene, Scene]:
     """A task, the scene it edits, and the scene as it should become.
 
-    Every second scene has one or two distractors. Task `index` of a split never changes.
+    Task `index` of a split never changes.
     """
     rng = scene_rng(split, 1_000_000 + index, seed=seed)
-    count = 1 if index % 2 == 0 else int(rng.integers(2, 4))
-    before = sample_scene(rng, count if category != "add" else count - 1 or 1)
-    old = before.things[int(rng.integers(len(before.things)))]
-    new = _new_thing(category, old, before, rng)
+    count = _things(split, index, rng=rng)
+    before, old, new = _draw_edit(category, count, rng=rng)
+    while category == "add" and new is None:  # the scene is full
+        before, old, new = _draw_edit(category, count, rng=rng)
     if category == "add":
         after = replace(before, things=(*before.things, new)) if new else before
         truth = Truth(None, _label(new), _bystanders(before, None))
@@ -40,7 +45,7 @@ def make_task(
         after = before.swap(old, new)
         truth = Truth(old.box, _label(new), _bystanders(before, old))
         source = old.phrase
-    name = f"{split}-{index:03d}"
+    name = f"{_CALLED.get(split, split)}-{index:03d}"
     task = EditTask(
         id=name,
         image=Path("images") / f"{name}.png",
@@ -54,6 +59,23 @@ def make_task(
     return task, before, after
 
 
+def _things(split: str, index: int, *, rng: np.random.Generator) -> int:
+    """How many things a scene has: in `test` one, two and three in turn; elsewhere every second
+    scene has one or two distractors."""
+    if split == "test":
+        return 1 + index % 3
+    return 1 if index % 2 == 0 else int(rng.integers(2, 4))
+
+
+def _draw_edit(
+    category: str, count: int, *, rng: np.random.Generator
+) -> tuple[Scene, Thing, Thing | None]:
+    """A scene, the thing in it that is edited, and what takes its place or stands beside it."""
+    before = sample_scene(rng, count if category != "add" else count - 1 or 1)
+    old = before.things[int(rng.integers(len(before.things)))]
+    return before, old, _new_thing(category, old, before, rng)
+
+
 def _new_thing(category: str, old: Thing, scene: Scene, rng: np.random.Generator) -> Thing | None:
     """What takes the old thing's place; nothing of the same name is in the scene."""
     taken = {thing.name for thing in scene.things}
@@ -62,7 +84,7 @@ def _new_thing(category: str, old: Thing, scene: Scene, rng: np.random.Generator
         new = replace(old, kind=kind, colour=str(rng.choice(list(COLOURS))))
         if new.name not in taken and (kind == old.kind) == (category == "recolour"):
             return new
-    while category == "add":
+    for _ in range(TRIES if category == "add" else 0):
         if placed := place_thing(rng, list(scene.things)):
             return placed
     return None

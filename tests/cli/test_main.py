@@ -61,7 +61,7 @@ def test_a_stage_of_small_models_uses_one_thread(
 def test_pictures_are_drawn_where_they_are_asked_for(
     root: Path, capsys: Captured, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("lr_edit.picturebook.tasks.COUNTS", {"eval": {"replace": 2}})
+    monkeypatch.setattr("lr_edit.picturebook.tasks.COUNTS", {"dev": {"replace": 2}})
     assert run(root, "picturebook", "draw", "--out", str(tmp_path / "drawn")) == 0
     assert capsys.readouterr().out.startswith("2 tasks in ")
     assert len(list((tmp_path / "drawn/images").iterdir())) == 2

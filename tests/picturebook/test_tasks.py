@@ -16,7 +16,7 @@ from lr_edit.workspace.storage import read_image, read_tasks
 
 CATEGORIES = ("replace", "recolour", "remove", "add")
 MADE = [
-    (category, *make_task(category, "eval", index=index))
+    (category, *make_task(category, "dev", index=index))
     for category in CATEGORIES
     for index in range(24)
 ]
@@ -30,8 +30,8 @@ def difference(before: Scene, after: Scene) -> tuple[set[Thing], set[Thing]]:
 def test_a_task_never_changes() -> None:
     for category, task, before, after in MADE[::7]:
         index = int(task.id.rsplit("-", 1)[1])
-        assert make_task(category, "eval", index=index) == (task, before, after)
-    assert make_task("replace", "eval", index=0, seed=1) != make_task("replace", "eval", index=0)
+        assert make_task(category, "dev", index=index) == (task, before, after)
+    assert make_task("replace", "dev", index=0, seed=1) != make_task("replace", "dev", index=0)
 
 
 def test_the_prompt_describes_the_scene_that_should_come() -> None:
@@ -87,7 +87,7 @@ def test_outside_the_true_box_the_two_scenes_look_alike() -> None:
 @pytest.mark.parametrize("category", ["replace", "recolour", "remove"])
 def test_every_second_scene_has_distractors(category: str) -> None:
     for index in range(12):
-        _, before, _ = make_task(category, "eval", index=index)
+        _, before, _ = make_task(category, "dev", index=index)
         assert len(before.things) == 1 if index % 2 == 0 else len(before.things) in (2, 3)
 
 
@@ -101,20 +101,33 @@ def test_splits_hold_other_scenes() -> None:
 
 
 def test_the_study_is_large_enough_and_mostly_replacing_and_recolouring() -> None:
-    counts = COUNTS["eval"]
+    counts = COUNTS["dev"]
     assert sum(counts.values()) >= 96
     assert counts["replace"] + counts["recolour"] >= 0.8 * sum(counts.values())
     assert set(counts) <= set(CATEGORIES)
 
 
+def test_the_test_split_has_one_two_and_three_things_in_equal_parts() -> None:
+    counts = COUNTS["test"]
+    headline = [name for name in ("replace", "recolour") for _ in range(counts[name])]
+    assert len(headline) >= 320 and counts["remove"] == counts["add"] == 48
+    made = [make_task(name, "test", index=at)[1] for at, name in enumerate(headline)]
+    assert Counter(len(before.things) for before in made) == dict.fromkeys((1, 2, 3), 108)
+
+
+def test_dev_keeps_the_ids_that_its_noise_is_drawn_by() -> None:
+    task, _, _ = make_task("replace", "dev", index=0)
+    assert (task.id, task.split) == ("eval-000", "dev")
+
+
 def test_written_data_reads_back_as_it_was(tmp_path: Path, monkeypatch) -> None:
-    small = {"train": {"replace": 1}, "eval": dict.fromkeys(CATEGORIES, 1)}
+    small = {"train": {"replace": 1}, "dev": dict.fromkeys(CATEGORIES, 1)}
     monkeypatch.setattr("lr_edit.picturebook.tasks.COUNTS", small)
     tasks = write_data(tmp_path / "first", seed=3)
     assert read_tasks(tmp_path / "first/tasks.json") == tasks
-    assert Counter(task.split for task in tasks) == {"train": 1, "eval": 4}
+    assert Counter(task.split for task in tasks) == {"train": 1, "dev": 4}
     for index, task in enumerate(tasks[1:]):
-        _, before, _ = make_task(task.category, "eval", index=index, seed=3)
+        _, before, _ = make_task(task.category, "dev", index=index, seed=3)
         assert np.array_equal(read_image(tmp_path / "first" / task.image), draw(before))
     write_data(tmp_path / "second", seed=3)
     for path in (tmp_path / "first").rglob("*.*"):

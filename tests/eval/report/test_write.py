@@ -64,7 +64,7 @@ def test_results_hold_every_metric_of_every_row(results: dict) -> None:
 def test_results_say_what_they_are(results: dict) -> None:
     meta = results["meta"]
     assert meta["caption"].startswith("Picture-book world: small stand-in models")
-    assert (meta["protocol"], meta["split"], meta["profile"]) == ("strict", "eval", "picturebook")
+    assert (meta["protocol"], meta["split"], meta["profile"]) == ("strict", "dev", "picturebook")
     assert meta["headline"] == ["recolour", "replace"] and meta["apart"] == ["remove", "add"]
     assert meta["tasks"]["all"] == len(CATEGORIES)
     assert set(results["categories"]) == set(CATEGORIES)
