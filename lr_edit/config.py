@@ -83,8 +83,8 @@ class ProposalSet(_Frozen):
     highest cells of a map, or need none; a box by `threshold` is drawn about the map itself.
     """
 
-    anchors: Map | Literal["grid", "random", "centre", "truth", "released"]
-    boxes: Literal["squares", "random", "threshold", "truth", "released"]
+    anchors: Map | Literal["grid", "random", "centre", "truth", "released", "grounding"]
+    boxes: Literal["squares", "random", "threshold", "truth", "released", "grounded"]
     draws: Count = 1  # random rectangles per anchor
     prompt: Literal["scene", "object"] = "scene"  # the task's prompt, or the wanted thing alone
     template: Template = "{}"  # around those; release: "a high quality image of {}."
@@ -96,7 +96,8 @@ class ProposalSet(_Frozen):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> ProposalSet:
-        if {self.anchors, self.boxes} & {"truth", "released"} and self.anchors != self.boxes:
+        pairs = {"truth": "truth", "released": "released", "grounding": "grounded"}
+        if pairs.get(self.anchors) != {v: v for v in pairs.values()}.get(self.boxes):
             raise ValueError(f"anchors {self.anchors} and boxes {self.boxes} do not go together")
         if self.boxes == "threshold" and self.anchors not in MAPS:
             raise ValueError(f"boxes by threshold need anchors from a map: {', '.join(MAPS)}")
@@ -111,7 +112,7 @@ class Variant(_Frozen):
     size: Index = 0  # for `fixed`: index into the sizes
     draws: Count = 1  # for `sample`: candidates drawn
     learner: Literal["exact", "gumbel", "reinforce", "leave-one-out", "none"] = "none"
-    rank: Literal["S", "loss", "released"] = "S"
+    rank: Merit | Literal["released"] = "S"
     losses: LossWeights = LossWeights()
     steps: Count = 400
     rate: float = Field(5e-3, gt=0, le=MOST)

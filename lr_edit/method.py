@@ -14,7 +14,7 @@ from lr_edit.config import Config, ProposalSet, Variant
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import inpaint_candidates, noise_seed
 from lr_edit.learn import Learned, learn_many
-from lr_edit.propose import propose, task_with_prompt
+from lr_edit.propose import ground_of, propose, task_with_prompt
 from lr_edit.saliency import Saliency
 from lr_edit.score import score_candidates
 from lr_edit.types import Bank, Choice, EditTask
@@ -35,7 +35,7 @@ def make_bank(models: Models, task: EditTask, *, source: Tensor, config: Config,
     return Bank(
         boxes.numpy(), losses.cpu().numpy(), cosines.cpu().numpy(), anchors.numpy(),
         maps.attention.numpy(), maps.features.numpy(), maps.relevance.numpy(),
-        maps.nfe + nfe), images
+        maps.nfe + nfe, ground_of(maps, boxes), maps.views), images
 
 
 def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], *, variant: Variant,

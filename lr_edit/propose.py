@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import numpy as np
 import torch
 from jaxtyping import Float, Int, UInt8
 from torch import Tensor
@@ -13,6 +14,7 @@ from lr_edit.boxes import (
     all_cells,
     anchor_points,
     grid_points,
+    pixels_to_cells,
     random_boxes,
     snap_box,
     square_boxes,
@@ -56,6 +58,10 @@ def propose(
     """
     seed, task = noise_seed(task.id, config.study.seed), task_with_prompt(task, proposals=how)
     maps = compute_saliency(models, task, source=source, config=config, proposals=how, seed=seed)
+    if maps.grounding is not None:
+        boxes, side = maps.grounding.boxes[:, None], source.shape[-1]
+        middle = (boxes[:, 0, :2] + boxes[:, 0, 2:]) / 2
+        return maps, pixels_to_cells(middle, grid=maps.attention.shape, side=side), boxes
     anchors = place_anchors(maps.scores, proposals=how, seed=seed)
     boxes = draw_boxes(
         task,
@@ -156,3 +162,16 @@ def _true_box(task: EditTask, *, side: int, cell: int) -> Int[Tensor, "1 1 4"]:
         min(side, truth.bottom + SEAM),
     )
     return torch.tensor(snap_box(grown, cell=cell, side=side).as_tuple()).view(1, 1, 4)
+
+
+def ground_of(
+    maps: Saliency, boxes: Int[Tensor, "points sizes 4"]
+) -> Float[np.ndarray, "points sizes"] | None:
+    """What grounding says of boxes that it found; NaN of others, None where nobody asked it."""
+    if maps.grounding is None:
+        return None
+    known = dict(
+        zip(map(tuple, maps.grounding.boxes.tolist()), maps.grounding.scores.tolist(), strict=True)
+    )
+    values = [known.get(tuple(box), np.nan) for box in boxes.flatten(0, 1).tolist()]
+    return np.array(values).reshape(boxes.shape[:2])

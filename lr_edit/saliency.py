@@ -20,6 +20,7 @@ from lr_edit.config import Config, ProposalSet
 from lr_edit.frozen import ClipModel
 from lr_edit.frozen.images import resize_to_side
 from lr_edit.frozen.models import Models
+from lr_edit.grounding import Grounding, ground_words
 from lr_edit.inpaint import box_masks
 from lr_edit.types import EditTask
 
@@ -38,6 +39,7 @@ class Saliency:
                it takes as much of CLIP as scoring the candidates does
     scores     (rows, cols) of a grid of its own: what the set's anchors are taken from
     nfe        UNet evaluations that these maps took: DiffEdit's
+    grounding  boxes for the source words, where the set asks for them
     """
 
     attention: Float[Tensor, "rows cols"]
@@ -45,6 +47,14 @@ class Saliency:
     relevance: Float[Tensor, "rows cols"]
     scores: Float[Tensor, "own_rows own_cols"]
     nfe: int
+    grounding: Grounding | None = None
+
+    @property
+    def views(self) -> int:
+        """Images that CLIP embedded: for the relevance map or the grounding."""
+        if self.grounding is not None:
+            return self.grounding.views
+        return 0 if bool(self.relevance.isnan().any()) else PLACES**2 + 1
 
 
 def compute_saliency(
@@ -75,8 +85,14 @@ def compute_saliency(
         scores = released_attention(attention)
     elif proposals.anchors != "relevance":
         scores = attention
+    grounding = None
+    if proposals.anchors == "grounding":
+        grounding = ground_words(
+            models.clip, image, words=words, sizes=proposals.propose.sizes,
+            points=proposals.propose.points, cell=config.models.cell,
+        )  # fmt: skip
     nfe = models.inpainter.nfe - before
-    return Saliency(attention, features, relevance, scores, nfe)
+    return Saliency(attention, features, relevance, scores, nfe, grounding)
 
 
 def text_relevance(

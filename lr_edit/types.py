@@ -13,9 +13,13 @@ from typing import Literal, Protocol, TypeVar, runtime_checkable
 
 import numpy as np
 
+from lr_edit.errors import UserError
+
 T = TypeVar("T")
 
-Merit = Literal["S", "loss"]  # what the best candidate is best by
+# What the best candidate is best by: the paper's S; a low L (its Eq. 6); how much of the source
+# words CLIP loses without the box (lr_edit.grounding), alone or less L.
+Merit = Literal["S", "loss", "ground", "ground-loss"]
 S_WEIGHTS = np.array([2.0, 1.0])  # of S_t2i and S_i2i in S. Paper, section 3.4
 
 
@@ -208,6 +212,9 @@ class Bank:
     features   (channels, rows, cols) float: DINO's patch features, AnchorNet's input
     relevance  (rows, cols) float: text relevance of each cell; NaN where it was not computed
     nfe        UNet evaluations of all these candidates together
+    ground     (points, sizes) float: how much of the source words is lost without the box; None
+               where boxes were not found by the words
+    views      images that CLIP embedded before anything was inpainted
     """
 
     boxes: np.ndarray
@@ -218,6 +225,8 @@ class Bank:
     features: np.ndarray
     relevance: np.ndarray
     nfe: int
+    ground: np.ndarray | None = None
+    views: int = 0
 
     def part(self, *, points: int | None = None, sizes: Sequence[int] | None = None) -> Bank:
         """The bank of fewer anchors or sizes.
@@ -237,6 +246,7 @@ class Bank:
             losses=self.losses[rows][:, columns],
             cosines=self.cosines[rows][:, columns],
             anchors=self.anchors[rows],
+            ground=None if self.ground is None else self.ground[rows][:, columns],
             nfe=round(self.nfe * boxes.size / self.boxes.size),
         )
 
@@ -256,8 +266,18 @@ class Bank:
         return self.cosines @ S_WEIGHTS
 
     def merit(self, rank: Merit = "S", weights: LossWeights = LossWeights()) -> np.ndarray:
-        """How good, (points, sizes), higher is better: S, or the negative loss."""
-        return -self.loss(weights) if rank == "loss" else self.score
+        """How good, (points, sizes), higher is better; `Merit` says by what.
+
+        Raises:
+            UserError: `ground` is asked for of boxes that were not found by the words.
+        """
+        if rank == "S":
+            return self.score
+        if rank == "loss":
+            return -self.loss(weights)
+        if self.ground is None:
+            raise UserError(f"rank {rank!r} is for `boxes: grounded`: take S or loss")
+        return self.ground - self.loss(weights) if rank == "ground-loss" else self.ground
 
 
 @dataclass(frozen=True)

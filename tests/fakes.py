@@ -66,6 +66,21 @@ class FakeClip:
         return torch.cat([row[None] @ drawn(3, 3, WIDTH) for row in cells])
 
 
+class RedFinder(FakeClip):
+    """Whatever the words, their cosine is the share of red in the image; counts its views."""
+
+    def __init__(self) -> None:
+        self.views = 0
+
+    def embed_images(self, images: Tensor) -> Tensor:
+        self.views += len(images)
+        red = (images[:, 0] - images[:, 2]).clamp(min=0).mean((1, 2))
+        return torch.stack([red, (1 - red**2).sqrt()], dim=1)
+
+    def embed_texts(self, texts: Sequence[str]) -> Tensor:
+        return torch.tensor([[1.0, 0.0]]).repeat(len(texts), 1)
+
+
 class FakeInpainter:
     """Paints the prompt's colour with the noise's grain, the finer the more steps were taken.
 

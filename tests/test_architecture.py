@@ -23,7 +23,7 @@ LAYERS = (
     {"frozen", "learn_amortised", "tracking", "request"},
     {"result"},
     {"inpaint", "score"},
-    {"baselines"},
+    {"baselines", "grounding"},
     {"saliency"},
     {"propose"},
     {"method", "amortise"},
@@ -73,7 +73,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 NOT_IN_THE_METHOD = {"open", "print", "input", "from_pretrained", "getenv", "environ", "getLogger"}
 METHOD = {
     "boxes", "losses", "choose", "successive_halving", "anchor_net", "learn", "learn_amortised",
-    "inpaint", "score", "baselines", "saliency", "propose", "method",
+    "inpaint", "score", "baselines", "grounding", "saliency", "propose", "method",
 }  # fmt: skip
 VAGUE = {"utils", "util", "misc", "helpers", "common", "base"}
 # Called by torch and torchmetrics, whose callers give what they have by position.

@@ -59,7 +59,7 @@ def read_tensors(path: Path) -> dict[str, np.ndarray]:
 
 def write_bank(path: Path, bank: Bank) -> None:
     """A Bank to safetensors."""
-    write_tensors(path, {k: np.asarray(v) for k, v in vars(bank).items()})
+    write_tensors(path, {k: np.asarray(v) for k, v in vars(bank).items() if v is not None})
 
 
 def read_bank(path: Path) -> Bank:
@@ -71,8 +71,8 @@ def read_bank(path: Path) -> Bank:
     tensors = read_tensors(path)
     if wrong := _misfit(tensors):
         raise UserError(f"{shorten(path)} holds no candidates ({wrong}): delete it, then dvc repro")
-    nfe = tensors.pop("nfe").item()
-    return Bank(nfe=nfe, **tensors)
+    numbers = {name: tensors.pop(name).item() for name in ("nfe", "views") if name in tensors}
+    return Bank(**numbers, **tensors)
 
 
 def _misfit(tensors: dict[str, np.ndarray]) -> str | None:
@@ -82,6 +82,8 @@ def _misfit(tensors: dict[str, np.ndarray]) -> str | None:
         "anchors": ("iu", "pa"), "attention": ("f", "rq"), "features": ("f", "drq"),
         "relevance": ("f", "rq"), "nfe": ("iu", "n"),
     }  # fmt: skip
+    later = {"ground": ("f", "ps"), "views": ("iu", "n")}  # banks of older versions have neither
+    kinds |= {name: kind for name, kind in later.items() if name in tensors}
     if set(tensors) != set(kinds):
         return f"tables {', '.join(sorted(set(kinds) ^ set(tensors)))} missing or unknown"
     sides = {"b": 4, "l": 3, "c": 2, "a": 2, "n": 1}  # the others are what the first table says
