@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import configparser
+import hashlib
 import os
 from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, version
@@ -33,6 +34,7 @@ def examine(root: Path, config: Config, *, every: bool = True) -> dict[str, Any]
         "device": torch.cuda.get_device_name() if gpu else f"cpu, {os.cpu_count()} cores",
         "root": str(root),
         "store": _store(root),
+        "damaged": [str(path) for path in damaged_objects(checkout(root))],
         "profile": config.profile,
         "weights": [
             row for row in list_weights(root, config) if every or row["profile"] == config.profile
@@ -47,6 +49,8 @@ def findings_table(found: dict[str, Any]) -> Table:
         table.add_row(name, value)
     for key in ("device", "root", "store", "profile"):
         table.add_row(key, found[key])
+    for path in found["damaged"]:
+        table.add_row("damaged", f"{path}: delete it, then `git checkout dvcstore`, `dvc pull`")
     for row in found["weights"]:
         state = "present" if row["present"] else f"missing: {row['cure']}"
         table.add_row(f"{row['profile']} {row['role']}", f"{row['name']}  {state}")
@@ -128,6 +132,21 @@ def _cached(part: Weights, pulled: dict[str, Any]) -> bool:
     except CacheNotFound:
         return False
     return bool(repositories & {part.name, f"timm/{part.name}", pulled.get("repository")})
+
+
+def damaged_objects(top: Path) -> list[Path]:
+    """What DVC's cache and the bundled store hold under a name that is not its content's. DVC
+    itself looks at neither: it would restore them in silence."""
+    homes = (top / ".dvc/cache/files/md5", top / "dvcstore/files/md5")
+    objects = [path for home in homes for path in sorted(home.rglob("*")) if path.is_file()]
+    return [path for path in objects if _md5(path) != (path.parent.name + path.stem)]
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(
+            file, lambda: hashlib.md5(usedforsecurity=False)
+        ).hexdigest()  # fmt: skip
 
 
 def _store(root: Path) -> str:

@@ -178,13 +178,14 @@ def trace(context: click.Context, row: str, *, metric: str, as_json: bool) -> No
 @click.option("--json", "as_json", is_flag=True, help="Print every cell for a program.")
 @click.pass_context
 def verify(context: click.Context, as_json: bool) -> None:
-    """Compare the study in the workspace with the committed one; exit code 1 if it differs."""
-    from lr_edit.tracking.trace import verdict
+    """Compare the study in the workspace with the committed one; exit code 1 if it differs, if
+    nothing was run here, or if a file is not what dvc.lock says."""
+    from lr_edit.tracking.trace import differs, verdict
     from lr_edit.tracking.trace import verify as compare
 
     found = compare(load_study(context)[0])
     click.echo(json.dumps(found) if as_json else verdict(found))
-    context.exit(int(any(one["verdict"] == "different" for one in found["cells"].values())))
+    context.exit(int(differs(found)))
 
 
 @cli.command()
@@ -192,7 +193,7 @@ def verify(context: click.Context, as_json: bool) -> None:
 @click.option("--json", "as_json", is_flag=True, help="Print the findings for a program.")
 @click.pass_context
 def doctor(context: click.Context, every: bool, *, as_json: bool) -> None:
-    """Versions, device, weights present or missing, store reachable."""
+    """Versions, device, weights present or missing, DVC's store whole; exit code 1 if it is not."""
     from lr_edit.cli.doctor import examine, findings_table
 
     root, config = find_config(context)
@@ -203,6 +204,7 @@ def doctor(context: click.Context, every: bool, *, as_json: bool) -> None:
         from rich.console import Console
 
         Console().print(findings_table(found))
+    context.exit(int(bool(found["damaged"])))
 
 
 @cli.group()

@@ -16,8 +16,16 @@ from pathlib import Path
 from typing import Any
 
 from lr_edit.config import Config
-from lr_edit.errors import UserError, suggest_name
-from lr_edit.tracking.lockfile import Chain, Entry, chain_from, chain_of, parse_lock, read_lock
+from lr_edit.errors import Unfinished, UserError, suggest_name
+from lr_edit.tracking.lockfile import (
+    Chain,
+    Entry,
+    chain_from,
+    chain_of,
+    content_md5,
+    parse_lock,
+    read_lock,
+)  # fmt: skip
 from lr_edit.workspace.paths import checkout, reports_folder
 from lr_edit.workspace.storage import read_json
 
@@ -154,7 +162,17 @@ def verify(root: Path) -> dict[str, Any]:
 
     cells   key -> {committed, fresh, verdict}: "equal", "within tolerance" or "different"
     first   the first stage whose outputs differ from the committed dvc.lock's, or None
+    damaged what the workspace holds otherwise than its own dvc.lock says, or lacks: the numbers
+            were not made from these files
+
+    Raises Unfinished where nothing was run here: what git brought would be compared with itself.
     """
+    now = read_lock(root / "dvc.lock")
+    made = {out.path: out.md5 for one in now.values() for out in one.outs}
+    own = [path for path in made if path.startswith("artifacts/")]
+    if not any((root / path).exists() for path in own):
+        raise Unfinished(f"nothing was run in {root}: `make repro` first, then there is something "
+                         "to compare with the committed study")  # fmt: skip
     results = reports_folder(root) / RESULTS
     committed = _git(root, "show", f"HEAD:./{relpath(results, root)}")
     lock = _git(root, "show", "HEAD:./dvc.lock")
@@ -170,8 +188,19 @@ def verify(root: Path) -> dict[str, Any]:
     for key, now in fresh.items():
         cells[key] = {"committed": None, "fresh": now, "verdict": "different"}
     then = parse_lock(lock, root / "dvc.lock")
-    first = first_difference(then, read_lock(root / "dvc.lock"))
-    return {"cells": cells, "first": first, "tolerance": TOLERANCE}
+    damaged = [path for path, md5 in made.items() if not _holds(root / path, md5)]
+    first = first_difference(then, now)
+    return {"cells": cells, "first": first, "damaged": damaged, "tolerance": TOLERANCE}
+
+
+def differs(found: dict[str, Any]) -> bool:
+    """Whether what `verify` found is not the committed study, or is not what the lock says."""
+    verdicts = [one["verdict"] for one in found["cells"].values()]
+    return bool(found["damaged"]) or not verdicts or "different" in verdicts
+
+
+def _holds(path: Path, md5: str) -> bool:
+    return path.exists() and content_md5(path) == md5
 
 
 def verdict(found: dict[str, Any]) -> str:
@@ -190,6 +219,7 @@ def verdict(found: dict[str, Any]) -> str:
     lines.append(
         f"first stage whose outputs differ: {first}" if first else "every stage's outputs are equal"
     )
+    lines += [f"not what dvc.lock says: {path}; run `dvc repro`" for path in found["damaged"]]
     return "\n".join(lines)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -13,11 +15,11 @@ from mlflow import MlflowClient
 
 from lr_edit.cli import main
 from lr_edit.config import load_config
-from lr_edit.errors import UserError
+from lr_edit.errors import Unfinished, UserError
 from lr_edit.tracking.lockfile import content_md5, read_study
 from lr_edit.tracking.publish import default_uri, publish
 from lr_edit.tracking.runs import run_of
-from lr_edit.tracking.trace import TOLERANCE, as_text, trace, verdict, verify
+from lr_edit.tracking.trace import TOLERANCE, as_text, differs, trace, verdict, verify
 from lr_edit.workspace.storage import read_json, write_json
 from tests.finished_study import lock, make_study
 from tests.source_tree import ROOT
@@ -168,6 +170,29 @@ def test_without_a_commit_there_is_nothing_to_compare(tmp_path: Path) -> None:
         verify(tmp_path / "study")
 
 
+def test_a_fresh_clone_in_which_nothing_ran_does_not_verify(root: Path) -> None:
+    shutil.rmtree(root / "artifacts")
+    with pytest.raises(Unfinished, match=r"nothing was run in .*: `make repro` first"):
+        verify(root)
+
+
+def test_an_output_that_is_not_what_the_lock_says_does_not_verify(root: Path) -> None:
+    assert not differs(verify(root))
+    table = next((root / "artifacts/candidates/dino").rglob("*.safetensors"))
+    flipped = bytearray(table.read_bytes())
+    flipped[-1] ^= 1
+    table.write_bytes(flipped)
+    found = verify(root)
+    assert differs(found) and found["damaged"] == ["artifacts/candidates/dino"]
+    assert "not what dvc.lock says: artifacts/candidates/dino; run `dvc repro`" in verdict(found)
+    shutil.rmtree(root / "artifacts/tasks")
+    assert "artifacts/tasks" in verify(root)["damaged"]
+
+
+def test_a_study_without_a_cell_does_not_verify() -> None:
+    assert differs({"cells": {}, "first": None, "damaged": []})
+
+
 def test_every_row_of_the_committed_tables_can_be_traced() -> None:
     results = read_json(ROOT / "reports/results.json")
     rows = [*results["variants"], *results["ceilings"]]
@@ -183,7 +208,11 @@ def test_every_row_of_the_committed_tables_can_be_traced() -> None:
 def test_the_command_ends_with_the_verdict(
     verdict_: str, code: int | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    found = {"cells": {"a.b.iou": {"committed": 0, "fresh": 1, "verdict": verdict_}}, "first": None}
+    found: dict[str, Any] = {
+        "cells": {"a.b.iou": {"committed": 0, "fresh": 1, "verdict": verdict_}},
+        "first": None,
+    }
+    found["damaged"] = []
     monkeypatch.setattr("lr_edit.tracking.trace.verify", lambda root: found)
     if code is None:
         main.main(["--root", str(ROOT), "verify"])
