@@ -167,8 +167,8 @@ def verify(root: Path) -> dict[str, Any]:
 
     Raises Unfinished where nothing was run here: what git brought would be compared with itself.
     """
-    now = read_lock(root / "dvc.lock")
-    made = {out.path: out.md5 for one in now.values() for out in one.outs}
+    own_lock = read_lock(root / "dvc.lock")
+    made = {out.path: out.md5 for one in own_lock.values() for out in one.outs}
     own = [path for path in made if path.startswith("artifacts/")]
     if not any((root / path).exists() for path in own):
         raise Unfinished(f"nothing was run in {root}: `make repro` first, then there is something "
@@ -189,7 +189,7 @@ def verify(root: Path) -> dict[str, Any]:
         cells[key] = {"committed": None, "fresh": now, "verdict": "different"}
     then = parse_lock(lock, root / "dvc.lock")
     damaged = [path for path, md5 in made.items() if not _holds(root / path, md5)]
-    first = first_difference(then, now)
+    first = first_difference(then, own_lock)
     return {"cells": cells, "first": first, "damaged": damaged, "tolerance": TOLERANCE}
 
 
