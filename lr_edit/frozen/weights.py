@@ -62,7 +62,7 @@ def _complete(name: str) -> Iterator[None]:
     handler.emit = lambda record: said.append(record.getMessage())  # type: ignore[method-assign]
     before = logger.level, logger.propagate
     logger.addHandler(handler)
-    logger.setLevel(logging.WARNING)
+    logger.setLevel(logging.INFO)  # at WARNING it speaks of tensor parallelism
     logger.propagate = False
     try:
         yield
