@@ -1,4 +1,4 @@
-"""A folder's per-image rows -> means with intervals and counts, for programs and for people."""
+"""A folder's per-image rows -> means with intervals, counts and comparisons, for programs."""
 
 from __future__ import annotations
 
@@ -13,16 +13,10 @@ from eval.external.datasets import Dataset
 from eval.external.folder import Request
 from eval.external.identity import name_difference
 from eval.external.journal import Journal, Key, Row
-from eval.metrics import pie_bench
 from eval.metrics.suite import JUDGED, describe_metric, find_measure
-from eval.report.render import render_markdown
-from eval.report.tables import Cell, Column, Line, Table
 from eval.report.versions import versions
 from eval.statistics import RESAMPLES, estimate, holm, over_seeds, paired_difference
 from lr_edit.errors import UserError, suggest_name
-from lr_edit.workspace.inert import markdown_text
-
-HEAD = ("metric", "mean", "95% interval", "n", "NaN", "inf")
 
 
 def summarise(
@@ -44,10 +38,7 @@ def summarise(
     Raises:
         UserError: the folder does not hold `against`.
     """
-    rows, left_out = select_rows(request, journal, data=data)
-    others = (one["variant"] for one in left_out)
-    variants = dict.fromkeys([request.variant, *(key[0] for key in rows), *others])
-    found = {name: _per_task(request, rows, name) for name in variants}
+    found = collect_values(request, journal, data=data)
     if against is not None and against not in found:
         raise UserError(
             f"--against {against!r}: the folder holds no such variant{suggest_name(against, found)}"
@@ -74,7 +65,7 @@ def summarise(
         "paired": _paired(found, against, resamples=resamples) if against else {},
         "aggregates": {name: _aggregates(request, values) for name, values in found.items()},
         "psnr_of_mean_mse": {name: _psnr_of_means(values) for name, values in found.items()},
-        "left_out": left_out,
+        "left_out": select_rows(request, journal, data=data)[1],
         "networks": {
             role: {"name": network.name, "sha256": network.digest}
             for role, network in request.networks.items()
@@ -116,6 +107,16 @@ def select_rows(
     ]
 
 
+def collect_values(
+    request: Request, journal: Journal, *, data: Mapping[str, str]
+) -> dict[str, dict[str, np.ndarray]]:
+    """Variant -> metric -> a value per task of the data set; NaN for rows of another identity."""
+    rows, left_out = select_rows(request, journal, data=data)
+    others = (one["variant"] for one in left_out)
+    variants = dict.fromkeys([request.variant, *(key[0] for key in rows), *others])
+    return {name: _per_task(request, rows, name) for name in variants}
+
+
 def say_left_out(summary: Mapping[str, Any]) -> list[str]:
     """A sentence a variant that has rows which may not stand beside the others."""
     said: dict[tuple[str, str], list[str]] = {}
@@ -125,95 +126,6 @@ def say_left_out(summary: Mapping[str, Any]) -> list[str]:
         f"left out of the table: {', '.join(metrics)} of {variant!r}, {why}: evaluate it again"
         for (variant, why), metrics in said.items()
     ]
-
-
-def table(summary: Mapping[str, Any]) -> list[tuple[str, ...]]:
-    """One line per metric (and a variant, where there are several), in the columns of `HEAD`."""
-    several = len(summary["variants"]) > 1
-    lines = []
-    for name, metrics in summary["variants"].items():
-        for key, cell in metrics.items():
-            title = f"{name}: {label(key)}" if several else label(key)
-            shown = [printed(key, cell[part]) for part in ("mean", "low", "high")]
-            interval = f"[{shown[1]}, {shown[2]}]" if cell["low"] is not None else ""
-            counts = (str(cell[part]) for part in ("n", "missing", "infinite"))
-            lines.append((title, shown[0], interval, *counts))
-    return lines
-
-
-def markdown(summary: Mapping[str, Any]) -> str:
-    """table.md: what the numbers are, a line per metric, and the editors side by side."""
-    lines_of = [tuple(map(markdown_text, line)) for line in table(summary)]
-    rows = [HEAD, ("---", *["---:"] * (len(HEAD) - 1)), *lines_of]
-    wide = side_by_side(summary)
-    lines = [caption(summary), "", *(f"| {' | '.join(row)} |" for row in rows), ""]
-    return "\n".join(
-        [*lines, "## Side by side", "", markdown_text(wide.note), "", render_markdown(wide)]
-    )
-
-
-def side_by_side(summary: Mapping[str, Any]) -> Table:
-    """A row an editor; PIE-Bench under its own protocol stands below published rows."""
-    published = (summary["dataset"]["kind"], summary["protocol"]) == ("pie-bench", "pie-bench")
-    measured = next(iter(summary["variants"].values()))
-    names = pie_bench.PUBLISHED_COLUMNS if published else tuple(measured)
-    columns = tuple(Column(find_measure(key), find_measure(key).group) for key in names)
-    blocks: dict[str, list[Line]] = {}
-    note = caption(summary)
-    if summary["against"]:
-        note += f" Δ is the paired difference to {summary['against']}; * marks Holm p below 0.05."
-    if published:
-        blocks["Published"] = [
-            Line(name, tuple(_in_units(value, column) for value, column in
-                             zip(values, columns, strict=True)))
-            for name, values in pie_bench.PUBLISHED.items()
-        ]  # fmt: skip
-        note += (
-            " Published rows: PnPInversion's table over its 700 images; they compare only with a "
-            "run over the same images by the networks named in that protocol."
-        )
-    blocks["Measured here" if published else ""] = [
-        Line(name, tuple(_cell(summary, name, key) for key in names))
-        for name in summary["variants"]
-    ]
-    title = "PIE-Bench" if published else "Editors"
-    return Table(letter="", title=title, note=note, columns=columns, blocks=blocks)
-
-
-def _in_units(value: float, column: Column) -> Cell:
-    return Cell("", {"mean": value / 10**column.measure.power})
-
-
-def _cell(summary: Mapping[str, Any], name: str, key: str) -> Cell:
-    one = summary["variants"][name].get(key, {"mean": None})
-    if one["mean"] is None and one.get("infinite"):  # every image perfect
-        one = {**one, "mean": float("inf")}
-    return Cell(f"variants.{name}.{key}", one, summary["paired"].get(name, {}).get(key, {}))
-
-
-def caption(summary: Mapping[str, Any]) -> str:
-    """Protocol, dataset, networks: what must stand beside the numbers."""
-    dataset = summary["dataset"]
-    nets = ", ".join(f"{role} {net['name']}" for role, net in summary["networks"].items())
-    jpeg = ", edits as JPEG of quality 75" if summary["jpeg_75"] else ""
-    jpeg += ", edits resized to their sources (bicubic)" if summary["resize"] else ""
-    return (
-        f"Protocol {summary['protocol']}{jpeg}; {dataset['kind']}, {dataset['tasks']} tasks, "
-        f"{dataset['masks']} with a mask; networks: {nets or 'none'}. Means over finite values, "
-        f"95% bootstrap intervals over images."
-    )
-
-
-def label(name: str) -> str:
-    """A metric, its factor and which way is better: `background_mse x10^4 ↓`."""
-    measure = find_measure(name)
-    return f"{name}{f' x10^{measure.power}' if measure.power else ''} {measure.arrow}"
-
-
-def printed(name: str, value: float | None) -> str:
-    """A value times its metric's factor; nothing for None."""
-    measure = find_measure(name)
-    return "" if value is None else f"{value * 10**measure.power:.{measure.decimals}f}"
 
 
 def _paired(

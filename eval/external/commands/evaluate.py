@@ -46,13 +46,14 @@ NAMED = 5  # tasks that are named where many are missing
 @click.option("--judge-passes", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--judge-workers", type=click.IntRange(1, 256), default=8, show_default=True)
 @click.option("--judge-temperature", type=click.FloatRange(0, 2), default=0.7, show_default=True)
+@click.option("--page/--no-page", default=True, help="Write index.html, with every edit.")
 @click.option("--drop-doubtful", is_flag=True, help="Leave out rows that are known to be wrong.")
 @shared_options
 @click.pass_context
 def evaluate(
     context: click.Context, spec: str, *, edits: tuple[Path, ...], out: Path,
     variants: tuple[str, ...], seed: str, against: str | None, check_only: bool, resize: bool,
-    drop_doubtful: bool, **options: Any,
+    drop_doubtful: bool, page: bool, **options: Any,
 ) -> None:  # fmt: skip
     """Measure folders of edits on a data set; a second run measures only what changed."""
     pin_environment()
@@ -85,12 +86,18 @@ def evaluate(
     journal, data = Journal(out), data_digests(dataset)
     outcomes, judged = _measure(requests, journal, data)
     summary = _write(
-        requests[0], journal, data=data, against=against, outcomes=outcomes, judged=judged
+        requests,
+        journal,
+        data=data,
+        against=against or (names[0] if names[1:] else None),
+        outcomes=outcomes,
+        judged=judged,
+        page=page,
     )
     if options["as_json"]:
         click.echo(json.dumps(summary))
         return
-    _show(summary, out)
+    _show(summary, out, page=page)
 
 
 def _measure(
@@ -109,8 +116,8 @@ def _measure(
             )
         count, said = len(request.dataset.samples), found.matching.nearest
         if (own := judged.get(request.variant)) and own.missing:
-            why, n = next(iter(own.missing.items())), sum(own.missing.values())
-            say(f"{n} of the judge's {own.answers} answers could not be read, as: {why[0]}")
+            why, n = next(iter(own.missing)), sum(own.missing.values())
+            say(f"{n} of the judge's {own.answers} answers could not be read, as: {why}")
         if found.matching.missing:
             first = "; ".join(
                 f"{name!r}" + (f" (is {near!r} its edit?)" if (near := said(name)) else "")
@@ -129,14 +136,18 @@ def _measure(
 
 
 def _write(
-    request: Request, journal: Journal, *, data: Mapping[str, str], against: str | None,
-    outcomes: Mapping[str, Outcome], judged: Mapping[str, Verdicts],
+    requests: Sequence[Request], journal: Journal, *, data: Mapping[str, str],
+    against: str | None, outcomes: Mapping[str, Outcome], judged: Mapping[str, Verdicts],
+    page: bool,
 ) -> dict[str, Any]:  # fmt: skip
     """All files of the folder, of all rows that are in it by now; returns the summary."""
-    from eval.external.summary import markdown, say_left_out, side_by_side, summarise
+    from eval.external.page import write_page
+    from eval.external.summary import say_left_out, summarise
+    from eval.external.tables import markdown, side_by_side
     from eval.report.render import render_latex
     from lr_edit.files import write_json, write_text
 
+    request = requests[0]
     with journal.finished():
         summary = summarise(request, journal, data=data, against=against)
         summary["missing"] = {name: list(one.missing) for name, one in outcomes.items()}
@@ -148,16 +159,19 @@ def _write(
         write_json(journal.folder / "evaluation.json", summary)
         write_text(journal.folder / "table.md", markdown(summary))
         write_text(journal.folder / "table.tex", render_latex([side_by_side(summary)]))
+    if page:
+        write_page(requests, journal, data=data, outcomes=outcomes, summary=summary, track=track)
     for sentence in (*request.dataset.notes, *say_left_out(summary)):
         say(sentence)
     return summary
 
 
-def _show(summary: Mapping[str, Any], out: Path) -> None:
-    from eval.external.summary import HEAD, caption, table
+def _show(summary: Mapping[str, Any], out: Path, *, page: bool) -> None:
+    from eval.external.tables import HEAD, caption, table
 
     show_table(HEAD, table(summary), title=caption(summary))
-    say(f"{out / 'per_image.csv'}, evaluation.json, table.md and table.tex are written")
+    written = "evaluation.json, table.md, table.tex"
+    say(f"{out / 'per_image.csv'}, {written}{' and index.html' if page else ''} are written")
 
 
 def _say_findings(

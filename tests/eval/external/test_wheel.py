@@ -40,11 +40,11 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(ROOT / name, home / "source" / name)
     pip = [sys.executable, "-m", "pip", "--disable-pip-version-check", "--quiet"]
-    build = ["wheel", "--no-deps", "--no-build-isolation", "--wheel-dir", home, home / "source"]
-    subprocess.run([*pip, *build], check=True, capture_output=True)
+    options = ["--no-deps", "--no-build-isolation", f"--wheel-dir={home}", f"{home}/source"]
+    subprocess.run([*pip, "wheel", *options], check=True, capture_output=True)
     (wheel,) = home.glob("*.whl")
-    install = ["install", "--no-deps", "--no-index", "--target", home / "site", wheel]
-    subprocess.run([*pip, *install], check=True, capture_output=True)
+    options = ["--no-deps", "--no-index", f"--target={home}/site", f"{wheel}"]
+    subprocess.run([*pip, "install", *options], check=True, capture_output=True)
     return home / "site"
 
 
