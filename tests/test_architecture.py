@@ -53,6 +53,7 @@ EVAL_MAY_IMPORT = {
     "config",
     "tracking",
     "execution",
+    "picturebook",  # whose drawn edits examine judges
 }
 CONSOLE = "lr_edit.cli.console"  # what every command shares
 # Who speaks to a terminal.

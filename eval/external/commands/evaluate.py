@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from eval.external.commands.judge import choose_judge, describe_verdicts
+from eval.external.commands.judge import choose_judge, describe_verdicts, judge_options
 from eval.external.commands.shared import PATH, load_networks, say, shared_options, show_table
 from lr_edit.cli.console import track
 from lr_edit.errors import UserError
@@ -37,15 +37,7 @@ NAMED = 5  # tasks that are named where many are missing
 @click.option("--check", "check_only", is_flag=True,
               help="Say what is missing, extra or of another size; measure nothing.")  # fmt: skip
 @click.option("--resize", is_flag=True, help="Resize edits to their sources; tables say so.")
-@click.option("--judge-url", help="An OpenAI-compatible server, as http://localhost:8000/v1; the "
-              "key, if it wants one, is OPENAI_API_KEY.")  # fmt: skip
-@click.option("--judge-model", help="The vision-language model that the server is asked for.")
-@click.option("--judge-rule", type=click.Choice(["gedit", "editscore", "imgedit"]),
-              help="What it is asked, and how its scores are combined [imgedit for that data set, "
-              "else gedit].")  # fmt: skip
-@click.option("--judge-passes", type=click.IntRange(1), default=1, show_default=True)
-@click.option("--judge-workers", type=click.IntRange(1, 256), default=8, show_default=True)
-@click.option("--judge-temperature", type=click.FloatRange(0, 2), default=0.7, show_default=True)
+@judge_options
 @click.option("--page/--no-page", default=True, help="Write index.html, with every edit.")
 @click.option("--drop-doubtful", is_flag=True, help="Leave out rows that are known to be wrong.")
 @shared_options

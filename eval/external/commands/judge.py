@@ -3,13 +3,36 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
+
+import click
 
 from lr_edit.errors import UserError
 
 if TYPE_CHECKING:
     from eval.external.judges.judging import Judge, Verdicts
+
+
+_OPTIONS = (
+    click.option("--judge-url", help="An OpenAI-compatible server, as http://localhost:8000/v1; "
+                 "the key, if it wants one, is OPENAI_API_KEY."),
+    click.option("--judge-model", help="The vision-language model that the server is asked for."),
+    click.option("--judge-rule", type=click.Choice(["gedit", "editscore", "imgedit"]),
+                 help="What it is asked, and how its scores are combined [imgedit for that data "
+                 "set, else gedit]."),
+    click.option("--judge-passes", type=click.IntRange(1), default=1, show_default=True),
+    click.option("--judge-workers", type=click.IntRange(1, 256), default=8, show_default=True),
+    click.option("--judge-temperature", type=click.FloatRange(0, 2), default=0.7,
+                 show_default=True),
+)  # fmt: skip
+
+
+def judge_options(command: Callable) -> Callable:
+    """The options that name a vision-language judge."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command
 
 
 def choose_judge(options: Mapping[str, Any], *, kind: str) -> Judge | None:

@@ -55,7 +55,7 @@ def load_networks(
     from eval.metrics.networks import choose_weights, load_network, say_cure
 
     logging.getLogger().addHandler(logging.NullHandler())  # what libraries log, a sentence says
-    root, profile = _study(context)
+    root, profile = find_study(context)
     own = {role: options[role] for role in ROLES}
     weights = choose_weights(
         profile, protocol=options["protocol"], options=own, published=published or {}
@@ -86,7 +86,7 @@ def load_networks(
     return names, loaded
 
 
-def _study(context: click.Context) -> tuple[Path, Profile | None]:
+def find_study(context: click.Context) -> tuple[Path, Profile | None]:
     """The checkout and its profile; outside one, the working directory and none."""
     from lr_edit.workspace.paths import find_root
 

@@ -1,0 +1,83 @@
+"""`lr-edit audit-judge`: judges on drawn edits that are known to be right or wrong."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import click
+
+from eval.external.commands.judge import choose_judge, judge_options
+from eval.external.commands.shared import PATH, load_networks, say, show_table
+from lr_edit.cli.console import track
+from lr_edit.errors import UserError
+from lr_edit.execution.environment import pin_environment
+
+
+@click.command("audit-judge")
+@click.option("--tasks", type=click.IntRange(2, 500), default=25, show_default=True,
+              help="Of every category.")  # fmt: skip
+@click.option("--out", type=PATH, default=Path("audit"), show_default=True)
+@click.option("--clip", help="NAME:TAG of open_clip, or local-dir:FOLDER; default: the profile's.")
+@judge_options
+@click.option("--json", "as_json", is_flag=True, help="Print the result for a program.")
+@click.pass_context
+def audit_judge(
+    context: click.Context, tasks: int, *, out: Path, clip: str | None, as_json: bool,
+    **options: Any,
+) -> None:  # fmt: skip
+    """Score judges on drawn edits that are right or wrong: 1 tells them apart, 0.5 does not."""
+    pin_environment()
+    from eval.external import audit
+    from lr_edit.files import write_json
+
+    exams = audit.draw_exams(tasks)
+    found: dict[str, Any] = {}
+    own = {"clip": clip, "structure": None, "perceptual": None, "dino": None}
+    sides = {exam.source.shape[1::-1] for exam in exams}
+    how = {**own, "protocol": "strict", "metrics": None}
+    _, networks = load_networks(context, ("clip_whole",), sizes=sides, options=how)
+    if "clip" in networks:
+        net = networks["clip"]
+        scores = audit.score_by_clip(exams, model=net.model)
+        found[f"CLIP {net.name}"] = audit.summarise_audit(exams, scores)
+    if (labels := _label_judge(context)) is not None:
+        scores = audit.score_by_labels(exams, judge=labels)
+        found["labels"] = audit.summarise_audit(exams, scores)
+    if judge := choose_judge(options, kind="drawn"):
+        scores = audit.score_by_asking(exams, judge=judge, folder=out, track=track)
+        found[judge.model] = {**audit.summarise_audit(exams, scores), "judge": judge.way}
+    if not found:
+        raise UserError("no judge is here: name one with --clip, or --judge-url and --judge-model")
+    write_json(out / "audit.json", found)
+    if as_json:
+        click.echo(json.dumps(found))
+        return
+    lines = [
+        (name, kind, f"{cell['mean']:.3f}", _interval(cell), f"{cell['n']}")
+        for name, one in found.items()
+        for kind, cell in {**one["categories"], **one["wrong"]}.items()
+        if cell["mean"] is not None
+    ]
+    show_table(("judge", "edits", "AUROC", "95% interval", "tasks"), lines, title="Right or wrong")
+    say(f"{out / 'audit.json'} is written")
+
+
+def _interval(cell: dict[str, Any]) -> str:
+    return "" if cell["low"] is None else f"[{cell['low']:.3f}, {cell['high']:.3f}]"
+
+
+def _label_judge(context: click.Context) -> Any:
+    """The profile's classifier of drawn things; None outside a checkout of drawings."""
+    from eval.external.commands.shared import find_study
+    from lr_edit.frozen.judge import load_judge
+    from lr_edit.frozen.weights import resolve
+
+    root, profile = find_study(context)
+    labels = profile.judges.labels if profile and profile.world == "picturebook" else None
+    try:
+        return load_judge(resolve(root, labels.name)) if labels else None
+    except UserError as error:
+        say(f"left out the label judge: {error}")
+        return None
