@@ -63,13 +63,17 @@ def test_a_judge_behind_a_url_is_audited(
     home: Path, server: Server, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """One that knows the right pictures tells them from all; one that likes all, from none."""
-    right = {exam.right.tobytes() for exam in draw_exams(2)}
+    right = {(exam.task.prompt, exam.right.tobytes()) for exam in draw_exams(2)}
 
     def react(number: int, body: dict[str, Any]) -> tuple[int, dict[str, str], bytes]:
         content = body["messages"][0]["content"]
         url = [part["image_url"]["url"] for part in content if part["type"] == "image_url"][-1]
         picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(url.split(",")[1]))))
-        return 200, {}, good("[9, 9]" if picture.tobytes() in right else "[2, 3]")
+        words, seen = content[-1]["text"], picture.tobytes()
+        known = "turn this picture into" not in words or any(
+            f"{prompt}\n" in words and seen == edit for prompt, edit in right
+        )
+        return 200, {}, good("[9, 9]" if known else "[2, 3]")
 
     server.react = react
     words = ["audit-judge", "--tasks", "2", "--judge-url", server.url, "--json"]
