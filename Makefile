@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pull repro study test check benchmark deps pages ui clean
+.PHONY: help setup pull repro study test check benchmark faults deps pages ui clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -50,6 +50,9 @@ benchmark: pull  ## measure what an edit costs here: reports/performance.md
 
 deps: setup  ## write the code that stages stand on into dvc.yaml and the studies
 	@$(BIN)/python -m lr_edit.stages.dependencies
+
+faults: pull  ## try what can go wrong, some tens of minutes: reports/reliability.md
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.faults
 
 pages: setup  ## write README's results and the pages of reports/ from the committed data
 	@$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) pages

@@ -109,9 +109,10 @@ def load_lpips(root: Path, weights: Weights, *, device: str = "cpu") -> nn.Modul
         )
     with loading(name), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torchvision's, of argument names
-        net = lpips.LPIPS(net=name, verbose=False, pnet_rand=name == "vgg")
-        if name == "vgg":
-            _fill(net.net, load_file(place))
+        # The package itself would have torchvision unpickle a trunk, which can run code.
+        net = lpips.LPIPS(net=name, verbose=False, pnet_rand=True)
+        plain = name == "vgg"
+        _fill(net.net, load_file(place) if plain else torch.load(place, weights_only=True))
     return net.eval().requires_grad_(False).to(device)
 
 
