@@ -168,8 +168,12 @@ def _cosines(
     text: Float[Tensor, " d"],
 ) -> Float[Tensor, " n"]:
     """The cosine of the words with the image behind each hidden box."""
-    parts = [clip.embed_images(hide_boxes(image, part)) @ text for part in boxes.split(BATCH)]
-    return torch.cat(parts).cpu()
+    parts = [  # none where no box is new
+        clip.embed_images(hide_boxes(image, part)) @ text
+        for part in boxes.split(BATCH)
+        if len(part)
+    ]
+    return torch.cat([torch.empty(0, device=text.device), *parts]).cpu()
 
 
 def _bridge(

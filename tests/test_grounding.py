@@ -141,3 +141,14 @@ def test_a_bank_of_before_there_was_grounding_is_read(tmp_path: Path) -> None:
     del tables["views"]
     write_tensors(tmp_path / "old.safetensors", tables)
     assert read_bank(tmp_path / "old.safetensors").views == 0
+
+
+def test_a_search_that_finds_nothing_new_ends_there() -> None:
+    class EmptyHanded(RedFinder):
+        """CLIP as open_clip's is: a batch of no image is no batch."""
+
+        def embed_images(self, images: Tensor) -> Tensor:
+            assert len(images)
+            return super().embed_images(images)
+
+    assert len(found(picture(20, 0, 14), EmptyHanded()))
