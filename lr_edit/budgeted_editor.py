@@ -24,6 +24,8 @@ from lr_edit.types import Bank, Box, EditTask, LossWeights, Merit
 
 # Saliency, boxes (points, sizes, 4) -> log probability that each is the best, (points, sizes).
 Prior = Callable[[Saliency, Tensor], np.ndarray]
+# What `propose` gives: saliency, anchors (points, 2), boxes (points, sizes, 4).
+Proposed = tuple[Saliency, Tensor, Tensor]
 # What happens next, and the UNet evaluations that the whole edit will take.
 Report = Callable[[str, int], None]
 
@@ -36,10 +38,14 @@ class ScoredCandidate:
     box: Box
     score: float
     loss: float
+    ground: float = np.nan  # of boxes that CLIP found by the source words
 
     def merit(self, rank: Merit) -> float:
         """How good, higher better; what could not be scored comes last."""
-        value = self.score if rank == "S" else -self.loss
+        value = {
+            "S": self.score, "loss": -self.loss, "ground": self.ground,
+            "ground-loss": self.ground - self.loss,
+        }[rank]  # fmt: skip
         return -np.inf if np.isnan(value) else value
 
 
@@ -61,15 +67,17 @@ def edit_within_budget(
     rules: Race,
     prior: Prior | None = None,
     own: Int[Tensor, "n 4"] | None = None,
+    proposed: Proposed | None = None,
     report: Report = lambda _what, _total: None,
 ) -> BudgetedEdit:
     """Inpaint previews of a set's boxes, then the best at the set's own quality, as `rules` say.
 
     `prior` orders the boxes, and the first `rules.entrants` of them enter; without it all do.
     Where there are no previews the budget buys the first at full quality. `own` boxes stand in
-    place of the set's. Raises UserError where the budget is too small.
+    place of the set's; `proposed` says what `propose` already gave.
+    Raises UserError where the budget is too small.
     """
-    maps, anchors, boxes = propose(models, task, source=source, config=config, how=how)
+    maps, anchors, boxes = proposed or propose(models, task, source=source, config=config, how=how)
     if own is not None:
         anchors, boxes = torch.full((len(own), 2), -1), own[:, None]
     flat = boxes.flatten(0, 1)
@@ -107,8 +115,9 @@ def list_candidates(
 ) -> list[ScoredCandidate]:
     """All candidates of a bank, anchor by anchor."""
     score, loss = bank.score, bank.loss(LossWeights())
+    ground = np.full(loss.shape, np.nan) if bank.ground is None else bank.ground
     places = {at: Box(*bank.boxes[at].tolist()) for at in np.ndindex(*loss.shape)}
     return [
-        ScoredCandidate(images[at], box, float(score[at]), float(loss[at]))
+        ScoredCandidate(images[at], box, float(score[at]), float(loss[at]), float(ground[at]))
         for at, box in places.items()
     ]

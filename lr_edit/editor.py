@@ -103,7 +103,7 @@ class Editor:
     ) -> EditResult: ...  # fmt: skip
 
     def __call__(
-        self, image: Any, *, source: Words, prompt: Words, mode: Mode = "race",
+        self, image: Any, *, source: Words, prompt: Words, mode: Mode = "grounded",
         budget: int | None = None, rank: Merit | None = None, boxes: Boxes | None = None,
         seed: int = 0, force: bool = False, callback: Callback | None = None,
     ) -> EditResult | list[EditResult]:  # fmt: skip
@@ -115,12 +115,14 @@ class Editor:
                 RGB, of any size.
             source: What is edited, "a red boat"; for a list of pictures one text, or one each.
             prompt: The picture wanted, "a blue fish on sand"; likewise.
-            mode: "race", previews of most boxes and full quality for the best, within the budget;
+            mode: "grounded", the boxes that CLIP finds by the source words, or, where it finds
+                none, the race by the loss; "race", previews of most boxes and full quality
+                for the best, within the budget;
                 "enumerate", every box at full quality; "amortised", only the boxes that nets
                 trained on other pictures find most probable; "paper", the paper's procedure: every
                 box, AnchorNet trained on this picture, one edit per anchor, highest S.
-            budget: NFE (UNet evaluations) at most, in the modes "race" and "amortised";
-                default: the profile's.
+            budget: NFE (UNet evaluations) at most, in the modes "grounded", "race" and "amortised";
+                default: the profile's. What one box takes buys the first grounded one.
             rank: What the best is best by: "S" (paper, section 3.4) or "loss" (its Eq. 6).
             boxes: Boxes of your own, half-open (left, top, right, bottom) in pixels of the picture:
                 these alone are inpainted, all of them, and the best wins.

@@ -4,7 +4,7 @@ one is a function, a row in `RUN`, and a name in `request.Mode`."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from jaxtyping import Int, UInt8
 from torch import Tensor
@@ -12,6 +12,7 @@ from torch import Tensor
 from lr_edit import method
 from lr_edit.budgeted_editor import (
     Prior,
+    Proposed,
     Report,
     ScoredCandidate,
     edit_within_budget,
@@ -19,6 +20,7 @@ from lr_edit.budgeted_editor import (
 )
 from lr_edit.config import Config, Race, Variant
 from lr_edit.frozen.models import Models
+from lr_edit.propose import propose
 from lr_edit.request import Mode
 from lr_edit.types import EditTask, Merit
 
@@ -61,6 +63,22 @@ def race(job: EditJob) -> Outcome:
     return _spend(job, job.config.race, prior=job.read_prior() if nets else None)
 
 
+def grounded(job: EditJob) -> Outcome:
+    """The boxes that CLIP finds by the source words, the best by `ground` less L. Words that it
+    does not find, as where something is to be added, are raced for by the loss."""
+    if job.boxes is not None or "grounded" not in job.config.proposals:
+        return race(job)
+    how = job.config.proposal_set("grounded")
+    found = propose(job.models, job.task, source=job.source, config=job.config, how=how)
+    grounding = found[0].grounding
+    if grounding is None or grounding.drop < job.config.models.found:
+        return race(replace(job, rank=job.rank or "loss"))
+    rules = Race(
+        proposals="grounded", budget=job.config.models.grounded, entrants=None, rank="ground-loss"
+    )
+    return _spend(job, rules, prior=None, proposed=found)
+
+
 def amortised(job: EditJob) -> Outcome:
     """The boxes that dataset-level nets find the most probable, and no other."""
     return _spend(job, job.config.amortised, prior=job.read_prior())
@@ -94,6 +112,7 @@ def paper(job: EditJob) -> Outcome:
 
 
 RUN: dict[Mode, Callable[[EditJob], Outcome]] = {
+    "grounded": grounded,
     "race": race,
     "enumerate": enumerate_boxes,
     "amortised": amortised,
@@ -101,12 +120,15 @@ RUN: dict[Mode, Callable[[EditJob], Outcome]] = {
 }
 
 
-def _spend(job: EditJob, rules: Race, *, prior: Prior | None) -> Outcome:
+def _spend(
+    job: EditJob, rules: Race, *, prior: Prior | None, proposed: Proposed | None = None
+) -> Outcome:
     own = {"budget": job.budget or rules.budget, "rank": job.rank or rules.rank}
     how = job.config.proposal_set(rules.proposals)
     done = edit_within_budget(
         job.models, job.task, source=job.source, config=job.config,
         how=how.model_copy(update={"relevance": prior is not None}),  # which alone reads it
         rules=rules.model_copy(update=own), prior=prior, own=job.boxes, report=job.report,
+        proposed=proposed,
     )  # fmt: skip
     return Outcome(done.candidates, done.raced.nfe)

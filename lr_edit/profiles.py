@@ -93,6 +93,8 @@ class Profile(Frozen):
     inpaint: dict[str, Any] = {}  # what the parts of these names start from: `with_defaults`
     race: dict[str, Any] = {}
     amortised: dict[str, Any] = {}
+    found: float = Field(0.0, ge=0, le=2)  # largest drop below which grounding found no words
+    grounded: int = Field(160, ge=1)  # NFE of an edit in grounded boxes
     world: Literal["picturebook", "photos"] = "photos"
 
     @model_validator(mode="after")

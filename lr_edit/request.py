@@ -19,9 +19,9 @@ from lr_edit.profiles import Profile
 from lr_edit.types import Box, Merit
 from lr_edit.workspace.storage import read_image
 
-Mode = Literal["race", "enumerate", "amortised", "paper"]
+Mode = Literal["grounded", "race", "enumerate", "amortised", "paper"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-WITHIN_BUDGET = ("race", "amortised")  # the others inpaint every box
+WITHIN_BUDGET = ("grounded", "race", "amortised")  # the others inpaint every box
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class Request:
 
     source: str
     prompt: str
-    mode: Mode = "race"
+    mode: Mode = "grounded"
     budget: int | None = None
     rank: Merit | None = None
     boxes: tuple[Box, ...] | None = None
@@ -62,18 +62,19 @@ class Request:
                 )
         if self.mode not in MODES:
             raise UserError(f"unknown mode {self.mode!r}{suggest_name(str(self.mode), MODES)}")
-        if self.rank not in (None, *get_args(Merit)):
+        if self.rank not in (None, "S", "loss"):
             raise UserError(f"rank {self.rank!r}: the best is best by 'S' or by 'loss'")
-        if self.boxes is not None and (self.budget is not None or self.mode != "race"):
+        if self.boxes is not None and (
+            self.budget is not None or self.mode not in ("grounded", "race")
+        ):
             raise UserError(
                 "boxes of your own are all inpainted: leave out the mode and the budget"
             )
         if self.boxes is not None and not self.boxes:
             raise UserError("no box: give one at least, or leave boxes out")
         if self.budget is not None and self.mode not in WITHIN_BUDGET:
-            raise UserError(
-                f"a budget is for the modes race and amortised: {self.mode} inpaints every box"
-            )
+            modes = ", ".join(WITHIN_BUDGET)
+            raise UserError(f"a budget is for the modes {modes}: {self.mode} inpaints every box")
         if self.budget is not None and self.budget < 1:
             raise UserError(f"a budget of {self.budget} UNet evaluations buys nothing")
         if self.seed < 0:

@@ -87,7 +87,7 @@ def test_pictures_of_every_kind_give_one_edit_and_nothing_outside_its_box_change
     assert not changed.any()
 
 
-@pytest.mark.parametrize("mode", ["race", "enumerate", "paper"])
+@pytest.mark.parametrize("mode", ["grounded", "race", "enumerate", "paper"])
 def test_boxes_are_pixels_of_the_picture_that_was_given(editor: Editor, mode: Any) -> None:
     source = photo(640, 192)
     small, large = (

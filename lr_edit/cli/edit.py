@@ -36,9 +36,9 @@ class Outputs:
 @click.option("--output", "-o", help="A file, its suffix says how it is written (.png, .jpg, "
               ".webp), or a folder. Default: IMAGE.edit.png, or IMAGE.edit-2.png.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the file that --output names.")
-@click.option("--mode", type=click.Choice(MODES), default="race", show_default=True,
-              help="Previews first, every box, the most probable boxes, or the paper's "
-              "procedure.")  # fmt: skip
+@click.option("--mode", type=click.Choice(MODES), default="grounded", show_default=True,
+              help="Where CLIP finds the source words, previews first, every box, the most "
+              "probable boxes, or the paper's procedure.")  # fmt: skip
 @click.option("--budget", type=click.IntRange(1), help="UNet evaluations (NFE) at most.")
 @click.option("--rank", type=click.Choice(["S", "loss"]), help="What the best is best by.")
 @click.option("--box", "boxes", multiple=True, metavar="L,T,R,B",

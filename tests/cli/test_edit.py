@@ -41,11 +41,11 @@ def refused(capsys: Captured, root: Path, *words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "mode", "count", "nfe"),
     [
-        ([], "race", 4, 4 * 1 + 4 * 4),
-        (["--budget", "16"], "race", 3, 4 * 1 + 3 * 4),
+        ([], "grounded", 4, 4 * 1 + 4 * 4),  # this study has no such set: it is raced for
+        (["--mode", "race", "--budget", "16"], "race", 3, 4 * 1 + 3 * 4),
         (["--mode", "enumerate"], "enumerate", 4, 4 * 4),
         (["--mode", "paper"], "paper", 4, 4 * 4),
-        (["--box", "8,8,40,40", "--box", "0,0,20,64"], "race", 2, 2 * 4),
+        (["--box", "8,8,40,40", "--box", "0,0,20,64"], "grounded", 2, 2 * 4),
     ],
 )
 def test_one_image_is_edited_from_its_words(
@@ -56,7 +56,9 @@ def test_one_image_is_edited_from_its_words(
     streams = capsys.readouterr()
     result = json.loads(streams.out)
     assert (result["mode"], len(result["candidates"]), result["nfe"]) == (mode, count, nfe)
-    assert ("previews of 4 boxes" in streams.err) == (mode == "race" and "--box" not in words)
+    assert ("previews of 4 boxes" in streams.err) == (
+        mode in ("race", "grounded") and "--box" not in words
+    )
     assert result["written"] == [str(image.with_suffix(".edit.png"))]
     before, after = read_image(image), read_image(image.with_suffix(".edit.png"))
     left, top, right, bottom = result["box"]
