@@ -28,7 +28,7 @@ from lr_edit.frozen import ClipModel
 from lr_edit.inpaint import box_masks
 
 STEP = 1 / 16  # of the side: between two places, and what a box is grown by at each side
-AREA = 2.0  # what a box pays for its share of the area; 1 to 4 do alike
+AREA = 2.0  # what its share of the area costs a box; 1 to 4 do alike
 OVERLAP = 0.7  # IoU from which two boxes are one
 # Coarse to fine: squares at every second place, then the neighbours of the best so many that
 # overlap less than `APART`, twice. 120 to 150 views in place of the 344 of every place.
@@ -98,7 +98,7 @@ def ground_words(
 def ground_scores(
     boxes: Int[Tensor, "n 4"], drops: Float[Tensor, " n"], *, side: int
 ) -> Float[Tensor, " n"]:
-    """Each drop as a share of the largest, less what the box pays for its area."""
+    """Each drop as a share of the largest, less what its area costs."""
     area = (boxes[:, 2:] - boxes[:, :2]).prod(-1) / side**2
     return drops / drops.max().clamp(min=1e-6) - AREA * area
 
