@@ -1,8 +1,8 @@
 """Did the edit do what was asked: pictures before and after, and the truth -> yes or no.
 
 placed   replace, recolour, add: the wanted kind and colour are seen at the true box or anywhere in
-         the painted box
-gone     replace, recolour, remove: nothing of the old thing is left outside what was painted, and
+         the inpainted box
+gone     replace, recolour, remove: nothing of the old thing is left outside what was inpainted, and
          it is not seen at its place; where something was to be removed, nothing is
 kept     every bystander is what it was, and most of the ground is as it was
 
@@ -54,14 +54,14 @@ class LabelJudge(Protocol):
         ...
 
     def confidence(self, images: Tensor, boxes: Sequence[Box], /, *, label: Label) -> Tensor:
-        """One box an image -> the probability that this kind in this colour stands there, (n,)."""
+        """One box per image -> the probability that this kind in this colour stands there, (n,)."""
         ...
 
 
 @dataclass(frozen=True)
 class Verdict:
     """1, 0 or NaN each: NaN where a category does not ask. The last three are what a crop at the
-    true box alone says (at the painted box, where something was to be added)."""
+    true box alone says (at the inpainted box, where something was to be added)."""
 
     success: float
     placed: float
@@ -100,14 +100,14 @@ def edit_success(
     Args:
         source: The picture before, in [0, 1].
         edited: The pictures after.
-        boxes: What was painted in each.
+        boxes: What was inpainted in each.
         truth: Where the old thing stood, what is wanted, what must stay; None: all is NaN.
         words: What the task calls the old thing.
         judge: Who tells kinds and colours; it takes no part in choosing.
     """
     if truth is None or not is_judged(truth):
         return [UNKNOWN] * len(edited)
-    places = [truth.box or painted for painted in boxes]
+    places = [truth.box or inpainted for inpainted in boxes]
     at_place = judge.kinds_and_colours(edited, places)
     standing = [judge.kinds_and_colours(edited, [box] * len(edited)) for _, box in truth.bystanders]
     same = [
@@ -116,11 +116,11 @@ def edit_success(
         for at in range(len(edited))
     ]  # fmt: skip
     verdicts = []
-    for at, (after, painted) in enumerate(zip(edited.split(1), boxes, strict=True)):
+    for at, (after, inpainted) in enumerate(zip(edited.split(1), boxes, strict=True)):
         change = (after - source).abs().amax(1)[0]
-        placed = _is_placed(after, painted, truth=truth, judge=judge)
+        placed = _is_placed(after, inpainted, truth=truth, judge=judge)
         gone = _is_gone(
-            source, change, painted=painted, truth=truth, seen=at_place[at], words=words
+            source, change, inpainted=inpainted, truth=truth, seen=at_place[at], words=words
         )
         kept = same[at] and _is_kept(source, change, truth=truth)
         verdicts.append(
@@ -142,14 +142,14 @@ def _verdict(
 
 
 def _is_placed(
-    after: Float[Tensor, "1 3 h w"], painted: Box, *, truth: Truth, judge: LabelJudge
+    after: Float[Tensor, "1 3 h w"], inpainted: Box, *, truth: Truth, judge: LabelJudge
 ) -> float:
-    """Where the wanted thing may be looked for: at the true box, in the painted box as a whole,
+    """Where the wanted thing may be looked for: at the true box, in the inpainted box as a whole,
     and, if it is in neither, in squares of it."""
     if truth.wanted is None:
         return math.nan
-    first = [painted] if truth.box is None else [truth.box, painted]
-    for looks in (first, squares_in(painted, side=after.shape[-1])):
+    first = [inpainted] if truth.box is None else [truth.box, inpainted]
+    for looks in (first, squares_in(inpainted, side=after.shape[-1])):
         found = judge.confidence(after.expand(len(looks), -1, -1, -1), looks, label=truth.wanted)
         if bool((found >= SEEN).any()):
             return 1.0
@@ -186,7 +186,7 @@ def _is_gone(
     source: Float[Tensor, "1 3 h w"],
     change: Float[Tensor, "h w"],
     *,
-    painted: Box,
+    inpainted: Box,
     truth: Truth,
     seen: Sighting,
     words: str,
@@ -197,7 +197,7 @@ def _is_gone(
     if seen == (old.kind, old.colour) or (truth.wanted is None and seen[0] != NOTHING):
         return 0.0
     recoloured = truth.wanted is not None and truth.wanted.kind == old.kind
-    left = remains(source, change, painted=painted, box=truth.box, coloured=recoloured)
+    left = remains(source, change, inpainted=inpainted, box=truth.box, coloured=recoloured)
     return float(left <= REMAINS)
 
 
@@ -205,20 +205,20 @@ def remains(
     source: Float[Tensor, "1 3 h w"],
     change: Float[Tensor, "h w"],
     *,
-    painted: Box,
+    inpainted: Box,
     box: Box,
     coloured: bool = False,
 ) -> float:
-    """Share of the old thing in `box` that still shows outside of what was painted.
+    """Share of the old thing in `box` that still shows outside of what was inpainted.
 
-    The outermost painted pixels count as well: the seam fades there. Of a recoloured thing only
+    The outermost inpainted pixels count as well: the seam fades there. Of a recoloured thing only
     what has its colour counts: its trunk, stem or door may stay.
     """
     (high, wide), (thing, contrast) = change.shape, _thing(source, box)
     outside = torch.ones_like(thing)
     outside[
-        painted.top + (painted.top > 0) : painted.bottom - (painted.bottom < high),
-        painted.left + (painted.left > 0) : painted.right - (painted.right < wide),
+        inpainted.top + (inpainted.top > 0) : inpainted.bottom - (inpainted.bottom < high),
+        inpainted.left + (inpainted.left > 0) : inpainted.right - (inpainted.right < wide),
     ] = False
     if coloured:
         outside &= _has_its_colour(source, box, thing=thing)
