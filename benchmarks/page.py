@@ -66,7 +66,7 @@ def write_page(path: Path) -> Path:
     ]
     page = path.with_suffix(".md")
     with atomic_write(page) as part:
-        part.write_text("\n".join(lines).rstrip() + "\n")
+        part.write_text("\n".join(lines).rstrip() + "\n", encoding="utf-8")
     return page
 
 

@@ -54,7 +54,7 @@ def _kilobytes(name: str) -> int:
     status = Path("/proc/self/status")
     if not status.exists():
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-    line = next(x for x in status.read_text().splitlines() if x.startswith(name))
+    line = next(x for x in status.read_text(encoding="utf-8").splitlines() if x.startswith(name))
     return int(line.split()[1])
 
 
@@ -72,6 +72,6 @@ def hardware(device: str) -> str:
         return torch.cuda.get_device_name()
     info, name = Path("/proc/cpuinfo"), platform.machine()
     if info.exists():
-        lines = info.read_text().splitlines()
+        lines = info.read_text(encoding="utf-8").splitlines()
         name = next((x.split(":")[1].strip() for x in lines if "model name" in x), name)
     return f"{name}, {torch.get_num_threads()} threads on {os.cpu_count()} cores"

@@ -210,6 +210,17 @@ def test_a_package_page_holds_re_exports_only(module: Module) -> None:
     assert len(names) <= MOST_NAMES, f"{module.path} offers {len(names)} names"
 
 
+@each_module
+def test_every_text_file_is_utf_8_by_name(module: Module) -> None:
+    for node in ast.walk(module.tree):
+        if not (isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute)):
+            continue
+        given = ast.unparse(node)
+        reads = node.func.attr in ("read_text", "write_text", "open")
+        others = re.search(r"Image\.open|open\(.*'[rwax]+b\+?'|/proc/", given)
+        assert not reads or others or "utf-8" in given, f"{module.path}:{node.lineno}: {given}"
+
+
 @each_file
 def test_no_except_is_bare(module: Module) -> None:
     handlers = [node for node in ast.walk(module.tree) if isinstance(node, ast.ExceptHandler)]

@@ -24,7 +24,7 @@ FIELDS = ("measure", "kind", "name", "nfe", "value", "low", "high", "p", "tasks"
 
 def write_measured(path: Path, measured: Measured) -> None:
     """race.csv: sets of previews, strategies, and these against the release."""
-    with atomic_write(path) as part, part.open("w", newline="") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(FIELDS)
         for measure, rows in ((CORRELATION, measured.previews), (RETENTION, measured.kept)):
@@ -41,7 +41,7 @@ def write_measured(path: Path, measured: Measured) -> None:
 def read_measured(path: Path, config: Config) -> Measured:
     """What `write_measured` kept. UserError where it is missing or another file."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the stage race (dvc repro)") from None

@@ -117,7 +117,7 @@ def _gap_closed(start: np.ndarray, end: np.ndarray, floor: np.ndarray) -> np.nda
 def _read_curve(path: Path, tasks: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Steps on record, and (tasks, steps) expected loss, NaN where a task lacks a step."""
     try:
-        records = [json.loads(line) for line in path.read_text().splitlines()]
+        records = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
     except (FileNotFoundError, json.JSONDecodeError):
         raise UserError(f"{path} is missing or broken: run the stage train again") from None
     steps = sorted({record["step"] for record in records})

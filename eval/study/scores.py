@@ -77,7 +77,7 @@ def value_cell(value: float, digits: int | None = None) -> tuple[str, str]:
 
 def write_rows(path: Path, lines: Iterable[list[str]]) -> None:
     """The long CSV, header first."""
-    with atomic_write(path) as part, part.open("w", newline="") as file:
+    with atomic_write(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(COLUMNS)
         writer.writerows(lines)
@@ -86,7 +86,7 @@ def write_rows(path: Path, lines: Iterable[list[str]]) -> None:
 def read_scores(path: Path) -> Scores:
     """One variant's scores from its long CSV. UserError if missing or not one."""
     try:
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             lines = list(csv.DictReader(file))
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the stage evaluate (dvc repro)") from None

@@ -97,7 +97,7 @@ def card(context: click.Context) -> None:
     ):
         cards.write_sheet(reports / f"models_{name}.png", exhibits, columns=columns)
     cards.write_card(models, reports / "models.md")
-    click.echo((reports / "models.md").read_text())
+    click.echo((reports / "models.md").read_text(encoding="utf-8"))
 
 
 @click.command()

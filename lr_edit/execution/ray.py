@@ -16,6 +16,7 @@ from contextlib import contextmanager
 from itertools import islice
 from typing import Any
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.execution.environment import ONE_THREAD, pinned_environment
@@ -108,6 +109,9 @@ def _connected(address: str | None) -> Iterator[None]:
     try:
         # No address: a cluster of this machine alone, whatever else runs on it.
         own: dict[str, Any] = {} if address else {"include_dashboard": False}
+        if not address:  # it listens on every address of the machine: nobody else gets in
+            os.environ.setdefault("RAY_AUTH_MODE", "token")
+            os.environ.setdefault("RAY_AUTH_TOKEN", uuid4().hex)
         ray.init(address or "local", logging_level=logging.ERROR, log_to_driver=False, **own)
     except (ConnectionError, RuntimeError, ValueError) as error:
         raise UserError(

@@ -198,7 +198,7 @@ def adopt(one: Repository, folder: Path) -> Path:
         part.replace(place / name)
     (home / "refs").mkdir(exist_ok=True)
     if one.revision is None:  # what an unpinned name resolves to without a network
-        (home / "refs/main").write_text(revision)
+        (home / "refs/main").write_text(revision, encoding="utf-8")
     return place
 
 
@@ -206,7 +206,7 @@ def _given(one: Repository, folder: Path) -> tuple[Path, str]:
     """The folder of a repository's files below `folder`, and their revision."""
     cached = folder / f"models--{one.name.replace('/', '--')}"
     ref = cached / "refs/main"
-    pinned = one.revision or (ref.read_text().strip() if ref.is_file() else "main")
+    pinned = one.revision or (ref.read_text(encoding="utf-8").strip() if ref.is_file() else "main")
     for place in (cached / "snapshots" / pinned, folder / one.name.replace("/", "--"),
                   folder / one.name):  # fmt: skip
         if place.is_dir():

@@ -5,7 +5,6 @@ The editor's training never uses it; it exists for the picture-book world alone.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from lr_edit.files import read_json
 from lr_edit.frozen.images import check_images
 from lr_edit.frozen.weights import check_numbers, folder_of, loading
 from lr_edit.types import Box, Label
@@ -100,7 +100,7 @@ def crops(
 def load_judge(name: str, *, device: str | torch.device = "cpu") -> Judge:
     """The judge in `local-dir:FOLDER`, with its words from labels.json. Raises UserError."""
     with loading(name, needs=("config.json", "model.safetensors", "labels.json")):
-        labels = json.loads((Path(str(folder_of(name))) / "labels.json").read_text())
+        labels = read_json(Path(str(folder_of(name))) / "labels.json")
         model = timm.create_model(name, pretrained=True)
         check_numbers(name, model)
     return Judge(model, kinds=labels["kinds"], colours=labels["colours"], device=device)

@@ -6,7 +6,6 @@ name this distance for what it is.
 
 from __future__ import annotations
 
-import json
 import warnings
 from pathlib import Path
 
@@ -16,6 +15,7 @@ from jaxtyping import Float
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
+from lr_edit.files import read_json
 from lr_edit.frozen.images import check_images
 from lr_edit.frozen.weights import check_numbers, folder_of, loading
 
@@ -73,7 +73,7 @@ def load_perceptual(name: str, *, device: str | torch.device = "cpu") -> Percept
     """The trunk in `local-dir:FOLDER` (config.json, model.safetensors). Raises UserError."""
     with loading(name, needs=("config.json", "model.safetensors")):
         folder = Path(str(folder_of(name)))
-        trunk = Trunk(tuple(json.loads((folder / "config.json").read_text())["widths"]))
+        trunk = Trunk(tuple(read_json(folder / "config.json")["widths"]))
         trunk.load_state_dict(load_file(folder / "model.safetensors"))
         check_numbers(name, trunk)
     return Perceptual(trunk, device=device)

@@ -16,6 +16,7 @@ from jaxtyping import Float
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
+from lr_edit.files import write_text
 from lr_edit.frozen.dino import Dino, class_attention
 from lr_edit.picturebook.degrade import degrade, mirror
 from lr_edit.picturebook.pool import Pool
@@ -147,6 +148,6 @@ def export(anchors: Anchors, folder: Path) -> None:
             "first_conv": "patch_embed.proj", "classifier": "head",
         },
     }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
     state = {key: value.half().contiguous() for key, value in anchors.vit.state_dict().items()}
     save_file(state, folder / "model.safetensors")

@@ -105,7 +105,7 @@ def write_card(models: Path, page: Path) -> None:
     for name, words in SHEETS.items():
         lines += [f"{words}:", "", f"![{words}]({name})", ""]
     with atomic_write(page) as part:
-        part.write_text("\n".join(lines))
+        part.write_text("\n".join(lines), encoding="utf-8")
 
 
 def weight_bytes(models: Path) -> int:

@@ -148,7 +148,9 @@ def export(clip: CLIP, folder: Path, *, name: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     preprocess = {"mean": [_MEAN] * 3, "std": [_MEAN] * 3, "interpolation": "bicubic"}
     config = {"model_cfg": CONFIGS[name], "preprocess_cfg": preprocess}
-    (folder / "open_clip_config.json").write_text(json.dumps(config, indent=2) + "\n")
+    (folder / "open_clip_config.json").write_text(
+        json.dumps(config, indent=2) + "\n", encoding="utf-8"
+    )
     state = {key: value.half().contiguous() for key, value in clip.state_dict().items()}
     save_file(state, folder / "open_clip_model.safetensors")
     words.save(folder)

@@ -16,6 +16,7 @@ from safetensors.torch import save_file
 from timm.models import ResNet
 from torch import Tensor
 
+from lr_edit.files import write_text
 from lr_edit.frozen.judge import CROP, NONE, Judge, crops, squares
 from lr_edit.picturebook.degrade import degrade
 from lr_edit.picturebook.pool import Pool
@@ -160,8 +161,8 @@ def export(judge: ResNet, folder: Path) -> None:
             "first_conv": "conv1.0", "classifier": "fc",
         },
     }  # fmt: skip
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n")
+    write_text(folder / "config.json", json.dumps(config, indent=2) + "\n")
     labels = {"kinds": KIND_NAMES, "colours": COLOUR_NAMES}
-    (folder / "labels.json").write_text(json.dumps(labels, indent=2) + "\n")
+    write_text(folder / "labels.json", json.dumps(labels, indent=2) + "\n")
     state = {key: value.half().contiguous() for key, value in judge.state_dict().items()}
     save_file(state, folder / "model.safetensors")

@@ -156,6 +156,8 @@ def measure(
 def export(named: Named, folder: Path) -> None:
     """Write the trunk's widths and half-precision weights."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps({"widths": _WIDTHS}, indent=2) + "\n")
+    (folder / "config.json").write_text(
+        json.dumps({"widths": _WIDTHS}, indent=2) + "\n", encoding="utf-8"
+    )
     state = {key: value.half().contiguous() for key, value in named.trunk.state_dict().items()}
     save_file(state, folder / "model.safetensors")

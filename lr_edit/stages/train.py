@@ -48,7 +48,7 @@ def run(
     nets = train_nets(tasks, banks, trainer=trainer, track=track, execute=execute)
     for task, net in nets.items():
         write_tensors(out / f"{task}.safetensors", net.state)
-    with atomic_write(out / "curves.jsonl") as part, part.open("w") as curves:
+    with atomic_write(out / "curves.jsonl") as part, part.open("w", encoding="utf-8") as curves:
         for task, net in nets.items():
             for step in net.curve:
                 curves.write(json.dumps({"task": task, **asdict(step)}) + "\n")

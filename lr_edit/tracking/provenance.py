@@ -43,11 +43,15 @@ def _git(root: Path, *words: str) -> str | None:
 
 def _gpu() -> str | None:
     for path in sorted(_DRIVER.glob("gpus/*/information")):
-        for line in path.read_text().splitlines():
+        for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
             if line.startswith("Model:"):
                 return line.removeprefix("Model:").strip()
     return None
 
 
 def _first_line(path: Path) -> str | None:
-    return path.read_text().splitlines()[0] if path.is_file() else None
+    return (
+        path.read_text(encoding="utf-8", errors="replace").splitlines()[0]
+        if path.is_file()
+        else None
+    )

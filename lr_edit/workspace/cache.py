@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from lr_edit.files import atomic_write
+from lr_edit.files import atomic_write, write_text
 
 
 class Cache:
@@ -60,8 +60,8 @@ class Cache:
             if not blob.is_file():
                 with atomic_write(blob) as part:
                     part.write_bytes(data)
-        with atomic_write(self._manifest(key)) as part:
-            part.write_text(json.dumps({"files": digests, "seal": _seal(key, digests)}, indent=1))
+        record = {"files": digests, "seal": _seal(key, digests)}
+        write_text(self._manifest(key), json.dumps(record, indent=1))
 
     def _manifest(self, key: str) -> Path:
         return self._entries / f"{key}.json"

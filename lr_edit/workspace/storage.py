@@ -72,7 +72,7 @@ def read_bank(path: Path) -> Bank:
     if wrong := _misfit(tensors):
         raise UserError(f"{shorten(path)} holds no candidates ({wrong}): delete it, then dvc repro")
     numbers = {name: tensors.pop(name).item() for name in ("nfe", "views") if name in tensors}
-    return Bank(**numbers, **tensors)
+    return Bank(**numbers, **tensors)  # type: ignore[arg-type]
 
 
 def _misfit(tensors: dict[str, np.ndarray]) -> str | None:
