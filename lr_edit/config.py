@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import Field, ValidationError, model_validator
 
-from lr_edit.errors import UserError, describe_error, suggest_name
+from lr_edit.errors import UserError, describe_error, shorten, suggest_name
 from lr_edit.profiles import (
     DEFAULTS,
     MOST,
@@ -296,5 +296,5 @@ def _check_start(params: dict[str, Any], path: Path) -> None:
 
 def _lookup(table: dict[str, Any], name: str, what: str) -> Any:
     if name not in table:
-        raise UserError(f"unknown {what} {name!r}{suggest_name(name, table)}")
+        raise UserError(f"unknown {what} {shorten(name)}{suggest_name(name, table)}")
     return table[name]

@@ -256,6 +256,12 @@ def test_unknown_names_are_named_with_the_nearest_known_one(tmp_path: Path, para
         load(tmp_path, params)
 
 
+def test_a_name_of_any_length_is_refused_in_a_short_sentence(tmp_path: Path, params: dict) -> None:
+    with pytest.raises(UserError, match="unknown profile") as caught:
+        load(tmp_path, params | {"profile": "x" * 3000})
+    assert len(str(caught.value)) < 500
+
+
 def test_a_baseline_must_be_a_variant(tmp_path: Path, params: dict) -> None:
     params["study"]["baseline"] = "dino-random-sizes"
     with pytest.raises(UserError, match="unknown variant 'dino-random-sizes'"):
