@@ -71,11 +71,10 @@ def grounded(job: EditJob) -> Outcome:
     how = job.config.proposal_set("grounded")
     found = propose(job.models, job.task, source=job.source, config=job.config, how=how)
     grounding = found[0].grounding
+    budget = job.budget or job.config.models.grounded  # the race's own would cost four times more
     if grounding is None or grounding.drop < job.config.models.found:
-        return race(replace(job, rank=job.rank or "loss"))
-    rules = Race(
-        proposals="grounded", budget=job.config.models.grounded, entrants=None, rank="ground-loss"
-    )
+        return race(replace(job, rank=job.rank or "loss", budget=budget))
+    rules = Race(proposals="grounded", budget=budget, entrants=None, rank="ground-loss")
     return _spend(job, rules, prior=None, proposed=found)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,14 +11,14 @@ import torch
 from torch import Tensor
 
 from lr_edit.choose import best_of_bank
-from lr_edit.config import Score
+from lr_edit.config import load_config
 from lr_edit.inpaint import inpaint_candidates
 from lr_edit.score import WORST, score_candidates
 from lr_edit.types import EditTask, Sampler
 from tests.fakes import FakeClip, FakeInpainter
 from tests.test_choose import bank
 
-SIDE = 16
+SIDE, SCORE = 16, load_config().score
 BOXES = torch.tensor([[[0, 0, 8, 8], [4, 4, 16, 16]], [[8, 0, 16, 8], [0, 0, 16, 16]]])
 TASK = EditTask("a", Path("a.png"), "a boat", "a fish")
 
@@ -56,7 +57,7 @@ def test_what_is_no_picture_has_no_score_and_the_others_are_as_ever(
     failed = ~(made != 0).flatten(2).any(-1)
     assert failed.sum() == 2
     assert torch.equal(made[~failed], good[~failed])
-    how = {"source": source, "score": Score()}
+    how: Any = {"source": source, "score": SCORE}
     losses, cosines = score_candidates(FakeClip(), TASK, images=made, **how)
     as_ever = score_candidates(FakeClip(), TASK, images=good, **how)
     assert torch.equal(losses[~failed], as_ever[0][~failed]) and (losses[failed] == WORST).all()
@@ -66,7 +67,7 @@ def test_what_is_no_picture_has_no_score_and_the_others_are_as_ever(
 def test_black_of_what_is_black_is_a_picture() -> None:
     source = torch.zeros((3, SIDE, SIDE), dtype=torch.uint8)
     made = inpaint(Breaking(0.0, everywhere=True), source)
-    _, cosines = score_candidates(FakeClip(), TASK, source=source, images=made, score=Score())
+    _, cosines = score_candidates(FakeClip(), TASK, source=source, images=made, score=SCORE)
     assert not cosines.isnan().any()
 
 

@@ -1,4 +1,4 @@
-"""An evaluation's numbers for people: a line a metric, and the editors side by side."""
+"""An evaluation's numbers for people: one line per metric, and the editors side by side."""
 
 from __future__ import annotations
 

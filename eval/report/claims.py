@@ -52,9 +52,15 @@ QUESTIONS = (
         "argmin-table",
         "budget",
     ),
+    Question("Does one size everywhere do worse?", "fixed-medium", "argmin-table", "regions"),
     Question(
-        "Does one size everywhere do worse?", "fixed-medium", "argmin-table", "regions", leads=True
+        "Is a learned size as good as one box that CLIP finds by the words?",
+        "learned",
+        "grounded-1",
+        "grounded",
+        leads=True,
     ),
+    Question("And the best of five such boxes?", "grounded-5", "grounded-1", "grounded"),
     Question(
         "Does ranking by the loss, not by S, do better?",
         "ranked-by-loss",
@@ -76,7 +82,14 @@ QUESTIONS = (
         "amortised",
         leads=True,
     ),
-    Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions", leads=True),
+    Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions"),
+    Question(
+        "And from the box that CLIP finds?",
+        "ground-truth-box",
+        "grounded-1",
+        "grounded",
+        leads=True,
+    ),
     Question("Is the release as good?", "released", "argmin-table", "editors"),
     Question("Is DiffEdit's box as good?", "diffedit-box", "argmin-table", "editors"),
     Question("Does inpainting every box beat a race?", "enumerate", "race", "modes"),

@@ -25,9 +25,10 @@ BUDGET = 100_000  # UNet evaluations of a default study
 START, END = "<!-- results -->", "<!-- /results -->"
 # Rows and columns that a reader of README sees; rows that were not run are left out.
 FIRST = (
-    "learned", "dino-random-size", "fixed-medium", "text-128-top-3-by-loss", "best-of-bank-l",
+    "learned", "dino-random-size", "text-128-top-3-by-loss", "grounded-1", "grounded-5",
     "ground-truth-box",
 )  # fmt: skip
+GROUPS = (GROUP, "grounded")  # of the ablations: whose rows may be among them
 COLUMNS = ("success", "iou", "score_s", "nfe")
 
 
@@ -42,12 +43,14 @@ def insert_results(page: str, results: dict[str, Any], *, config: Config) -> str
 
 def front_results(results: dict[str, Any], config: Config) -> str:
     """A row per line of `FIRST`, and the claims that lead; means with 95% intervals."""
-    nets = results.get("ablations", {}).get(GROUP, {})
-    known = {**results["ceilings"], **nets, **results["variants"]}
+    ablations = results.get("ablations", {})
+    groups = {name: group for group in GROUPS for name in ablations.get(group, {})}
+    known = {name: ablations[group][name] for name, group in groups.items()}
+    known |= {**results["ceilings"], **results["variants"]}
     rows = [
         {
             "key": name,
-            "title": config.title_of(name, group=GROUP if name in nets else "rows"),
+            "title": config.title_of(name, group=groups.get(name, "rows")),
             "cells": [_cell(known[name][key], key) for key in COLUMNS],
         }
         for name in FIRST
