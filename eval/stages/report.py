@@ -6,8 +6,11 @@ from pathlib import Path
 
 from eval.report.write import write_report
 from lr_edit.config import Config
+from lr_edit.workspace.paths import reports_folder
+from lr_edit.workspace.storage import remove_leftovers
 
 
 def run(root: Path, config: Config) -> None:
     """Write tables and figures."""
+    remove_leftovers(reports_folder(root))
     write_report(root, config)

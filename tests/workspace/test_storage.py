@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tempfile
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from lr_edit.workspace.storage import (
     read_json,
     read_tasks,
     read_tensors,
+    remove_leftovers,
     write_bank,
     write_choices,
     write_image,
@@ -195,3 +197,11 @@ def test_a_content_key_tells_values_types_shapes_and_borders_apart(tmp_path: Pat
     first = folder_digest(tmp_path)
     (tmp_path / "a").write_text("2")
     assert folder_digest(tmp_path) != first
+
+
+def test_what_a_killed_writer_left_is_removed_and_one_at_work_keeps_its_own(tmp_path: Path) -> None:
+    mine = f".a.png.{os.getpid()}.1.part"
+    for name in (mine, ".a.png.4194999.1.part", "a.png"):
+        (tmp_path / name).touch()
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == sorted([mine, "a.png"])
