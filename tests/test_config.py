@@ -166,7 +166,7 @@ def test_an_unknown_parameter_is_named_with_the_nearest_known_one(
 @pytest.mark.parametrize(
     ("where", "value"),
     [
-        (("study", "split"), "test"),
+        (("study", "split"), "testing"),
         (("propose", "points"), 0),
         (("inpaint", "guided"), 1.5),
         (("variants", "learned", "learner"), "exactly"),

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from lr_edit.errors import UserError
+from lr_edit.errors import Notice, UserError
 from lr_edit.photo import full_size, photo_to_square, square_to_photo, working_image
 from lr_edit.types import Box
 from lr_edit.workspace.storage import read_image
@@ -96,7 +96,9 @@ def test_grey_and_sixteen_bit_photos_are_read_by_their_brightness(tmp_path: Path
 
 def test_transparency_is_laid_on_white(tmp_path: Path) -> None:
     clear = np.zeros((2, 2, 4), dtype=np.uint8)
-    assert (read_image(save(tmp_path / "a.png", clear)) == 255).all()
+    path = save(tmp_path / "a.png", clear)
+    with pytest.warns(Notice, match="transparent"):
+        assert (read_image(path) == 255).all()
 
 
 def test_values_that_are_no_colours_are_refused(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from lr_edit.picturebook.tasks import make_task
 from lr_edit.picturebook.world import COLOURS, GROUNDS, KINDS, Scene, Thing, draw
 from lr_edit.types import Box, EditTask
 
-SPLIT, FIRST = "eval", 500_000  # scenes that no model was trained on and no study edits
+SPLIT, FIRST = "dev", 500_000  # scenes that no model was trained on and no study edits
 
 
 @dataclass(frozen=True)
