@@ -61,6 +61,8 @@ class Weights(Frozen):
     revision: str | None = None
     variant: str | None = None
     licence: str | None = None
+    gated: bool = False  # the hub wants the licence accepted first
+    pipeline: str | None = None  # an inpainter's class, in place of what model_index.json names
 
     @property
     def folder(self) -> str | None:

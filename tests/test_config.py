@@ -249,7 +249,7 @@ def test_unknown_names_are_named_with_the_nearest_known_one(tmp_path: Path, para
         config.variant("learnt")
     with pytest.raises(UserError, match="unknown proposal set 'dinos'; did you mean 'dino'"):
         config.proposal_set("dinos")
-    with pytest.raises(UserError, match="unknown profile 'sd3'; did you mean 'sd2'"):
+    with pytest.raises(UserError, match="unknown profile 'sd3'; did you mean 'sd35'"):
         load(tmp_path, params, profile="sd3")
     params["variants"]["learned"]["proposals"] = "dinos"
     with pytest.raises(UserError, match="unknown proposal set 'dinos'"):

@@ -29,7 +29,7 @@ from lr_edit.workspace.storage import read_json
 PICKLES = (".bin", ".ckpt", ".pt", ".pth", ".pkl")
 # Not fetched, not loaded: a picture blacked out by the safety checker is no candidate.
 LEFT_OUT = ("safety_checker",)
-_COPIED = re.compile(r".*\.(json|txt|model)$")  # configurations and vocabularies
+_COPIED = re.compile(r".*\.(json|txt|model|jinja)$")  # configurations and vocabularies
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,7 @@ class Repository:
     revision: str | None = None
     variant: str | None = None
     licence: str | None = None
+    gated: bool = False
 
 
 @dataclass(frozen=True)
@@ -74,7 +75,7 @@ def repository(role: str, part: Weights) -> Repository | None:
     """Where a role's weights lie; None for a trunk of LPIPS that torchvision keeps as a pickle."""
     own: dict[str, Any] = {"revision": part.revision, "licence": part.licence}
     if role in ("inpainter", "tiny vae"):
-        return Repository(part.name, "diffusers", variant=part.variant, **own)
+        return Repository(part.name, "diffusers", variant=part.variant, gated=part.gated, **own)
     if role in ("anchors", "judge structure"):
         config = timm.get_pretrained_cfg(part.name)
         name = config.hf_hub_id if config else None
@@ -101,7 +102,8 @@ def _report_failure(one: Repository, cure: str) -> Iterator[None]:
         raise
     except GatedRepoError:
         raise UserError(
-            f"{one.name} wants its licence accepted: do so on its page, then run `hf auth login`"
+            f"{one.name} wants its licence accepted ({one.licence or 'on its page'}): do so on its "
+            "page, then run `hf auth login`"
         ) from None
     except Exception as error:
         cause = (str(error).splitlines() or [type(error).__name__])[0][:160]
@@ -238,4 +240,5 @@ def table(offers: Sequence[Offer]) -> Iterator[str]:
         yield (
             f"{one.repository.name}  {one.size / 1e9:.2f} GB in {len(one.files)} files  "
             f"{one.licence}  revision {one.revision}"
+            f"{'  gated: accept the licence on its page' if one.repository.gated else ''}"
         )

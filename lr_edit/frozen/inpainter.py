@@ -6,24 +6,20 @@ Sampling is as a `Sampler` says, step by step; every UNet evaluation is counted 
 from __future__ import annotations
 
 from collections.abc import Callable
-from types import SimpleNamespace
 from typing import Any
 
+import diffusers
 import torch
-from diffusers import (
-    AutoencoderTiny,
-    AutoPipelineForInpainting,
-    DPMSolverMultistepScheduler,
-    PNDMScheduler,
-)
+from diffusers import AutoencoderTiny, DPMSolverMultistepScheduler, PNDMScheduler
 from diffusers.utils import logging
 from jaxtyping import Bool, Float
 from torch import Tensor
 from transformers.utils.logging import disable_progress_bar
 
 from lr_edit.errors import UserError
+from lr_edit.frozen.pipelines import find_kind
 from lr_edit.frozen.weights import check_numbers, folder_of, loading
-from lr_edit.frozen.whole_pipeline import WholePipeline, starting_noise
+from lr_edit.frozen.whole_pipeline import WholePipeline, settle_encoders, starting_noise
 from lr_edit.types import Sampler
 
 # What guidance doubles: the prompt, the inputs of a nine-channel UNet, SDXL's added conditions.
@@ -51,8 +47,7 @@ class Inpainter:
         for part in (*pipeline.components.values(), *self._vaes.values()):
             if isinstance(part, torch.nn.Module):  # SDXL has two text encoders
                 part.eval().requires_grad_(False)
-        _encode_without_chance(pipeline.vae)
-        pipeline.encode_prompt = _each_once(pipeline.encode_prompt)
+        settle_encoders(pipeline)
         for part in (pipeline.unet, *self._vaes.values()):  # half the time of CPU convolutions
             part.to(memory_format=torch.channels_last)
 
@@ -189,46 +184,12 @@ class _Steps:
         return {}
 
 
-def _each_once(encode: Callable) -> Callable:
-    """A prompt that is given n times is embedded once."""
-
-    def encode_once(prompt: list[str], *args: Any, **options: Any) -> tuple[Tensor | None, ...]:
-        found = encode(prompt[:1], *args, **options)
-        return tuple(x if x is None else x.repeat_interleave(len(prompt), 0) for x in found)
-
-    return encode_once
-
-
-def _check_fit(name: str, pipeline: Any) -> None:
-    """UserError for a pipeline whose class cannot inpaint many boxes from one noise."""
-    masked = "mask" in getattr(pipeline, "_callback_tensor_inputs", ())
-    steered = _has(pipeline, "transformer") or (_has(pipeline, "unet") and masked)
-    if not (_has(pipeline, "vae") and steered):
-        raise UserError(
-            f"weights {name!r}: a {type(pipeline).__name__} cannot be steered box by box; name an "
-            "inpainting pipeline with an autoencoder and a UNet or a transformer, as those of "
-            "Stable Diffusion and Flux are"
-        )
-
-
-def _has(pipeline: Any, part: str) -> bool:
-    return getattr(pipeline, part, None) is not None
-
-
-def _encode_without_chance(vae: Any) -> None:
-    """Latents of masked pictures become the posterior's mode.
-
-    The pipeline would sample them with torch's global generator, in batch order.
-    """
-    encode = vae.encode
-    vae.encode = lambda pictures: SimpleNamespace(latents=encode(pictures).latent_dist.mode())
-
-
 def load_inpainter(
     name: str,
     *,
     revision: str | None = None,
     variant: str | None = None,
+    pipeline: str | None = None,
     tiny_vae: str | None = None,
     tiny_revision: str | None = None,
     device: str = "cpu",
@@ -240,45 +201,50 @@ def load_inpainter(
         name: A hub id, or `local-dir:FOLDER`.
         revision: The commit of a hub's repository.
         variant: The files to take, as in "fp16".
+        pipeline: A class of `pipelines.KINDS`, in place of the one that model_index.json names.
         tiny_vae: An AutoencoderTiny for samplers with `tiny_vae`; id or folder.
         tiny_revision: Its commit.
         device: "cpu" computes in float32, a GPU in float16 (transformers in bfloat16).
         dtype: What it computes in instead.
 
     Raises:
-        UserError: Weights are missing or unreadable, or the pipeline takes no mask.
+        UserError: Weights are missing or unreadable, or the pipeline does not inpaint here.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()
     disable_progress_bar()
-    own, dtype = dtype, dtype or (torch.float32 if device == "cpu" else torch.float16)
-    options = {"dtype": dtype, "use_safetensors": True}
+    where = {"revision": revision, "local_files_only": folder_of(name) is not None}
     with loading(name, needs=("model_index.json",)):
-        pipeline = AutoPipelineForInpainting.from_pretrained(
+        index = diffusers.DiffusionPipeline.load_config(folder_of(name) or name, **where)
+    kind = find_kind(name, pipeline or index.get("_class_name", "pipeline without a name"))
+    if tiny_vae and not kind.unet:
+        raise UserError(f"weights {name!r}: a tiny autoencoder is for pipelines with a UNet")
+    half = torch.float16 if kind.unet else torch.bfloat16  # transformers leave float16's range
+    dtype = dtype or (torch.float32 if device == "cpu" else half)
+    with loading(name):
+        pipe = getattr(diffusers, kind.name).from_pretrained(
+            folder_of(name) or name,
+            variant=variant,
+            dtype=dtype,
+            use_safetensors=True,
+            safety_checker=None,  # a picture that it blacks out is no candidate
+            **where,
+        )
+        check_numbers(name, *pipe.components.values())
+    if not kind.unet:
+        return WholePipeline(pipe.to(device), kind)
+    tiny = tiny_vae and _load_tiny_vae(tiny_vae, revision=tiny_revision, dtype=dtype)
+    return Inpainter(pipe.to(device), tiny_vae=tiny and tiny.to(device))
+
+
+def _load_tiny_vae(name: str, *, revision: str | None, dtype: torch.dtype) -> Any:
+    with loading(name, needs=("config.json",)):
+        tiny = AutoencoderTiny.from_pretrained(
             folder_of(name) or name,
             revision=revision,
-            variant=variant,
-            local_files_only=folder_of(name) is not None,
-            safety_checker=None,  # a picture that it blacks out is no candidate
-            **options,
-        )
-        check_numbers(name, *pipeline.components.values())
-    _check_fit(name, pipeline)
-    if not _has(pipeline, "unet"):
-        if tiny_vae:
-            raise UserError(f"weights {name!r}: a tiny autoencoder is for pipelines with a UNet")
-        return WholePipeline(
-            pipeline.to(device, own or (torch.float32 if device == "cpu" else torch.bfloat16))
-        )
-    if tiny_vae is None:
-        return Inpainter(pipeline.to(device))
-    with loading(tiny_vae, needs=("config.json",)):
-        tiny = AutoencoderTiny.from_pretrained(
-            folder_of(tiny_vae) or tiny_vae,
-            revision=tiny_revision,
             torch_dtype=dtype,
             use_safetensors=True,
-            local_files_only=folder_of(tiny_vae) is not None,
+            local_files_only=folder_of(name) is not None,
         )
-        check_numbers(tiny_vae, tiny)
-    return Inpainter(pipeline.to(device), tiny_vae=tiny.to(device))
+        check_numbers(name, tiny)
+    return tiny

@@ -41,6 +41,7 @@ def load_models(
             resolve(root, inpainter.name),
             revision=inpainter.revision,
             variant=inpainter.variant,
+            pipeline=inpainter.pipeline,
             tiny_vae=resolve(root, tiny.name) if tiny else None,
             tiny_revision=tiny.revision if tiny else None,
             device=device,

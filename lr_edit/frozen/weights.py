@@ -126,7 +126,8 @@ def digest(root: Path, name: str, *, revision: str | None = None) -> str:
 
 def identify(root: Path, part: Weights) -> list[str | None]:
     """What tells a part of a profile from another: its weights, and how they are read."""
-    return [digest(root, part.name, revision=part.revision), part.pretrained, part.variant]
+    own = [digest(root, part.name, revision=part.revision), part.pretrained, part.variant]
+    return [*own, part.pipeline] if part.pipeline else own
 
 
 def pulled_weights(root: Path) -> dict[str, dict[str, Any]]:

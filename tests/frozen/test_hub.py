@@ -14,12 +14,13 @@ from huggingface_hub import constants
 
 from lr_edit.errors import UserError
 from lr_edit.frozen.clip import load_clip
-from lr_edit.frozen.hub import Repository, adopt, needed, record
+from lr_edit.frozen.hub import Offer, Repository, adopt, needed, record, table
 from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.types import Sampler
 from tests.hub_layout import COMMIT, served, write_sd, write_sdxl
 from tests.source_tree import ROOT
 from tests.tiny import tiny_params, write_params
+from tests.transformer_layout import write_klein
 
 PIPELINE = Repository("org/name", "diffusers", variant="fp16")
 DINO = "vit_base_patch8_224.dino"
@@ -126,6 +127,28 @@ def test_weights_copied_from_a_folder_load_and_inpaint_without_a_network(
     assert inpainter.nfe == 2 * (4 + 2)  # guidance measured at the first and the third step
 
 
+def test_the_parts_of_a_pipeline_with_a_language_model_are_copied_whole(
+    tmp_path: Path, monkeypatch
+) -> None:
+    """Its tokenizer keeps the template of a chat in a file of its own."""
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
+    write_klein(tmp_path / "from/org--name")
+    adopt(Repository("org/name", "diffusers", revision=COMMIT), tmp_path / "from")
+    inpainter = load_inpainter("org/name", revision=COMMIT)
+    masks = torch.ones(1, 1, 64, 64, dtype=torch.bool)
+    made = inpainter.inpaint(
+        torch.full((1, 3, 64, 64), 0.5), "a cat", masks=masks, noise=inpainter.noise(64, 0),
+        sampler=Sampler(1, 1.0, 1.0),
+    )  # fmt: skip
+    assert made.isfinite().all() and inpainter.nfe == 1
+
+
+def test_a_licence_that_must_be_accepted_is_said_before_anything_is_fetched() -> None:
+    one = Repository("org/name", "diffusers", licence="Non-Commercial", gated=True)
+    (line,) = table([Offer(one, COMMIT, {"a": 10**9}, "Non-Commercial")])
+    assert "1.00 GB in 1 files  Non-Commercial" in line and line.endswith("licence on its page")
+
+
 def test_a_folder_without_the_repository_says_what_it_must_hold(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"has no org/name: it must hold models--org--name"):
         adopt(PIPELINE, tmp_path)
@@ -141,9 +164,10 @@ def test_every_profile_names_repositories_with_licences() -> None:
     from lr_edit.frozen.hub import repositories
 
     profiles = load_config(ROOT / "params.yaml").profiles
-    for name in ("sd2", "sd15", "sdxl"):
+    for name in set(profiles) - {"picturebook"}:
         found = repositories(profiles[name])
         assert {one.kind for one in found} == {"diffusers", "timm", "open_clip"}
         assert all(one.licence for one in found)
-        assert next(one for one in found if one.kind == "diffusers").revision
+        pinned = next(one for one in found if one.kind == "diffusers").revision
+        assert pinned or name not in ("sd2", "sd15", "sdxl")
     assert load_config(profile="sdxl").models.side == 1024

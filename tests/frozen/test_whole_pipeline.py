@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
-from diffusers import DDPMScheduler, IFInpaintingPipeline, UNet2DConditionModel
+from diffusers.pipelines.qwenimage import pipeline_qwenimage_edit_inpaint
 from torch import Tensor
 
 from lr_edit.budgeted_editor import edit_within_budget
@@ -16,53 +21,131 @@ from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.models import Models
 from lr_edit.frozen.protocols import Inpainter
 from lr_edit.frozen.whole_pipeline import WholePipeline
-from lr_edit.inpaint import inpaint_candidates
+from lr_edit.inpaint import box_masks, inpaint_candidates
 from lr_edit.types import EditTask, Sampler
 from tests.fakes import FakeAnchors, FakeClip, drawn
 from tests.tiny import tiny_params
-from tests.transformer_layout import write_flux, write_sd3
+from tests.transformer_layout import WRITERS
 
 SIDE, STEPS = 64, 2
 BOXES = torch.tensor([[[0, 0, 64, 64], [8, 8, 40, 32]], [[48, 4, 64, 20], [8, 8, 40, 32]]])
-# Evaluations a step: SD 3 is guided without a classifier, Flux is told its guidance.
-WRITERS = {"sd3": (write_sd3, 2), "flux": (write_flux, 1)}
+# What each hub's parts inpaint as, and evaluations a step: 2 with true guidance, which a model
+# that is told its guidance, or needs none, saves.
+CLASSES = {
+    "sd3": ("StableDiffusion3InpaintPipeline", 2),
+    "flux": ("FluxInpaintPipeline", 1),
+    "fill": ("FluxFillPipeline", 1),
+    "kontext": ("FluxKontextInpaintPipeline", 1),
+    "klein": ("Flux2KleinInpaintPipeline", 1),
+    "klein-base": ("Flux2KleinInpaintPipeline", 2),
+    "qwen": ("QwenImageInpaintPipeline", 2),
+    "qwen-edit": ("QwenImageEditInpaintPipeline", 2),
+    "z-image": ("ZImageInpaintPipeline", 2),
+}
 
 
-@pytest.fixture(scope="module", params=WRITERS)
-def inpainter(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
-) -> Inpainter:
-    folder: Path = tmp_path_factory.mktemp(request.param)
-    write, each = WRITERS[request.param]
-    write(folder)
-    loaded = load_inpainter(f"local-dir:{folder}")
-    assert isinstance(loaded, WholePipeline) and isinstance(loaded, Inpainter)
-    loaded.each = each  # type: ignore[attr-defined]
-    return loaded
+@dataclass
+class Case:
+    """A loaded inpainter, its guidance, and the samples that its transformer was given, counted
+    apart from it."""
+
+    name: str
+    inpainter: Inpainter
+    guidance: float
+    each: int
+    samples: int = 0
+
+    def count(self, _module: Any, args: tuple, options: dict[str, Any]) -> None:
+        self.samples += len(args[0] if args else options["hidden_states"])
 
 
-def inpaint(inpainter: Inpainter, *, batch: int = 8, seed: int = 3, steps: int = STEPS) -> Tensor:
+@pytest.fixture(scope="module")
+def folder_of(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Path]:
+    @cache
+    def write(name: str) -> Path:
+        folder: Path = tmp_path_factory.mktemp(name)
+        WRITERS[name](folder)
+        return folder
+
+    return write
+
+
+@pytest.fixture(scope="module", params=CLASSES)
+def case(request: pytest.FixtureRequest, folder_of: Callable[[str], Path]) -> Iterator[Case]:
+    kind, each = CLASSES[request.param]
+    with pytest.MonkeyPatch.context() as patch:
+        # It works at a million pixels, whatever is asked: half a minute of a core.
+        patch.setattr(
+            pipeline_qwenimage_edit_inpaint, "calculate_dimensions", lambda *_: (64, 96, 0)
+        )
+        loaded = load_inpainter(f"local-dir:{folder_of(request.param)}")
+        assert isinstance(loaded, WholePipeline) and isinstance(loaded, Inpainter)
+        assert type(loaded._pipeline).__name__ == kind
+        made = Case(request.param, loaded, 1.0 if request.param == "klein" else 3.0, each)
+        loaded._pipeline.transformer.register_forward_pre_hook(made.count, with_kwargs=True)
+        yield made
+
+
+def inpaint(case: Case, *, batch: int = 8, seed: int = 3, **how: Any) -> Tensor:
+    """Candidates of BOXES in a drawn source, whose pixels outside of them stay, bit by bit."""
     source = torch.randint(256, (3, SIDE, SIDE), generator=torch.Generator().manual_seed(0))
+    source = source.to(torch.uint8)
     images, _ = inpaint_candidates(
-        inpainter, source.to(torch.uint8), prompt="a fish", boxes=BOXES, seed=seed, feather=2,
-        batch=batch, sampler=Sampler(steps, 3.0, 1.0),
+        case.inpainter, source, prompt="a fish", boxes=BOXES, seed=seed, feather=2, batch=batch,
+        sampler=sampler_of(case, **how),
     )  # fmt: skip
+    inside = box_masks(BOXES.flatten(0, 1), side=SIDE).unflatten(0, (2, 2))
+    assert torch.equal(images.where(~inside, 0), source.expand_as(images).where(~inside, 0))
+    assert (images != source).where(inside, False).flatten(2).any(2).all()
     return images
 
 
-def test_every_evaluation_is_counted_and_equal_boxes_are_inpainted_once(inpainter) -> None:
-    before = inpainter.nfe
-    images = inpaint(inpainter)
-    each = inpainter.nfe_per_image(Sampler(STEPS, 3.0, 1.0))
-    assert inpainter.nfe - before == 3 * each == 3 * STEPS * inpainter.each
+def sampler_of(case: Case, *, steps: int = STEPS, **how: Any) -> Sampler:
+    return Sampler(**{"steps": steps, "guidance": case.guidance, "guided": 1.0, **how})
+
+
+def test_every_evaluation_is_counted_and_equal_boxes_are_inpainted_once(case) -> None:
+    before, case.samples = case.inpainter.nfe, 0
+    images = inpaint(case)
+    assert case.inpainter.nfe - before == case.samples == 3 * STEPS * case.each
+    assert case.inpainter.nfe_per_image(sampler_of(case)) == STEPS * case.each
     assert torch.equal(images[0, 1], images[1, 1]) and not torch.equal(images[0, 0], images[0, 1])
 
 
-def test_a_candidate_depends_on_its_seed_not_on_its_batch(inpainter) -> None:
-    together = inpaint(inpainter)
-    alone, other = inpaint(inpainter, batch=1), inpaint(inpainter, seed=4)
+def test_a_candidate_depends_on_its_seed_not_on_its_batch(case) -> None:
+    together = inpaint(case)
+    alone, other = inpaint(case, batch=1), inpaint(case, seed=4)
     assert (together.int() - alone.int()).abs().max() <= 1  # sums of another shape round anew
     assert not torch.equal(together, other)
+
+
+@pytest.mark.parametrize("how", [{"steps": 3}, {"steps": 3, "strength": 0.5}, {"guidance": 1.0}])
+def test_steps_strength_and_guidance_do_what_was_planned(case, how) -> None:
+    if how == {"guidance": case.guidance}:
+        return  # distilled to need none
+    before = case.inpainter.nfe
+    assert not torch.equal(inpaint(case, **how), inpaint(case))
+    planned, plain = (
+        case.inpainter.nfe_per_image(one) for one in (sampler_of(case, **how), sampler_of(case))
+    )
+    assert case.inpainter.nfe - before == 3 * (planned + plain)
+    taken = {"steps": 3, "strength": 2, "guidance": STEPS}[list(how)[-1]]
+    assert planned == taken * (1 if "guidance" in how else case.each)
+
+
+def test_a_model_that_needs_no_guidance_says_so(folder_of) -> None:
+    klein = load_inpainter(f"local-dir:{folder_of('klein')}")
+    with pytest.raises(UserError, match="leave out `guidance` above 1, this model"):
+        inpaint(Case("klein", klein, 4.0, 1))
+
+
+def test_sides_are_of_whole_cells(case) -> None:
+    mask = torch.ones(1, 1, 68, 68, dtype=torch.bool)
+    with pytest.raises(UserError, match=r"sides that are multiples of (8|16), not at 68 x 68"):
+        case.inpainter.inpaint(
+            torch.rand(1, 3, 68, 68), "a fish", masks=mask, noise=case.inpainter.noise(SIDE, 0),
+            sampler=sampler_of(case),
+        )  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -74,10 +157,11 @@ def test_a_candidate_depends_on_its_seed_not_on_its_batch(inpainter) -> None:
         ({"refresh": 2}, "`refresh`"),
     ],
 )
-def test_what_needs_a_unet_is_refused_in_a_sentence(inpainter, how, words) -> None:
+def test_what_needs_a_unet_is_refused_in_a_sentence(case, how, words) -> None:
     mask = torch.ones(1, 1, SIDE, SIDE, dtype=torch.bool)
     sampler = Sampler(**{"steps": 4, "guidance": 3.0, "guided": 1.0, **how})
-    with pytest.raises(UserError, match=f"InpaintPipeline samples for itself: leave out {words}"):
+    inpainter = case.inpainter
+    with pytest.raises(UserError, match=f"Pipeline samples for itself: leave out {words}"):
         inpainter.inpaint(
             torch.rand(1, 3, SIDE, SIDE), "a fish", masks=mask, noise=inpainter.noise(SIDE, 0),
             sampler=sampler,
@@ -88,8 +172,10 @@ def test_what_needs_a_unet_is_refused_in_a_sentence(inpainter, how, words) -> No
         )
 
 
-def test_it_races_and_costs_no_more_than_was_planned(inpainter) -> None:
+@pytest.mark.parametrize("name", ["sd3", "flux"])
+def test_it_races_and_costs_no_more_than_was_planned(name, folder_of) -> None:
     """A look of one step at every box, three steps of guidance for the best of them."""
+    inpainter, each = load_inpainter(f"local-dir:{folder_of(name)}"), CLASSES[name][1]
     config = as_config(tiny_params(), path=Path("params.yaml"))
     how = config.proposal_set("dino")
     full, preview = (
@@ -98,7 +184,6 @@ def test_it_races_and_costs_no_more_than_was_planned(inpainter) -> None:
     )
     how = how.model_copy(update={"inpaint": full, "relevance": False})
     rules = Race(previews=(preview,), budget=4 + 6, entrants=None)
-    before = inpainter.nfe
     done = edit_within_budget(
         Models(anchors=FakeAnchors(), clip=FakeClip(), inpainter=inpainter),
         EditTask("a", Path("a.png"), source="a red boat", prompt="a blue fish"),
@@ -106,30 +191,37 @@ def test_it_races_and_costs_no_more_than_was_planned(inpainter) -> None:
         config=config, how=how, rules=rules,
     )  # fmt: skip
     # Flux is told its guidance: twice as many.
-    assert done.raced.entered == (4, 2 // inpainter.each)
-    assert done.raced.nfe == inpainter.nfe - before == 4 + 6
+    assert done.raced.entered == (4, 2 // each)
+    assert done.raced.nfe == inpainter.nfe == 4 + 6
 
 
-def test_a_tiny_autoencoder_belongs_to_a_unet(tmp_path: Path) -> None:
-    write_sd3(tmp_path)
+def test_a_tiny_autoencoder_belongs_to_a_unet(folder_of) -> None:
     with pytest.raises(UserError, match="pipelines with a UNet"):
-        load_inpainter(f"local-dir:{tmp_path}", tiny_vae="local-dir:nowhere")
+        load_inpainter(f"local-dir:{folder_of('sd3')}", tiny_vae="local-dir:nowhere")
 
 
-def test_a_pipeline_that_cannot_be_steered_is_one_sentence(tmp_path: Path) -> None:
-    """DeepFloyd IF inpaints pixels: it has a UNet and no autoencoder."""
-    unet = UNet2DConditionModel(
-        in_channels=3, out_channels=6, block_out_channels=(8,), layers_per_block=1,
-        down_block_types=("DownBlock2D",), up_block_types=("UpBlock2D",), norm_num_groups=4,
-        attention_head_dim=4, cross_attention_dim=8,
-    )  # fmt: skip
-    IFInpaintingPipeline(
-        tokenizer=None, text_encoder=None, unet=unet, scheduler=DDPMScheduler(),
-        safety_checker=None, feature_extractor=None, watermarker=None,
-        requires_safety_checker=False,
-    ).save_pretrained(tmp_path)  # fmt: skip
+def test_a_profile_may_name_the_class(folder_of) -> None:
+    """Flux's base has the parts of Kontext too."""
+    name = f"local-dir:{folder_of('flux')}"
+    loaded: Any = load_inpainter(name, pipeline="FluxKontextPipeline")
+    assert type(loaded._pipeline).__name__ == "FluxKontextInpaintPipeline"
+    with pytest.raises(UserError, match="a FluxThing cannot inpaint here; those that can: Stable"):
+        load_inpainter(name, pipeline="FluxThing")
+
+
+@pytest.mark.parametrize(
+    ("given", "why"),
+    [
+        ("ChromaPipeline", ": diffusers cannot run its inpainting"),
+        ("QwenImageEditPlusPipeline", ": it takes no mask"),
+        ("IFInpaintingPipeline", "; those that can: StableDiffusionInpaintPipeline, "),
+    ],
+)
+def test_a_class_that_does_not_inpaint_is_one_sentence(given, why, tmp_path: Path) -> None:
+    index = {"_class_name": given, "_diffusers_version": "0.42.1"}
+    (tmp_path / "model_index.json").write_text(json.dumps(index))
     with pytest.raises(UserError) as caught:
         load_inpainter(f"local-dir:{tmp_path}")
     said = str(caught.value)
-    assert "IFInpaintingPipeline cannot be steered box by box" in said
-    assert "name an inpainting pipeline" in said and "\n" not in said
+    assert f"a {given} cannot inpaint here{why}" in said and "those that can: Stable" in said
+    assert "ZImageInpaintPipeline" in said and "dvc" not in said and "\n" not in said
