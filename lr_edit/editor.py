@@ -185,6 +185,9 @@ class Editor:
         # What the user drew, to the pixel, for what the square made of it.
         places = dict(zip(own, request.boxes or (), strict=True))
         scored = [one for one in done.candidates if not np.isnan(one.score)]
+        if failed := len(done.candidates) - len(scored):
+            warnings.warn(f"{failed} of {len(done.candidates)} candidates are no pictures: they "
+                          "have no score and win nothing", Notice, 4)  # fmt: skip
         shown = tuple(self._show(picture, one, places.get(one.box)) for one in scored)
         return EditResult(
             shown,

@@ -10,12 +10,16 @@ import pytest
 import torch
 from torch import Tensor
 
+from eval.study.evaluate import count_failed
 from lr_edit.choose import best_of_bank
 from lr_edit.config import load_config
+from lr_edit.editor import Editor
+from lr_edit.errors import Notice
+from lr_edit.frozen.models import Models
 from lr_edit.inpaint import inpaint_candidates
 from lr_edit.score import WORST, score_candidates
-from lr_edit.types import EditTask, Sampler
-from tests.fakes import FakeClip, FakeInpainter
+from lr_edit.types import Box, EditTask, Sampler
+from tests.fakes import FakeAnchors, FakeClip, FakeInpainter
 from tests.test_choose import bank
 
 SIDE, SCORE = 16, load_config().score
@@ -71,6 +75,19 @@ def test_black_of_what_is_black_is_a_picture() -> None:
     assert not cosines.isnan().any()
 
 
+def test_an_editor_goes_on_with_the_others_and_says_how_many_failed() -> None:
+    models = Models(
+        anchors=FakeAnchors(), clip=FakeClip(), inpainter=Breaking(torch.nan, everywhere=True)
+    )
+    editor = Editor(load_config(profile="picturebook"), models, root=Path())
+    boxes = [Box(0, 0, 32, 32), Box(8, 8, 40, 48), Box(32, 0, 64, 64)]
+    with pytest.warns(Notice, match="1 of 3 candidates are no pictures"):
+        result = editor(
+            np.full((64, 64, 3), 90, np.uint8), source="a boat", prompt="a fish", boxes=boxes
+        )
+    assert len(result.candidates) == 2 and (np.asarray(result.image) != 0).any()
+
+
 @pytest.mark.parametrize("rank", ["S", "loss", "released"])
 def test_a_failed_candidate_is_never_chosen(rank) -> None:
     some = bank([[1.0] * 3] * 2)
@@ -78,3 +95,4 @@ def test_a_failed_candidate_is_never_chosen(rank) -> None:
     some.cosines[1, 2], some.losses[1, 2] = -0.9, 1.9
     choice = best_of_bank(some, rank=rank)
     assert (choice.point, choice.size) == (1, 2)
+    assert count_failed([some, bank([[1.0] * 3] * 2)]) == 5

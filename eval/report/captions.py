@@ -23,9 +23,12 @@ def table_caption(results: dict[str, Any]) -> str:
     apart = f"; {' and '.join(meta['apart'])} apart" if meta["apart"] else ""
     known = any(row["iou"]["n"] for row in results["variants"].values())
     regions = "mean the task's true box" if known else "are missing: no true box is known"
+    failed = {name: n for name, n in results.get("failed", {}).items() if n and "/" not in name}
+    told = ", ".join(f"{name} {n}" for name, n in failed.items())
     return (
         f"{meta['caption']} Means over {meta['tasks']['headline']} tasks "
         f"({', '.join(meta['headline'])}{apart}), split {meta['split']}, protocol "
         f"{meta['protocol']}, with 95% bootstrap intervals over tasks. Random draws and random "
         f"starts are averaged over their seeds within a task. Background and edited {regions}."
+        + (f" Candidates that were no pictures have no score and win nothing: {told}." * bool(told))
     )

@@ -18,7 +18,7 @@ from eval.report.pages import write_pages
 from eval.report.versions import provenance
 from eval.study.ablations import ablation_results, ablation_scores
 from eval.study.ceilings import ceiling_scores
-from eval.study.evaluate import read_judgements, summarise
+from eval.study.evaluate import count_failed, read_judgements, summarise
 from eval.study.learning import TrainingRecord, learning_results, read_training, training_curves
 from eval.study.results import build_results
 from eval.study.scores import Scores, read_scores, rows, write_rows
@@ -39,7 +39,7 @@ def write_report(root: Path, config: Config) -> None:
     trained = (read_training(root, name) for name in config.variants)
     trainings: list[TrainingRecord] = [one for one in trained if one]
     ablated = ablation_scores(root, config, tasks=tasks)
-    banks = [read_banks(root, name, tasks=tasks) for name in config.proposals]
+    banks = {name: read_banks(root, name, tasks=tasks) for name in config.proposals}
     results = build_results(
         config,
         full,
@@ -51,7 +51,8 @@ def write_report(root: Path, config: Config) -> None:
         learning=learning_results(trainings, resamples=study.resamples, seed=study.seed),
         ablations=ablation_results(ablated, resamples=study.resamples, seed=study.seed),
         method=describe_method(root, config, tasks=tasks, others=list(chain(*ablated.values()))),
-        nfe=sum(bank.nfe for bank in chain(*banks)),
+        nfe=sum(bank.nfe for bank in chain(*banks.values())),
+        failed={name: count_failed(each) for name, each in banks.items()},
     )
     write_json(out / "results.json", results)
     write_json(out / "provenance.json", provenance(root, config.models))

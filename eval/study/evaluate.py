@@ -110,6 +110,11 @@ def count_candidates(variant: Variant, bank: Bank, *, trained: dict[str, Any] | 
     return points * sizes if whole_table else points
 
 
+def count_failed(banks: Sequence[Bank]) -> int:
+    """Candidates that were no pictures: NaN, or black where the source is not."""
+    return sum(int(np.isnan(bank.score).sum()) for bank in banks)
+
+
 def summarise(scores: Scores, *, resamples: int, seed: int) -> dict[str, Any]:
     """Headline metrics, the same per category, and PSNR the two ways it can be averaged."""
     present = sorted(set(scores.categories))

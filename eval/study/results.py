@@ -9,6 +9,7 @@ psnr        name -> {infinite, of_mean_mse}
 resolution  variant -> success and IoU against the baseline: {spread, detectable, n, needed}
 ablations   group -> row -> metric -> as variants, with the paired difference to the first row
 method      the variant that stands for it: its name, causes of failure, preferences
+failed      variant, or group/row -> candidates of its proposal set that were no pictures
 learning    variant -> start, end, floor, share of the gap closed, share of tasks that fell
 meta        what was measured, by which judges, and what the reader must know
 """
@@ -48,8 +49,10 @@ def build_results(
     ablations: dict[str, dict[str, Any]],
     method: dict[str, Any],
     nfe: int,
+    failed: dict[str, int],
 ) -> dict[str, Any]:
-    """`summaries` and `ceilings` are what `evaluate.summarise` says of each row."""
+    """`summaries` and `ceilings` are what `evaluate.summarise` says of each row; `failed` counts
+    the candidates of each proposal set that were no pictures."""
     comparisons = compare(scores, config)
     adjusted = _adjusted(comparisons)
     rows = {**summaries, **ceilings}
@@ -78,12 +81,20 @@ def build_results(
             for category in categories
         },
         "psnr": {name: row["psnr"] for name, row in rows.items()},
+        "failed": {name: failed[how] for name, how in _proposals_of(config).items()},
         "resolution": resolutions(scores, config),
         "learning": learning,
         "ablations": ablations,
         "method": method,
         "meta": {**_meta(config, scores[0], summaries), "nfe": nfe},
     }
+
+
+def _proposals_of(config: Config) -> dict[str, str]:
+    """The proposal set of every row of the tables."""
+    groups = config.ablations.items()
+    rows = {f"{group}/{name}": row for group, each in groups for name, row in each.items()}
+    return {name: row.proposals for name, row in (*config.variants.items(), *rows.items())}
 
 
 def compare(scores: Sequence[Scores], config: Config) -> dict[str, dict[str, Comparison]]:

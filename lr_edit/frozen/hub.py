@@ -22,6 +22,7 @@ from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import GatedRepoError
 
 from lr_edit.errors import UserError
+from lr_edit.frozen.pipelines import find_kind
 from lr_edit.frozen.weights import VGG
 from lr_edit.profiles import Profile, Weights
 from lr_edit.workspace.storage import read_json
@@ -45,6 +46,7 @@ class Repository:
     variant: str | None = None
     licence: str | None = None
     gated: bool = False
+    pipeline: str | None = None
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,8 @@ def repository(role: str, part: Weights) -> Repository | None:
     """Where a role's weights lie; None for a trunk of LPIPS that torchvision keeps as a pickle."""
     own: dict[str, Any] = {"revision": part.revision, "licence": part.licence}
     if role in ("inpainter", "tiny vae"):
-        return Repository(part.name, "diffusers", variant=part.variant, gated=part.gated, **own)
+        own |= {"gated": part.gated, "pipeline": part.pipeline}
+        return Repository(part.name, "diffusers", variant=part.variant, **own)
     if role in ("anchors", "judge structure"):
         config = timm.get_pretrained_cfg(part.name)
         name = config.hf_hub_id if config else None
@@ -118,14 +121,16 @@ def offer(one: Repository) -> Offer:
         parts = None
         if one.kind == "diffusers" and "model_index.json" in sizes:
             index = hf_hub_download(one.name, "model_index.json", revision=one.revision)
-            parts = components(read_json(Path(index)))
+            parts = components(one, read_json(Path(index)))
     files = needed(sizes, one, parts=parts)
     licence = one.licence or getattr(info.card_data, "license", None) or "licence unknown"
     return Offer(one, str(info.sha), {file: sizes[file] for file in files}, licence)
 
 
-def components(index: dict[str, Any]) -> list[str]:
-    """The folders of a pipeline that are loaded, from its model_index.json."""
+def components(one: Repository, index: dict[str, Any]) -> list[str]:
+    """The folders of a pipeline that are loaded, from its model_index.json. UserError, before
+    anything is fetched, for a class that does not inpaint here."""
+    find_kind(one.name, one.pipeline or index.get("_class_name", "pipeline without a name"))
     return [
         name
         for name, value in index.items()
@@ -187,7 +192,7 @@ def adopt(one: Repository, folder: Path) -> Path:
     source, revision = _given(one, folder)
     parts = None
     if one.kind == "diffusers" and (source / "model_index.json").is_file():
-        parts = components(read_json(source / "model_index.json"))
+        parts = components(one, read_json(source / "model_index.json"))
     names = [p.relative_to(source).as_posix() for p in source.rglob("*") if p.is_file()]
     chosen = needed(names, one, parts=parts)
     if not any(name.endswith(".safetensors") for name in chosen):

@@ -143,6 +143,14 @@ def test_the_parts_of_a_pipeline_with_a_language_model_are_copied_whole(
     assert made.isfinite().all() and inpainter.nfe == 1
 
 
+def test_what_cannot_inpaint_here_is_refused_before_it_is_fetched(tmp_path: Path) -> None:
+    place = tmp_path / "org--name"
+    place.mkdir()
+    (place / "model_index.json").write_text(json.dumps({"_class_name": "ChromaPipeline"}))
+    with pytest.raises(UserError, match="a ChromaPipeline cannot inpaint here: diffusers cannot"):
+        adopt(Repository("org/name", "diffusers", revision=COMMIT), tmp_path)
+
+
 def test_a_licence_that_must_be_accepted_is_said_before_anything_is_fetched() -> None:
     one = Repository("org/name", "diffusers", licence="Non-Commercial", gated=True)
     (line,) = table([Offer(one, COMMIT, {"a": 10**9}, "Non-Commercial")])

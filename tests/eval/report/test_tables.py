@@ -151,6 +151,13 @@ def test_the_caption_says_whether_regions_are_known(results: dict[str, Any]) -> 
     assert table_caption({**results, "variants": photos}).endswith("no true box is known.")
 
 
+def test_the_caption_counts_candidates_that_were_no_pictures(results: dict[str, Any]) -> None:
+    assert set(results["variants"]) < set(results["failed"]) and not any(results["failed"].values())
+    some = {**results["failed"], "learned": 3, "losses/clip": 3}
+    said = table_caption({**results, "failed": some})
+    assert said.endswith("have no score and win nothing: learned 3.")
+
+
 def test_what_latex_would_read_as_its_own_is_escaped() -> None:
     assert escape_latex("50% of a_b & {c} − ↑") == r"50\% of a\_b \& \{c\} $-$ $\uparrow$"
 
