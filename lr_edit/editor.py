@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any, overload
@@ -66,26 +66,32 @@ class Editor:
         dtype: torch.dtype | None = None,
         root: str | Path | None = None,
         study: str | Path | None = None,
+        memory: Mapping[str, Any] | None = None,
     ) -> Editor:
         """Load the models of a profile.
 
         Args:
-            name: "picturebook", "sd2", "sd15", "sdxl", or a profile of `study`.
+            name: "picturebook", "sd2", "flux-fill" or another of lr_edit/profiles.yaml, or a
+                profile of `study`.
             device: Where they run, as torch names it; default: a GPU if there is one.
             dtype: The inpainter's; default: float16 on a GPU, float32 on a CPU.
             root: The folder that holds the folders of weights which the profile names; default:
                 the working directory or one above it, then the checkout that is installed.
             study: A params.yaml that adds profiles or changes values.
+            memory: What changes of the profile's: `offload` "auto", "none", "model" or "group",
+                `tiling`, `quantise` "int8" or "nf4", `compile`. Default: what fits the GPU.
 
         Returns:
             An editor for any number of pictures.
 
         Raises:
-            UserError: Where the profile, the device or the weights are not there.
+            UserError: Where the profile, the device or the weights are not there, or the device
+                cannot do what `memory` says.
         """
         config = load_config(Path(study) if study else None, profile=name)
+        profile = config.models.with_memory(memory or {})
         place = find_weights(config.models, start=Path(root) if root else None)
-        models = load_models(place, config.models, device=_device(device), dtype=dtype)
+        models = load_models(place, profile, device=_device(device), dtype=dtype)
         return cls(config, models, root=place)
 
     @overload

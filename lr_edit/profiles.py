@@ -3,12 +3,20 @@ from. A study's params.yaml may add profiles, and change values of these."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    model_validator,
+)
 
-from lr_edit.errors import shorten
+from lr_edit.errors import UserError, describe_error, shorten
 from lr_edit.files import is_plain_name, read_yaml
 
 DEFAULTS = Path(__file__).with_name("profiles.yaml")
@@ -70,6 +78,24 @@ class Weights(Frozen):
         return self.name.removeprefix(LOCAL) if self.name.startswith(LOCAL) else None
 
 
+class Memory(Frozen):
+    """How an inpainter fits a device's memory, and how fast it runs there."""
+
+    offload: Literal["auto", "none", "model", "group"] = "auto"  # to the CPU, what does not compute
+    tiling: bool | None = None  # decode pictures in tiles, one by one; None: where offloading
+    quantise: Literal["none", "int8", "nf4"] = "none"  # the transformer and its largest reader
+    compile: bool = False  # the blocks that repeat, for any batch
+
+    @property
+    def moves(self) -> dict[str, Any]:
+        """What of it moves values, and is part of a result's key."""
+        return {
+            name: getattr(self, name)
+            for name in ("tiling", "quantise", "compile")
+            if getattr(self, name) != type(self).model_fields[name].default
+        }
+
+
 class Judges(Frozen):
     """The networks that measure. None of them takes part in choosing."""
 
@@ -89,6 +115,7 @@ class Profile(Frozen):
     anchors: Weights
     clip: Weights
     inpainter: Weights
+    memory: Memory = Memory()
     tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
     anchor_net: Weights | None = None  # dataset-level nets: what the stage `amortise` makes
     judges: Judges
@@ -105,6 +132,14 @@ class Profile(Frozen):
             raise ValueError(f"side {self.side} is no multiple of cell {self.cell}")
         return self
 
+    def with_memory(self, changes: Mapping[str, Any]) -> Profile:
+        """The profile with other values of `memory`; UserError for what cannot be."""
+        try:
+            memory = Memory.model_validate({**self.memory.model_dump(), **changes})
+        except ValidationError as error:
+            raise UserError(f"memory: {describe_error(error, Memory)}") from None
+        return self.model_copy(update={"memory": memory})
+
     @property
     def roles(self) -> dict[str, Weights]:
         """Every model by its role."""
@@ -120,7 +155,7 @@ _PARTS: dict[str, Any] = {"inpaint": {}, "race": _RACE, "amortised": _RACE}
 _TABLES: dict[str, Any] = {
     **_PARTS, "study": {}, "base": {}, "propose": {}, "score": {}, "variants": {"*": {}},
     "proposals": {"*": {"propose": {}, "inpaint": {}}}, "ablations": {"*": {"*": {}}},
-    "profiles": {"*": {**_PARTS, "judges": {}}},
+    "profiles": {"*": {**_PARTS, "judges": {}, "memory": {}}},
 }  # fmt: skip
 
 
@@ -149,7 +184,7 @@ def lay_profiles(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
         old, row = rows.get(name) or {}, row or {}
         merged = {
             key: {**old[key], **row[key]}
-            for key in ("inpaint", "race", "amortised", "judges")
+            for key in ("inpaint", "race", "amortised", "judges", "memory")
             if isinstance(old.get(key), dict) and isinstance(row.get(key), dict)
         }
         rows[name] = {**old, **row, **merged}

@@ -53,6 +53,16 @@ def test_a_proposal_set_states_only_how_its_sampler_differs(tmp_path: Path, para
     assert early.sampler == Sampler(config.inpaint.steps, 1.0, config.inpaint.guided, stop=2)
 
 
+def test_a_study_changes_single_values_of_a_profile_s_memory(tmp_path: Path, params: dict) -> None:
+    params["profiles"] = {"flux-fill": {"memory": {"quantise": "nf4"}}}
+    memory = load(tmp_path, params).profiles["flux-fill"].memory
+    assert (memory.quantise, memory.offload, memory.moves) == ("nf4", "auto", {"quantise": "nf4"})
+    assert not load_config().models.memory.moves  # the bundled study's keys know nothing of it
+    params["profiles"]["flux-fill"]["memory"] = {"quantize": "nf4"}
+    with pytest.raises(UserError, match="did you mean 'quantise'"):
+        load(tmp_path, params)
+
+
 def test_a_proposal_set_states_only_how_its_anchors_differ(tmp_path: Path, params: dict) -> None:
     params["proposals"]["few"] = {
         "anchors": "dino", "boxes": "squares", "propose": {"points": 3, "distance": 2.0}

@@ -87,6 +87,13 @@ def test_pictures_of_every_kind_give_one_edit_and_nothing_outside_its_box_change
     assert not changed.any()
 
 
+def test_what_the_device_cannot_do_is_said(home: Path) -> None:
+    with pytest.raises(UserError, match=r"^memory: `compile` is for a GPU, and this is cpu$"):
+        Editor.from_profile(
+            root=home, study=home / "params.yaml", device="cpu", memory={"compile": True}
+        )
+
+
 @pytest.mark.parametrize("mode", ["grounded", "race", "enumerate", "paper"])
 def test_boxes_are_pixels_of_the_picture_that_was_given(editor: Editor, mode: Any) -> None:
     source = photo(640, 192)

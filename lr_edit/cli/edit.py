@@ -49,6 +49,9 @@ class Outputs:
               help="Write the best so many.")  # fmt: skip
 @click.option("--show-boxes", is_flag=True, help="Also write a picture of the boxes.")
 @click.option("--device", help="cpu, cuda, cuda:1. Default: a GPU if there is one.")
+@click.option("--memory", multiple=True, metavar="KEY=VALUE",
+              help="offload=model, tiling=true, quantise=int8, compile=true; default: "
+              "what fits.")  # fmt: skip
 @click.option("--force", is_flag=True, help="Let picture-book weights edit what is no drawing.")
 @click.option("--json", "as_json", is_flag=True, help="Print a line for each image for a program.")
 @click.pass_context
@@ -56,13 +59,15 @@ def edit(
     context: click.Context, images: tuple[str, ...], *, source: str, prompt: str,
     output: str | None, overwrite: bool, mode: Any, budget: int | None, rank: Any,
     boxes: tuple[str, ...], seed: int, count: int, show_boxes: bool, device: str | None,
-    force: bool, as_json: bool,
+    memory: tuple[str, ...], force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Edit images from text alone; the models load once."""
     own = tuple(map(_parse_box, boxes)) or None
     how: dict[str, Any] = {"mode": mode, "budget": budget, "rank": rank, "boxes": own, "seed": seed}
     Request(source, prompt, **how)
     root, config = find_config(context)
+    changes = dict(map(_parse_memory, memory))
+    config.models.with_memory(changes)
     for name in images:
         check_picture(read_picture(name), config.models, boxes=own or (), force=force)
     plan = plan_outputs(
@@ -74,7 +79,9 @@ def edit(
     from lr_edit.editor import Editor
 
     study = params if params.is_file() else None
-    editor = Editor.from_profile(config.profile, device=device, root=weights, study=study)
+    editor = Editor.from_profile(
+        config.profile, device=device, root=weights, study=study, memory=changes
+    )
     failed = []
     for name, outputs in zip(images, plan, strict=True):
         try:
@@ -165,6 +172,11 @@ def as_row(result: EditResult, written: list[Path]) -> dict[str, Any]:
 
 def _as_line(result: EditResult, written: list[Path]) -> str:
     return f"{' '.join(map(str, written))}  box {result.box.as_tuple()}"
+
+
+def _parse_memory(text: str) -> tuple[str, Any]:
+    name, _, value = text.partition("=")
+    return name, {"true": True, "false": False}.get(value, value)
 
 
 def _parse_box(text: str) -> Box:

@@ -8,6 +8,7 @@ from __future__ import annotations
 # Module -> extra. `study` brings what `edit` does.
 EXTRAS = {
     "accelerate": "edit",
+    "bitsandbytes": "quantise",
     "diffusers": "edit",
     "tokenizers": "edit",
     "transformers": "edit",
@@ -16,6 +17,7 @@ EXTRAS = {
     "mlflow": "study",
     "pyarrow": "parquet",
     "ray": "ray",
+    "torchao": "quantise",
 }
 
 

@@ -17,9 +17,11 @@ from torch import Tensor
 from transformers.utils.logging import disable_progress_bar
 
 from lr_edit.errors import UserError
+from lr_edit.frozen.memory import check_memory, place, quantisation
 from lr_edit.frozen.pipelines import find_kind
 from lr_edit.frozen.weights import check_numbers, folder_of, loading
 from lr_edit.frozen.whole_pipeline import WholePipeline, settle_encoders, starting_noise
+from lr_edit.profiles import Memory
 from lr_edit.types import Sampler
 
 # What guidance doubles: the prompt, the inputs of a nine-channel UNet, SDXL's added conditions.
@@ -76,7 +78,8 @@ class Inpainter:
         n, side = len(masks), image.shape[-1]
         pipe = self._pipeline
         pipe.vae, pipe.scheduler = self._vaes[sampler.tiny_vae], self._schedulers[sampler.solver]
-        noise, image = noise.to(pipe.device, pipe.unet.dtype), image.to(pipe.device)
+        device = pipe._execution_device
+        noise, image = noise.to(device, pipe.unet.dtype), image.to(device)
         start = noise if sampler.strength == 1 else self._noised(image, noise, sampler)
         steps = _Steps(sampler)
         with pipe.unet.register_forward_hook(steps.hear):
@@ -124,19 +127,19 @@ class Inpainter:
         pipe, n = self._pipeline, len(noise)
         if pipe.unet.config.addition_embed_type == "text_time":
             raise UserError("this inpainter has no noise predictions: leave `diffedit` out")
-        pipe.vae, noise = self._vaes[False], noise.to(pipe.device, pipe.unet.dtype)
+        pipe.vae, noise = self._vaes[False], noise.to(pipe._execution_device, pipe.unet.dtype)
         kept = self._schedulers["dpm"].alphas_cumprod
         time = min(int(strength * len(kept)), len(kept) - 1)
         entry = kept[time].sqrt() * self._latents(image) + (1 - kept[time]).sqrt() * noise
         if pipe.unet.config.in_channels > entry.shape[1]:
             nothing = self._latents(torch.full_like(image, 0.5)).expand(n, -1, -1, -1)
             entry = torch.cat([entry, torch.ones_like(entry[:, :1]), nothing], dim=1)
-        words = pipe.encode_prompt([prompt], pipe.device, n, False)[0]
+        words = pipe.encode_prompt([prompt], pipe._execution_device, n, False)[0]
         return pipe.unet(entry, time, encoder_hidden_states=words).sample.float().cpu()
 
     def _latents(self, image: Float[Tensor, "1 3 side side"]) -> Tensor:
         pipe = self._pipeline
-        pixels = pipe.image_processor.preprocess(image).to(pipe.device, pipe.unet.dtype)
+        pixels = pipe.image_processor.preprocess(image).to(pipe._execution_device, pipe.unet.dtype)
         return pipe.vae.config.scaling_factor * pipe.vae.encode(pixels).latents
 
     def _count(self, _module: torch.nn.Module, args: tuple) -> None:
@@ -194,6 +197,7 @@ def load_inpainter(
     tiny_revision: str | None = None,
     device: str = "cpu",
     dtype: torch.dtype | None = None,
+    memory: Memory = Memory(),
 ) -> Inpainter | WholePipeline:
     """An inpainting pipeline through diffusers' own loader, from safetensors alone.
 
@@ -206,9 +210,11 @@ def load_inpainter(
         tiny_revision: Its commit.
         device: "cpu" computes in float32, a GPU in float16 (transformers in bfloat16).
         dtype: What it computes in instead.
+        memory: Offloading, tiling, quantisation, compilation.
 
     Raises:
-        UserError: Weights are missing or unreadable, or the pipeline does not inpaint here.
+        UserError: Weights are missing or unreadable, the pipeline does not inpaint here, or the
+            device cannot do what `memory` says.
     """
     logging.set_verbosity_error()
     logging.disable_progress_bar()
@@ -219,6 +225,7 @@ def load_inpainter(
     kind = find_kind(name, pipeline or index.get("_class_name", "pipeline without a name"))
     if tiny_vae and not kind.unet:
         raise UserError(f"weights {name!r}: a tiny autoencoder is for pipelines with a UNet")
+    check_memory(memory, kind, device=device)
     half = torch.float16 if kind.unet else torch.bfloat16  # transformers leave float16's range
     dtype = dtype or (torch.float32 if device == "cpu" else half)
     with loading(name):
@@ -228,13 +235,15 @@ def load_inpainter(
             dtype=dtype,
             use_safetensors=True,
             safety_checker=None,  # a picture that it blacks out is no candidate
+            quantization_config=quantisation(memory, kind, dtype=dtype),
             **where,
         )
         check_numbers(name, *pipe.components.values())
+    place(pipe, memory, kind=kind, device=device)
     if not kind.unet:
-        return WholePipeline(pipe.to(device), kind)
+        return WholePipeline(pipe, kind)
     tiny = tiny_vae and _load_tiny_vae(tiny_vae, revision=tiny_revision, dtype=dtype)
-    return Inpainter(pipe.to(device), tiny_vae=tiny and tiny.to(device))
+    return Inpainter(pipe, tiny_vae=tiny and tiny.to(device))
 
 
 def _load_tiny_vae(name: str, *, revision: str | None, dtype: torch.dtype) -> Any:

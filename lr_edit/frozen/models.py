@@ -46,6 +46,7 @@ def load_models(
             tiny_revision=tiny.revision if tiny else None,
             device=device,
             dtype=dtype,
+            memory=profile.memory,
         ),
         device=device,
     )

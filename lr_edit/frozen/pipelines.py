@@ -26,6 +26,7 @@ class PipelineKind:
         unguided: Its value for none.
         more: Pictures, and pixels of one -> what else the call needs.
         as_pil: Its call takes no tensor for the image.
+        reader: Of its text encoders the largest.
     """
 
     name: str
@@ -36,6 +37,7 @@ class PipelineKind:
     unguided: float = 1.0
     more: Callable[[int, int], dict[str, Any]] = lambda _count, _pixels: {}
     as_pil: bool = False
+    reader: str = "text_encoder"
 
 
 def _without_words(count: int, _pixels: int) -> dict[str, Any]:
@@ -49,11 +51,16 @@ def _at_own_size(_count: int, pixels: int) -> dict[str, Any]:
 KINDS = (
     PipelineKind("StableDiffusionInpaintPipeline", ("StableDiffusionPipeline",), unet=True),
     PipelineKind("StableDiffusionXLInpaintPipeline", ("StableDiffusionXLPipeline",), unet=True),
-    PipelineKind("StableDiffusion3InpaintPipeline", ("StableDiffusion3Pipeline",)),
-    PipelineKind("FluxInpaintPipeline", ("FluxPipeline",), guidance="told"),
-    PipelineKind("FluxFillPipeline", guidance="told"),
     PipelineKind(
-        "FluxKontextInpaintPipeline", ("FluxKontextPipeline",), guidance="told", more=_at_own_size
+        "StableDiffusion3InpaintPipeline", ("StableDiffusion3Pipeline",), reader="text_encoder_3"
+    ),
+    PipelineKind(
+        "FluxInpaintPipeline", ("FluxPipeline",), guidance="told", reader="text_encoder_2"
+    ),
+    PipelineKind("FluxFillPipeline", guidance="told", reader="text_encoder_2"),
+    PipelineKind(
+        "FluxKontextInpaintPipeline", ("FluxKontextPipeline",), guidance="told",
+        more=_at_own_size, reader="text_encoder_2",
     ),
     PipelineKind("Flux2KleinInpaintPipeline", ("Flux2KleinPipeline",)),
     PipelineKind(

@@ -121,7 +121,8 @@ class CandidateMaker:
         frozen = [profile.anchors, profile.clip, profile.inpainter, profile.tiny_vae]
         return content_key(
             code_digest(__name__, "_load", "_make"),
-            [part and weights.identify(self._root, part) for part in frozen],
+            [part and weights.identify(self._root, part) for part in frozen]
+            + ([profile.memory.moves] if profile.memory.moves else []),
             self._config.model_dump(mode="json"),
             asdict(how.inpaint.sampler),
         )

@@ -170,6 +170,8 @@ def test_what_is_too_long_transparent_or_moving_is_said(
         (["--source", " "], "may not be empty"),
         (["--output", "edit.bmp/x.tif"], "png"),
         (["--n", "2", "--output", "a.png"], "name a folder"),
+        (["--memory", "offlod=model"], "memory: unknown parameter 'offlod'; did you mean 'off"),
+        (["--memory", "quantise=int3"], "memory: parameter 'quantise': input should be"),
     ],
 )
 def test_what_does_not_fit_is_refused_before_a_model_is_loaded(
