@@ -17,7 +17,8 @@ from PIL import Image
 import lr_edit
 from lr_edit import Box, Editor, EditResult, UserError
 from tests.source_tree import ROOT
-from tests.tiny import write_root
+from tests.tiny import tiny_params, write_params, write_root
+from tests.transformer_layout import WRITERS
 
 WORDS: dict[str, Any] = {"source": "a red boat", "prompt": "a blue fish on sand"}
 
@@ -84,6 +85,26 @@ def test_pictures_of_every_kind_give_one_edit_and_nothing_outside_its_box_change
     changed = (pixels(found[0]) != source).any(2)
     assert changed[box.top : box.bottom, box.left : box.right].any()
     changed[box.top : box.bottom, box.left : box.right] = False
+    assert not changed.any()
+
+
+@pytest.mark.parametrize(("name", "each"), [("fill", 1), ("z-image", 2)])
+def test_a_profile_may_name_a_pipeline_with_a_transformer(
+    name: str, each: int, tmp_path: Path, tiny_models: Path
+) -> None:
+    home, params = write_root(tmp_path, tiny_models), tiny_params()
+    WRITERS[name](home / name)
+    params["profiles"]["picturebook"] = {"cell": 16, "inpainter": {"name": f"local-dir:{name}"}}
+    params["inpaint"] = {"steps": 2, "guidance": 3.0, "guided": 1.0}
+    write_params(home, params)
+    editor = Editor.from_profile(root=home, study=home / "params.yaml", device="cpu")
+    source, boxes = photo(150, 97), [Box(8, 12, 100, 82), Box(0, 0, 40, 40)]
+    result = editor(source, **WORDS, boxes=boxes, force=True)
+    assert result.nfe == 2 * 2 * each and len(result.candidates) == 2
+    left, top, right, bottom = result.box.as_tuple()
+    changed = (pixels(result) != source).any(2)
+    assert changed[top:bottom, left:right].any()
+    changed[top:bottom, left:right] = False
     assert not changed.any()
 
 

@@ -72,6 +72,7 @@ def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
                     "name": part.name,
                     "revision": part.revision,
                     "licence": part.licence,
+                    "gated": part.gated,
                     "present": locate(root, part.folder).is_dir()
                     if part.folder
                     else _cached(part, pulled.get(part.name, {})),

@@ -225,8 +225,9 @@ def list_models(context: click.Context, as_json: bool) -> None:
         return
     for row in rows:
         click.echo(
-            f"{row['profile']:12} {row['role']:12} {'present' if row['present'] else 'missing':8}"
-            f" {row['name']}  {row['revision'] or ''}  {row['licence'] or ''}".rstrip()
+            f"{row['profile']:15} {row['role']:16} {'present' if row['present'] else 'missing':8}"
+            f" {row['name']}  {row['revision'] or ''}  {row['licence'] or ''}"
+            f"{'  gated' if row['gated'] else ''}".rstrip()
         )
 
 
