@@ -9,11 +9,13 @@ from typing import Any
 from benchmarks.full_size import count_flops
 from benchmarks.strategies import ANCHORS, DRAWS, STEPS
 from lr_edit.config import Race, load_config
+from lr_edit.grounding import TRIED
 from lr_edit.saliency import PLACES
 from lr_edit.successive_halving import plan_rounds
 from lr_edit.types import Sampler
 
-WINDOWS = PLACES**2 + 1  # images of the source that CLIP embeds for text relevance
+WINDOWS = PLACES**2 + 1  # images of the source that CLIP embeds for text relevance,
+GROUNDING = 2 * TRIED + 1  # and for grounding
 
 
 def count_edits(root: Path) -> dict[str, Any]:
@@ -27,6 +29,8 @@ def count_edits(root: Path) -> dict[str, Any]:
     plans = {
         "released": [(ANCHORS * DRAWS, pndm)],
         "enumerate": [(boxes, full)],
+        "grounded, 5 boxes": [(5, full)],
+        "grounded, 1 box": [(1, full)],
         "race": _rounds(config.race, full, entrants=boxes),
         "amortised, top 3": _rounds(few, full, entrants=few.entrants or boxes),
         "amortised, top 1": [(1, full)],
@@ -38,7 +42,8 @@ def count_edits(root: Path) -> dict[str, Any]:
                 "strategy": name,
                 "nfe": sum(n * sampler.nfe for n, sampler in rounds),
                 "flops": sum(_flops(flops, n, sampler) for n, sampler in rounds)
-                + 2 * flops["dino"] + WINDOWS * flops["clip"],
+                + 2 * flops["dino"]
+                + (GROUNDING if name.startswith("grounded") else WINDOWS) * flops["clip"],
             }
             for name, rounds in plans.items()
         ],

@@ -57,6 +57,13 @@ class Subject:
             self.models, self.task, source=self.source, config=self.config, how=how
         )
 
+    def grounded(self, boxes: int) -> None:
+        """The best so many boxes that CLIP finds by the source words."""
+        how = self.config.proposal_set("grounded")
+        self.bank(**dict(how.model_copy(
+            update={"propose": how.propose.model_copy(update={"points": boxes})}
+        )))  # fmt: skip
+
     def race(self, rules: Race, prior: Any = None) -> Any:
         """The race; with a prior, of as many boxes as the rules let in."""
         return edit_within_budget(
@@ -89,6 +96,8 @@ def strategies(subject: Subject) -> dict[str, Run]:
     return {
         "released": lambda: subject.released(DRAWS),
         "enumerate": lambda: subject.bank(),
+        "grounded, 5 boxes": lambda: subject.grounded(5),
+        "grounded, 1 box": lambda: subject.grounded(1),
         "race": lambda: subject.race(config.race),
         "amortised, top 3": lambda: subject.race(config.amortised, uniform_prior),
         "amortised, top 1": lambda: subject.race(Race(entrants=1, budget=each), uniform_prior),

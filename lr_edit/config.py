@@ -83,8 +83,10 @@ class ProposalSet(_Frozen):
     highest cells of a map, or need none; a box by `threshold` is drawn about the map itself.
     """
 
-    anchors: Map | Literal["grid", "random", "centre", "truth", "released", "grounding"]
-    boxes: Literal["squares", "random", "threshold", "truth", "released", "grounded"]
+    anchors: (
+        Map | Literal["grid", "random", "centre", "truth", "released", "grounding", "occlusion"]
+    )
+    boxes: Literal["squares", "random", "threshold", "truth", "released", "grounded", "occlusion"]
     draws: Count = 1  # random rectangles per anchor
     prompt: Literal["scene", "object"] = "scene"  # the task's prompt, or the wanted thing alone
     template: Template = "{}"  # around those; release: "a high quality image of {}."
@@ -96,7 +98,8 @@ class ProposalSet(_Frozen):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> ProposalSet:
-        pairs = {"truth": "truth", "released": "released", "grounding": "grounded"}
+        pairs = {"truth": "truth", "released": "released", "grounding": "grounded",
+                 "occlusion": "occlusion"}  # fmt: skip
         if pairs.get(self.anchors) != {v: v for v in pairs.values()}.get(self.boxes):
             raise ValueError(f"anchors {self.anchors} and boxes {self.boxes} do not go together")
         if self.boxes == "threshold" and self.anchors not in MAPS:

@@ -1,22 +1,26 @@
-"""Where the source words stand: hide a box, ask CLIP what is lost, keep the boxes that lose most.
+"""Where the source words stand: boxes that hold whole things, ranked by CLIP with and without them.
 
-    ground(box) = drop(box) / largest drop - AREA * share of the image's area
-    drop(box)   = cos(image, source words) - cos(image with the box hidden, source words)
+    ground(box) = (missed(box) + alone(box) + whole(box) - 2 * share of the image's area) / 4
+    missed(box) = cos(image, source words) - cos(image with the box hidden, source words)
+    alone(box)  = cos(the box alone on plain ground, source words)
+    whole(box)  = what `edge_boxes` says of it
+
+each of the three from 0 for the least of the boxes to 1 for the greatest.
 
 Departure: the paper takes anchors from DINO, which has not read the words. Occlusion is from Zeiler
 and Fergus, ECCV 2014, section 4.2; a box is hidden behind what its own border shows, since the mean
-colour of the image would be a thing of its own. Neither a truth nor a judge is read.
+colour of the image would be a thing of its own. Boxes seen alone are from ReCLIP (Subramanian et
+al., ACL 2022). Neither a truth nor a judge is read.
 
 What is assumed of CLIP, and may fail on photos: that a hidden thing is missed (drops are small
-there, hence their share of the largest); that colours go with their nouns (beside a blue cup, "a
-red boat" is not a blue boat); that a square of at most 7/8 of the side holds the thing and not its
-neighbours: things that touch are one. A box is grown by a share of the side, not by a latent cell.
+there, hence the span from 0 to 1); that colours go with their nouns (beside a blue cup, "a red
+boat" is not a blue boat); that a thing ends where the picture changes: things that touch are one,
+and one of many parts is many. A box is grown by a share of the side, not by a latent cell.
 """
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import torch
@@ -24,17 +28,13 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from lr_edit.boxes import snap_boxes
+from lr_edit.edge_boxes import GRID, OVERLAP, EdgeMap, edge_boxes, grow_boxes, suppress
 from lr_edit.frozen import ClipModel
 from lr_edit.inpaint import box_masks
 
-STEP = 1 / 16  # of the side: between two places, and what a box is grown by at each side
-AREA = 2.0  # what its share of the area costs a box; 1 to 4 do alike
-OVERLAP = 0.7  # IoU from which two boxes are one
-# Coarse to fine: squares at every second place, then the neighbours of the best so many that
-# overlap less than `APART`, twice. 120 to 150 views in place of the 344 of every place.
-SEARCH, APART = (4, 3), 0.5
-LEAST, MOST = 3 * STEP, 14 * STEP  # sides of squares, as shares of the image's
+TRIED = 40  # rectangles that CLIP is asked about: on val and train 98% of things have one
 BATCH = 32  # views at once
+RING = 1 / 32  # of the side: what is about a box and gives the ground on which it is seen alone
 
 
 @dataclass(frozen=True)
@@ -43,7 +43,7 @@ class Grounding:
 
     boxes   (n, 4) int: pixels, grown and snapped to the latent grid
     scores  (n,) float: `ground` of the boxes before they were grown, higher is better
-    drop    the largest drop: a small one says that CLIP does not find the words
+    drop    the largest of what is missed: a small one says that CLIP does not find the words
     views   images that CLIP embedded
     """
 
@@ -58,17 +58,15 @@ def ground_words(
     image: Float[Tensor, "1 3 side side"],
     *,
     words: str,
-    sizes: Sequence[float],
     points: int,
     cell: int,
 ) -> Grounding:
-    """The boxes that CLIP needs most to find words in an image.
+    """The boxes in which CLIP finds words in an image.
 
     Args:
         clip: The scoring CLIP.
         image: The source, in [0, 1].
         words: What is edited: "a red boat".
-        sizes: Sides of the squares that are tried first, as shares of the image's.
         points: Boxes at most; fewer where no more are apart.
         cell: Pixels of a latent cell.
 
@@ -77,40 +75,25 @@ def ground_words(
 
     Source: this project; see the module.
     """
-    side = image.shape[-1]
+    side, edges = image.shape[-1], EdgeMap(image)
+    tried, whole = edge_boxes(edges, count=TRIED)
+    boxes = (tried * side / GRID).round().long()
     text = clip.embed_texts([words])[0]
-    whole = float(clip.embed_images(image)[0] @ text)
-    boxes = squares_on_grid(side, sizes=sizes, step=2 * STEP)
-    drops = whole - _cosines(clip, image, boxes=boxes, text=text)
-    for count in SEARCH:
-        best = suppress(boxes, ground_scores(boxes, drops, side=side), overlap=APART)[:count]
-        new = _unseen(_neighbours(boxes[best], side=side), boxes)
-        boxes = torch.cat([boxes, new])
-        drops = torch.cat([drops, whole - _cosines(clip, image, boxes=new, text=text)])
-    scores = ground_scores(boxes, drops, side=side)
-    kept = suppress(boxes, scores, overlap=OVERLAP)[:points]
-    margin, views = STEP * side, 1 + len(boxes)
-    start, stop = boxes[kept, :2] - margin, boxes[kept, 2:] + margin
-    grown = snap_boxes(start.double(), stop.double(), side=side, cell=cell)
-    return Grounding(grown, scores[kept], float(drops.max()), views)
-
-
-def ground_scores(
-    boxes: Int[Tensor, "n 4"], drops: Float[Tensor, " n"], *, side: int
-) -> Float[Tensor, " n"]:
-    """Each drop as a share of the largest, less what its area costs."""
+    drops = float(clip.embed_images(image)[0] @ text) - cosines(
+        clip, (hide_boxes(image, part) for part in boxes.split(BATCH)), text=text
+    )
+    alone = cosines(clip, (show_alone(image, part) for part in boxes.split(BATCH)), text=text)
     area = (boxes[:, 2:] - boxes[:, :2]).prod(-1) / side**2
-    return drops / drops.max().clamp(min=1e-6) - AREA * area
-
-
-def squares_on_grid(side: int, *, sizes: Sequence[float], step: float) -> Int[Tensor, "n 4"]:
-    """Squares of these shares of the side, every `step` of it: size by size, row by row."""
-    boxes = []
-    for size in sizes:
-        extent = round(size * side)
-        starts = range(0, side - extent + 1, round(step * side))
-        boxes += [(x, y, x + extent, y + extent) for y, x in itertools.product(starts, starts)]
-    return torch.tensor(boxes, dtype=torch.int64).view(-1, 4)
+    scores = (_spread(drops) + _spread(alone) + _spread(whole) - 2 * area) / 4
+    grown = grow_boxes(edges, tried).double() * side / GRID
+    snapped = snap_boxes(grown[:, :2], grown[:, 2:], side=side, cell=cell)
+    best = suppress(snapped, scores, overlap=OVERLAP, count=points)
+    return Grounding(
+        snapped[best],
+        scores[best].float(),
+        float(drops.max()),
+        views=1 + 2 * len(boxes),
+    )
 
 
 def hide_boxes(
@@ -124,56 +107,32 @@ def hide_boxes(
     return torch.where(box_masks(boxes, side=image.shape[-1]), (across + down) / 2, image)
 
 
-def suppress(
-    boxes: Int[Tensor, "n 4"], scores: Float[Tensor, " n"], *, overlap: float
-) -> list[int]:
-    """Numbers of the boxes, the best first, without those that overlap a better one too much."""
-    kept: list[int] = []
-    for at in scores.argsort(descending=True, stable=True).tolist():
-        if not kept or float(_overlaps(boxes[at], boxes[kept]).max()) < overlap:
-            kept.append(at)
-    return kept
+def show_alone(
+    image: Float[Tensor, "1 3 side side"], boxes: Int[Tensor, "n 4"]
+) -> Float[Tensor, "n 3 side side"]:
+    """Each box at its place, and all about it in the median colour of the pixels next to it."""
+    side, views = image.shape[-1], []
+    ring = max(1, round(RING * side))
+    around = torch.cat([boxes[:, :2] - ring, boxes[:, 2:] + ring], -1)
+    masks = box_masks(boxes, side=side)
+    rings = box_masks(around.clamp(0, side), side=side) & ~masks
+    for mask, near in zip(masks, rings, strict=True):
+        ground = image[0][:, near[0]].median(-1).values[:, None, None]
+        views.append(torch.where(mask, image[0], ground))
+    return torch.stack(views)
 
 
-def _overlaps(box: Int[Tensor, "4"], others: Int[Tensor, "n 4"]) -> Float[Tensor, " n"]:
-    """IoU."""
-    inner = torch.minimum(box[2:], others[:, 2:]) - torch.maximum(box[:2], others[:, :2])
-    shared = inner.clamp(min=0).prod(-1)
-    areas = (others[:, 2:] - others[:, :2]).prod(-1) + (box[2:] - box[:2]).prod()
-    return shared / (areas - shared)
-
-
-def _neighbours(boxes: Int[Tensor, "n 4"], *, side: int) -> Int[Tensor, "m 4"]:
-    """A step to each of eight directions, and a step larger or smaller at every side."""
-    step = round(STEP * side)
-    moves = [(x, y, x, y) for y, x in itertools.product((-step, 0, step), repeat=2)]
-    moves += [(-step, -step, step, step), (step, step, -step, -step)]
-    found = (boxes[:, None] + torch.tensor(moves)).flatten(0, 1)
-    extent = found[:, 2] - found[:, 0]
-    inside = (found >= 0).all(-1) & (found <= side).all(-1)
-    return found[inside & (extent >= LEAST * side) & (extent <= MOST * side)]
-
-
-def _unseen(boxes: Int[Tensor, "n 4"], known: Int[Tensor, "m 4"]) -> Int[Tensor, "k 4"]:
-    """Each box once, without those that are known."""
-    rows = set(map(tuple, boxes.tolist())) - set(map(tuple, known.tolist()))
-    return torch.tensor(sorted(rows), dtype=torch.int64).view(-1, 4)
-
-
-def _cosines(
-    clip: ClipModel,
-    image: Float[Tensor, "1 3 side side"],
-    *,
-    boxes: Int[Tensor, "n 4"],
-    text: Float[Tensor, " d"],
+def cosines(
+    clip: ClipModel, views: Iterator[Float[Tensor, "_ 3 side side"]], *, text: Float[Tensor, " d"]
 ) -> Float[Tensor, " n"]:
-    """The cosine of the words with the image behind each hidden box."""
-    parts = [  # none where no box is new
-        clip.embed_images(hide_boxes(image, part)) @ text
-        for part in boxes.split(BATCH)
-        if len(part)
-    ]
-    return torch.cat([torch.empty(0, device=text.device), *parts]).cpu()
+    """The cosine of the words with each view, batch by batch."""
+    return torch.cat([(clip.embed_images(batch) @ text).cpu() for batch in views])
+
+
+def _spread(values: Float[Tensor, " n"]) -> Float[Tensor, " n"]:
+    """From 0 for the least to 1 for the greatest; 0 where all are one."""
+    low, high = values.aminmax()
+    return (values - low) / (high - low).clamp(min=1e-6)
 
 
 def _bridge(

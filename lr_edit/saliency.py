@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lr_edit.baselines.diffedit import noise_difference
+from lr_edit.baselines.occlusion import occlude_words
 from lr_edit.baselines.released import released_attention
 from lr_edit.boxes import all_cells, square_boxes
 from lr_edit.config import Config, ProposalSet
@@ -88,6 +89,11 @@ def compute_saliency(
     grounding = None
     if proposals.anchors == "grounding":
         grounding = ground_words(
+            models.clip, image, words=words, points=proposals.propose.points,
+            cell=config.models.cell,
+        )  # fmt: skip
+    elif proposals.anchors == "occlusion":
+        grounding = occlude_words(
             models.clip, image, words=words, sizes=proposals.propose.sizes,
             points=proposals.propose.points, cell=config.models.cell,
         )  # fmt: skip

@@ -18,12 +18,22 @@ LAYERS = (
     {"errors"},
     {"files"},  # below the parameters, which are read from one
     {"types", "profiles"},
-    {"boxes", "losses", "choose", "successive_halving", "config", "photo", "anchor_net"},
+    {
+        "boxes",
+        "edge_boxes",
+        "losses",
+        "choose",
+        "successive_halving",
+        "config",
+        "photo",
+        "anchor_net",
+    },
     {"execution", "workspace", "learn"},
     {"frozen", "learn_amortised", "tracking", "request"},
     {"result"},
     {"inpaint", "score"},
-    {"baselines", "grounding"},
+    {"grounding"},
+    {"baselines"},
     {"saliency"},
     {"propose"},
     {"method", "amortise"},
@@ -73,8 +83,9 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
 # What the method never does for itself: it is handed its parts, and yields what happens.
 NOT_IN_THE_METHOD = {"open", "print", "input", "from_pretrained", "getenv", "environ", "getLogger"}
 METHOD = {
-    "boxes", "losses", "choose", "successive_halving", "anchor_net", "learn", "learn_amortised",
-    "inpaint", "score", "baselines", "grounding", "saliency", "propose", "method",
+    "boxes", "edge_boxes", "losses", "choose", "successive_halving", "anchor_net", "learn",
+    "learn_amortised", "inpaint", "score", "baselines", "grounding", "saliency", "propose",
+    "method",
 }  # fmt: skip
 VAGUE = {"utils", "util", "misc", "helpers", "common", "base"}
 # Called by torch and torchmetrics, whose callers give what they have by position.

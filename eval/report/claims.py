@@ -61,6 +61,7 @@ QUESTIONS = (
         leads=True,
     ),
     Question("And the best of five such boxes?", "grounded-5", "grounded-1", "grounded"),
+    Question("Do squares do, found by hiding them alone?", "occlusion-5", "grounded-5", "default"),
     Question(
         "Does ranking by the loss, not by S, do better?",
         "ranked-by-loss",
@@ -84,10 +85,10 @@ QUESTIONS = (
     ),
     Question("How far is the true box?", "ground-truth-box", "argmin-table", "regions"),
     Question(
-        "And from the box that CLIP finds?",
+        "And from the best of five boxes that CLIP finds?",
         "ground-truth-box",
-        "grounded-1",
-        "grounded",
+        "grounded-5",
+        "default",
         leads=True,
     ),
     Question("Is the release as good?", "released", "argmin-table", "editors"),

@@ -28,7 +28,7 @@ FIRST = (
     "learned", "dino-random-size", "text-128-top-3-by-loss", "grounded-1", "grounded-5",
     "ground-truth-box",
 )  # fmt: skip
-GROUPS = (GROUP, "grounded")  # of the ablations: whose rows may be among them
+GROUPS = (GROUP, "grounded", "default")  # of the ablations: whose rows may be among them
 COLUMNS = ("success", "iou", "score_s", "nfe")
 
 
