@@ -28,6 +28,8 @@ from lr_edit.types import LossWeights, Merit, Sampler
 
 Map = Literal["dino", "relevance", "diffedit"]  # where anchors come from, or a box
 MAPS = get_args(Map)
+Own = Literal["truth", "released", "grounding", "occlusion"]  # anchors that have boxes of their own
+PAIRED = dict(zip(get_args(Own), ("truth", "released", "grounded", "occlusion"), strict=True))
 
 
 class Propose(_Frozen):
@@ -83,9 +85,7 @@ class ProposalSet(_Frozen):
     highest cells of a map, or need none; a box by `threshold` is drawn about the map itself.
     """
 
-    anchors: (
-        Map | Literal["grid", "random", "centre", "truth", "released", "grounding", "occlusion"]
-    )
+    anchors: Map | Literal["grid", "random", "centre"] | Own
     boxes: Literal["squares", "random", "threshold", "truth", "released", "grounded", "occlusion"]
     draws: Count = 1  # random rectangles per anchor
     prompt: Literal["scene", "object"] = "scene"  # the task's prompt, or the wanted thing alone
@@ -98,9 +98,7 @@ class ProposalSet(_Frozen):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> ProposalSet:
-        pairs = {"truth": "truth", "released": "released", "grounding": "grounded",
-                 "occlusion": "occlusion"}  # fmt: skip
-        if pairs.get(self.anchors) != {v: v for v in pairs.values()}.get(self.boxes):
+        if PAIRED.get(self.anchors) != {boxes: boxes for boxes in PAIRED.values()}.get(self.boxes):
             raise ValueError(f"anchors {self.anchors} and boxes {self.boxes} do not go together")
         if self.boxes == "threshold" and self.anchors not in MAPS:
             raise ValueError(f"boxes by threshold need anchors from a map: {', '.join(MAPS)}")

@@ -103,8 +103,9 @@ def in_order(results: dict[str, Any], config: Config) -> dict[str, Any]:
         for section in ("variants", "psnr", "resolution", "learning")
     }  # fmt: skip
     ablations = {
-        group: {name: results["ablations"][group][name] for name in rows}
+        group: {name: known[name] for name in rows if name in known}
         for group, rows in config.ablations.items()
+        if (known := results["ablations"].get(group, {}))
     }
     return {**results, **by_variant, "ablations": ablations}
 
