@@ -98,7 +98,7 @@ class ProposalSet(_Frozen):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> ProposalSet:
-        if PAIRED.get(self.anchors) != {boxes: boxes for boxes in PAIRED.values()}.get(self.boxes):
+        if PAIRED.get(self.anchors) != {v: v for v in PAIRED.values()}.get(self.boxes):
             raise ValueError(f"anchors {self.anchors} and boxes {self.boxes} do not go together")
         if self.boxes == "threshold" and self.anchors not in MAPS:
             raise ValueError(f"boxes by threshold need anchors from a map: {', '.join(MAPS)}")
