@@ -81,9 +81,8 @@ class Score(_Frozen):
 class ProposalSet(_Frozen):
     """A way to draw boxes for every task, and to inpaint them.
 
-    In params.yaml `propose` and `inpaint` state what they change of the study's. Anchors are the
-    highest cells of a map, or need none; a box by `threshold` is drawn about the map itself.
-    """
+    `propose` and `inpaint` state what they change of the study's. Anchors are the highest cells of
+    a map, or need none; a box by `threshold` is drawn about the map itself."""
 
     anchors: Map | Literal["grid", "random", "centre"] | Own
     boxes: Literal["squares", "random", "threshold", "truth", "released", "grounded", "occlusion"]
