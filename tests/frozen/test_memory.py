@@ -5,14 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from lr_edit.config import load_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.memory import SPARE, choose_offload, compile_blocks
 from lr_edit.profiles import Memory
+from lr_edit.stages.candidates import CandidateMaker
 from lr_edit.types import Sampler
+from lr_edit.workspace.tasks import find_tasks
 from tests.hub_layout import write_sd
 from tests.transformer_layout import write_flux, write_sd3
 
@@ -73,6 +77,24 @@ def test_pictures_in_tiles_are_the_same_where_one_tile_holds_them(flux: str) -> 
     tiled: Any = load_inpainter(flux, memory=Memory(tiling=True))
     assert tiled._pipeline.vae.use_tiling and tiled._pipeline.vae.use_slicing
     assert (inpaint(load_inpainter(flux)) - inpaint(tiled)).abs().max() < 1e-5
+
+
+def test_what_moves_values_is_in_the_key_of_candidates_and_offloading_is_not(
+    tiny_root: Path,
+) -> None:
+    config, task = load_config(tiny_root / "params.yaml"), find_tasks(tiny_root / "data")[0]
+
+    def key(**memory: Any) -> str:
+        profiles = {config.profile: config.models.with_memory(memory)}
+        changed = config.model_copy(update={"profiles": profiles})
+        maker = CandidateMaker(tiny_root, changed, name="dino")
+        return maker.key(task, np.zeros((3, SIDE, SIDE), np.uint8))
+
+    changes: tuple[dict[str, Any], ...] = (
+        {"quantise": "int8"}, {"quantise": "nf4"}, {"compile": True}, {"tiling": True}
+    )  # fmt: skip
+    assert key() == key(offload="none") == key(offload="model")
+    assert len({key(), *(key(**one) for one in changes)}) == 1 + len(changes)
 
 
 def test_parts_that_do_not_fit_wait_beside_the_gpu() -> None:
