@@ -18,7 +18,10 @@ from lr_edit.errors import Notice
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import inpaint_candidates
 from lr_edit.score import WORST, score_candidates
+from lr_edit.stages.candidates import run as make_candidates
+from lr_edit.stages.prepare import run as prepare
 from lr_edit.types import Box, EditTask, Sampler
+from lr_edit.workspace.storage import read_banks, study_tasks
 from tests.fakes import FakeAnchors, FakeClip, FakeInpainter
 from tests.test_choose import bank
 
@@ -73,6 +76,28 @@ def test_black_of_what_is_black_is_a_picture() -> None:
     made = inpaint(Breaking(0.0, everywhere=True), source)
     _, cosines = score_candidates(FakeClip(), TASK, source=source, images=made, score=SCORE)
     assert not cosines.isnan().any()
+
+
+def test_a_stage_keeps_the_others_goes_on_and_says_how_many_failed(
+    tiny_root: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(*_: Any) -> Models:
+        breaking = Breaking(torch.inf, everywhere=True)
+        return Models(anchors=FakeAnchors(), clip=FakeClip(), inpainter=breaking)
+
+    def run_each(items: Any, make: Any) -> Any:
+        return ((item, make(item)) for item in items)
+
+    def track(items: Any, *_: Any, **__: Any) -> Any:
+        return items
+
+    monkeypatch.setattr("lr_edit.stages.candidates._load", load)
+    config = load_config(tiny_root / "params.yaml")
+    prepare(tiny_root, config)
+    with pytest.warns(Notice, match="2 candidates of dino are no pictures"):
+        assert make_candidates(tiny_root, config, name="dino", track=track, execute=run_each) == 2
+    banks = read_banks(tiny_root, "dino", tasks=study_tasks(tiny_root))
+    assert count_failed(banks) == 2 and all((~np.isnan(bank.score)).any() for bank in banks)
 
 
 def test_an_editor_goes_on_with_the_others_and_says_how_many_failed() -> None:

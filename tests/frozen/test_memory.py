@@ -90,11 +90,19 @@ def test_what_moves_values_is_in_the_key_of_candidates_and_offloading_is_not(
         maker = CandidateMaker(tiny_root, changed, name="dino")
         return maker.key(task, np.zeros((3, SIDE, SIDE), np.uint8))
 
-    changes: tuple[dict[str, Any], ...] = (
-        {"quantise": "int8"}, {"quantise": "nf4"}, {"compile": True}, {"tiling": True}
-    )  # fmt: skip
-    assert key() == key(offload="none") == key(offload="model")
-    assert len({key(), *(key(**one) for one in changes)}) == 1 + len(changes)
+    assert key() == key(offload="model") != key(quantise="int8")
+    every = Memory(offload="none", tiling=False, quantise="nf4", compile=True)
+    assert every.moves == {"tiling": False, "quantise": "nf4", "compile": True}
+
+
+@pytest.mark.parametrize("offload", ["model", "group"])
+def test_what_is_offloaded_paints_and_counts_the_same(offload, flux: str, monkeypatch) -> None:
+    """From the CPU to the CPU: the hooks are those of a GPU."""
+    monkeypatch.setattr("lr_edit.frozen.inpainter.check_memory", lambda *_args, **_options: None)
+    plain, moved = load_inpainter(flux), load_inpainter(flux, memory=Memory(offload=offload))
+    assert (inpaint(plain) - inpaint(moved)).abs().max() < 1e-5
+    inpaint(moved)
+    assert moved.nfe == 2 * plain.nfe
 
 
 def test_parts_that_do_not_fit_wait_beside_the_gpu() -> None:
