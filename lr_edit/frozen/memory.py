@@ -22,21 +22,18 @@ def check_memory(memory: Memory, kind: PipelineKind, *, device: str) -> None:
     """UserError, in a sentence, for what the device, the model or the installation cannot do."""
     library = _LIBRARIES.get(memory.quantise, "")
     on_cpu = torch.device(device).type == "cpu"
-    wrong = {
-        f"`offload: {memory.offload}` moves parts off a GPU, and this is {device}": on_cpu
-        and memory.offload in ("model", "group"),
-        f"`compile` is for a GPU, and this is {device}": on_cpu and memory.compile,
-        f"`quantise: nf4` needs a GPU, and this is {device}; int8 does not": on_cpu
-        and memory.quantise == "nf4",
-        f"`quantise` is for transformers, and a {kind.name} has a UNet": bool(library)
-        and kind.unet,
-        f"`quantise: {memory.quantise}` needs {library}: `pip install 'lr-edit[quantise]'`": bool(
-            library
-        )
-        and not find_spec(library),
-    }
-    if said := next((said for said, is_so in wrong.items() if is_so), None):
-        raise UserError(f"memory: {said}")
+    for is_wrong, said in (
+        (on_cpu and memory.offload in ("model", "group"),
+         f"`offload: {memory.offload}` moves parts off a GPU, and this is {device}"),
+        (on_cpu and memory.compile, f"`compile` is for a GPU, and this is {device}"),
+        (on_cpu and memory.quantise == "nf4",
+         f"`quantise: nf4` needs a GPU, and this is {device}; int8 does not"),
+        (library and kind.unet, f"`quantise` is for transformers, and a {kind.name} has a UNet"),
+        (library and not find_spec(library),
+         f"`quantise: {memory.quantise}` needs {library}: `pip install 'lr-edit[quantise]'`"),
+    ):  # fmt: skip
+        if is_wrong:
+            raise UserError(f"memory: {said}")
 
 
 def choose_offload(sizes: Sequence[int], *, free: int) -> Literal["none", "model", "group"]:
