@@ -67,6 +67,9 @@ MEASURES = (
     Measure("gone", "Gone", "Region", True, "edited", power=2, paired="difference"),
     Measure("kept", "Kept", "Region", True, "whole", power=2, paired="difference"),
     Measure("success", "Success", "Region", True, "edited", power=2),
+    Measure("success_1", "one thing", "Success", True, "edited", power=2, paired="difference"),
+    Measure("success_2", "two things", "Success", True, "edited", power=2, paired="difference"),
+    Measure("success_3", "three", "Success", True, "edited", power=2, paired="difference"),
     Measure("score_s", "S", "Ranking", True, "whole", decimals=3),
     Measure("loss", "L", "Ranking", False, "whole", decimals=3),
     Measure(
@@ -76,6 +79,8 @@ MEASURES = (
         "nfe", "NFE", "Cost", False, "whole", decimals=0, paired="difference"
     ),
 )  # fmt: skip
+
+CROWDED = 3  # things in a scene, that is: as many or more
 
 BY_KEY = {measure.key: measure for measure in MEASURES}
 # Rows of ablations also have what a distribution over sizes expects, whatever is chosen from it.

@@ -1,29 +1,18 @@
-"""Why the method fails, in a table's rows, and the figure of what size it chose for what."""
+"""The figure of what size the method chose for what."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eval.report.edits import Row
-from eval.study.diagnosis import CAUSES
 from lr_edit.workspace.storage import atomic_write
 
 INK, ACCENT = "#333333", "#1f6fb2"
-
-
-def cause_rows(causes: dict[str, int]) -> list[dict[str, Any]]:
-    """A row per cause, as the page prints it; none where nothing failed."""
-    if not sum(causes.values()):
-        return []
-    return [
-        {"name": name, "tasks": causes[name], "meaning": words} for name, words in CAUSES.items()
-    ]
 
 
 def draw_sizes(path: Path, rows: Sequence[Row], *, variant: str, title: str, note: str) -> None:

@@ -12,17 +12,26 @@ from eval.metrics.registry import describe_world, is_headline
 from eval.report.anatomy import Example, draw_anatomy
 from eval.report.contact_sheet import example_tasks
 from eval.report.edits import collect_rows
-from eval.study.diagnosis import counts, diagnose
-from eval.study.evaluate import read_judgements
+from eval.statistics import estimate
+from eval.study.diagnosis import diagnose, reach
+from eval.study.evaluate import cell, read_judgements
 from eval.study.preferences import preferences
 from eval.study.scores import Scores, read_scores
+from lr_edit.choose import pick_sizes
 from lr_edit.config import Config
 from lr_edit.types import Bank, Choice, EditTask
 from lr_edit.workspace.paths import reports_folder
-from lr_edit.workspace.storage import read_banks, read_choices, read_tensors
+from lr_edit.workspace.storage import (
+    read_banks,
+    read_choices,
+    read_json,
+    read_tensors,
+    study_tasks,
+)
 
 WORST = 10  # failures that are shown
 EXAMPLES = 6  # rows of the anatomy
+DEFAULT = "default"  # the group of what `lr-edit edit` does
 
 
 def describe_method(
@@ -58,10 +67,49 @@ def describe_method(
     ours = read_scores(root / "artifacts/scores" / f"{name}.csv")
     return {
         "name": name,
-        "causes": counts(found),
+        "reach": _reach(root, config, headline),
         "worst": [{"task": one.task, "cause": one.cause} for one in worst],
         "preferences": preferences(ours, others, resamples=study.resamples, seed=study.seed),
     }
+
+
+def _reach(root: Path, config: Config, tasks: Sequence[EditTask]) -> dict[str, Any]:
+    """What each row would reach if it did one thing perfectly: the variants that pick a size at
+    every anchor, and the rows of the group `default` that choose among all of their candidates."""
+    truth = [name for name, row in config.proposals.items() if row.anchors == "truth"]
+    true_box = read_judgements(root, truth[0], tasks=tasks) if truth else None
+
+    def row_of(proposals: str, choices: list[Choice], picked: list[Any]) -> dict[str, Any]:
+        found = reach(
+            read_judgements(root, proposals, tasks=tasks),
+            choices=choices, picked=picked, truth=true_box,
+        )  # fmt: skip
+        study = config.study
+        return {
+            what: cell(estimate(values, resamples=study.resamples, seed=study.seed))
+            for what, values in found.items()
+        }
+
+    found = {}
+    for name, row in config.variants.items():
+        if row.choose in ("net", "table", "fixed"):
+            banks = read_banks(root, row.proposals, tasks=list(tasks))
+            made = read_choices(root / "artifacts/edits" / name / "choices.json")
+            choices = [made[task.id][0] for task in tasks]
+            tables = _probabilities(root, config, name, tasks, banks, choices)
+            picked = [
+                pick_sizes(row.choose, bank, probabilities=table, size=row.size, weights=row.losses)
+                for bank, table in zip(banks, tables, strict=True)
+            ]
+            found[name] = row_of(row.proposals, choices, picked)
+    if rows := config.ablations.get(DEFAULT):
+        made = read_json(root / "artifacts/ablations.json")[DEFAULT]
+        places = [at for at, one in enumerate(study_tasks(root)) if one in tasks]
+        for name, row in rows.items():
+            if row.choose == "best" and row.points is None and name not in found:
+                choices = [Choice(*made[name]["choices"][at][0]) for at in places]
+                found[name] = row_of(row.proposals, choices, [None] * len(tasks))
+    return found
 
 
 def _probabilities(

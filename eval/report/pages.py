@@ -113,7 +113,12 @@ def in_order(results: dict[str, Any], config: Config) -> dict[str, Any]:
 def _write_study(root: Path, out: Path, config: Config) -> list[Path]:
     results = in_order(read_json(out / "results.json"), config)
     rows = read_rows(out, variants=list(config.variants))
-    texts = text_pages(results, config, rows=rows)
+    try:
+        texts = text_pages(results, config, rows=rows)
+    except KeyError as lacking:
+        raise UserError(
+            f"{out / 'results.json'} lacks {lacking}: other code wrote it; run `dvc repro`"
+        ) from None
     for name, text in texts.items():
         with atomic_write(out / name) as part:
             part.write_text(text, encoding="utf-8")

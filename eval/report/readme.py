@@ -14,9 +14,9 @@ from eval.metrics.registry import BY_KEY, describe_world
 from eval.report.amortised import GROUP
 from eval.report.captions import table_caption, write_glossary
 from eval.report.claims import read_claims
-from eval.report.diagnosis_page import cause_rows
 from eval.report.render import render
 from eval.report.tables import Table, format_interval, format_value
+from eval.study.diagnosis import WHAT_IF
 from eval.study.results import WORTH
 from lr_edit.config import Config
 from lr_edit.errors import UserError
@@ -103,8 +103,15 @@ def write_results_page(tables: Sequence[Table], results: dict[str, Any], *, conf
         enough=_number_of_tasks(results, config),
         resolution=_resolution(results, config),
         method={"key": method["name"], "title": _capital(config.title_of(method["name"]))},
-        failed=sum(method["causes"].values()),
-        causes=cause_rows(method["causes"]),
+        what_if=list(WHAT_IF.values()),
+        reach=[
+            {
+                "key": name,
+                "title": config.title_of(name, group="default"),
+                "cells": [_cell(row[what], "success") if what in row else "" for what in WHAT_IF],
+            }
+            for name, row in method.get("reach", {}).items()
+        ],
         learning=_learning(results, config),
         amortised=bool(results["ablations"].get(GROUP)),
     )

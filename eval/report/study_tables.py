@@ -25,10 +25,11 @@ MAIN = (
     "structure_distance", "background_psnr", "lpips", "background_mse", "background_ssim",
     "clip_whole", "clip_edited", "iou", "success", "score_s", "candidates",
 )  # fmt: skip
-REGIONS = ("success", "placed", "gone", "kept", "in_place", "iou", "hit", "area_ratio", "score_s",
-           "candidates")  # fmt: skip
+THINGS = ("success_1", "success_2", "success_3")
+REGIONS = ("success", *THINGS, "placed", "gone", "kept", "in_place", "iou", "hit", "area_ratio",
+           "score_s", "candidates")  # fmt: skip
 LEARNED = ("expected_loss", "success", "iou", "score_s", "loss", "candidates", "nfe")
-PLAIN = ("success", "iou", "score_s", "loss", "candidates", "nfe")
+PLAIN = ("success", *THINGS, "iou", "score_s", "loss", "candidates", "nfe")
 TESTED = ("success", "iou", "score_s")
 CATEGORY = ("success", "iou", "score_s")
 VARIANTS, INFORMED = "Variants", "With the truth or the whole table in hand"  # blocks

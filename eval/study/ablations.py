@@ -20,8 +20,9 @@ from lr_edit.config import Ablation, Config
 from lr_edit.types import Choice, EditTask
 from lr_edit.workspace.storage import read_banks, read_json
 
-KEYS = ("success", "placed", "gone", "kept", "in_place", "iou", "hit", "area_ratio", "score_s",
-        "loss", "expected_loss", "candidates", "nfe")  # fmt: skip
+KEYS = ("success", "success_1", "success_2", "success_3", "placed", "gone", "kept", "in_place",
+        "iou", "hit", "area_ratio", "score_s", "loss", "expected_loss", "candidates",
+        "nfe")  # fmt: skip
 TESTED = ("success", "iou", "score_s", "loss", "expected_loss")
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from eval.metrics.box import area_ratio
-from eval.metrics.registry import BY_KEY, MEASURES, PROTOCOL
+from eval.metrics.registry import BY_KEY, CROWDED, MEASURES, PROTOCOL
 from eval.statistics import Estimate, estimate
 from eval.study.scores import Scores, rows, write_rows
 from lr_edit.config import Config, Variant
@@ -79,6 +79,7 @@ def score_choices(
             "candidates": np.full(bank.losses.shape[:2], float(candidates_used[at])),
             "nfe": np.full(bank.losses.shape[:2], nfe[at] if nfe else share),
             "area_ratio": _area_ratios(bank, tasks[at]),
+            **_by_things(table["success"], tasks[at]),
         }
         failed = np.isnan(bank.score)  # no picture: nothing of it is a measure of an edit
         for key, column in whole_bank.items():
@@ -86,6 +87,17 @@ def score_choices(
             values[key][at] = [known[choice.point, choice.size] for choice in row]
     ids = tuple(task.id for task in tasks)
     return Scores(name, ids, tuple(task.category for task in tasks), values)
+
+
+def _by_things(success: np.ndarray, task: EditTask) -> Judgements:
+    """Success again, under how many things stand in the scene; NaN under the other numbers."""
+    if task.truth is None:
+        return {}
+    things = min(CROWDED, 1 + len(task.truth.bystanders))
+    return {
+        f"success_{number}": np.where(number == things, success, np.nan)
+        for number in range(1, CROWDED + 1)
+    }
 
 
 def _area_ratios(bank: Bank, task: EditTask) -> np.ndarray:

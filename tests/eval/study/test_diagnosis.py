@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from eval.metrics.registry import MEASURES
-from eval.report.diagnosis_page import cause_rows
-from eval.study.diagnosis import counts, diagnose
+from eval.study.diagnosis import WHAT_IF, diagnose, reach
 from eval.study.preferences import preferences
 from eval.study.scores import Scores
 from lr_edit.types import Choice, EditTask
@@ -41,7 +40,6 @@ CASES = {
 def test_the_first_missing_link_is_named(cause: str) -> None:
     found = diagnose([task("t")], [CASES[cause]], choices=[Choice(0, 0)], picked=[np.array([0, 0])])
     assert [one.cause for one in found] == [cause]
-    assert counts(found)[cause] == 1 and sum(counts(found).values()) == 1
 
 
 def test_a_success_and_a_task_without_a_true_box_are_no_failures() -> None:
@@ -54,7 +52,29 @@ def test_a_success_and_a_task_without_a_true_box_are_no_failures() -> None:
         picked=[np.array([0, 0])] * 2,
     )
     assert found == []
-    assert cause_rows(counts(found)) == []
+
+
+def test_what_would_help_is_asked_one_thing_at_a_time() -> None:
+    found = reach(
+        list(CASES.values()),
+        choices=[Choice(0, 0)] * 4,
+        picked=[np.array([0, 0])] * 4,
+        truth=[table([[1]], [[0.9]])] * 4,
+    )
+    assert list(found) == list(WHAT_IF)
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "nothing": [0, 0, 0, 0],
+        "ranking": [0, 0, 0, 1],  # anchors, inpainter, size, ranking
+        "size": [0, 0, 1, 1],
+        "box": [1, 1, 1, 1],
+    }
+
+
+def test_a_row_that_picks_every_candidate_has_no_size_to_gain() -> None:
+    found = reach([CASES["size"]], choices=[Choice(0, 0)], picked=[None], truth=None)
+    assert {name: values.tolist() for name, values in found.items()} == {
+        "nothing": [0], "ranking": [1], "size": [1],
+    }  # fmt: skip
 
 
 def scores(name: str, success: list[float]) -> Scores:
