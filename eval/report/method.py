@@ -17,7 +17,6 @@ from eval.study.diagnosis import diagnose, reach
 from eval.study.evaluate import cell, read_judgements
 from eval.study.preferences import preferences
 from eval.study.scores import Scores, read_scores
-from lr_edit.choose import pick_sizes
 from lr_edit.config import Config
 from lr_edit.types import Bank, Choice, EditTask
 from lr_edit.workspace.paths import reports_folder
@@ -97,10 +96,7 @@ def _reach(root: Path, config: Config, tasks: Sequence[EditTask]) -> dict[str, A
             made = read_choices(root / "artifacts/edits" / name / "choices.json")
             choices = [made[task.id][0] for task in tasks]
             tables = _probabilities(root, config, name, tasks, banks, choices)
-            picked = [
-                pick_sizes(row.choose, bank, probabilities=table, size=row.size, weights=row.losses)
-                for bank, table in zip(banks, tables, strict=True)
-            ]
+            picked = [table.argmax(-1) for table in tables]
             found[name] = row_of(row.proposals, choices, picked)
     if rows := config.ablations.get(DEFAULT):
         made = read_json(root / "artifacts/ablations.json")[DEFAULT]
@@ -120,10 +116,14 @@ def _probabilities(
     banks: Sequence[Bank],
     choices: Sequence[Choice],
 ) -> list[np.ndarray]:
-    """The net's (points, sizes) a task; elsewhere the chosen size at all anchors."""
-    if config.variant(name).choose == "net":
+    """(points, sizes) a task, highest at the size that each anchor got: the net's, less the loss
+    where the table picked, or the chosen size at all anchors."""
+    variant = config.variant(name)
+    if variant.choose == "net":
         nets = read_tensors(root / "artifacts/nets" / name / "probabilities.safetensors")
         return [nets[task.id][0] for task in tasks]
+    if variant.choose == "table":
+        return [np.nan_to_num(-bank.loss(variant.losses), nan=-np.inf) for bank in banks]
     sizes = [np.eye(bank.boxes.shape[1]) for bank in banks]
     return [
         np.tile(eye[choice.size], (len(bank.boxes), 1))
