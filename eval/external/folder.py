@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan
 from pathlib import Path
@@ -25,7 +25,7 @@ from eval.external.identity import describe_way, way_key
 from eval.external.journal import Journal, Key, Row
 from eval.external.judges.judging import Judge, Verdicts, judge_edits
 from eval.external.matching import Matching, match_edits
-from eval.external.pairs import UnusableEdit, read_ahead, read_pair
+from eval.external.pairs import UnusableEdit, compute_over_cores, read_ahead, read_pair
 from eval.metrics.networks import Network
 from eval.metrics.pair import Pair
 from eval.metrics.regions import Protocol
@@ -138,17 +138,20 @@ def evaluate_folder(
         edit = request.edits / path if path else None
         return _prepare(request, sample, edit=edit, data=data[sample.task.id], journal=journal)
 
-    for one in track(
-        read_ahead(samples, prepare), f"evaluate {request.variant}", total=len(samples)
-    ):
+    def compute(one: _Ready) -> tuple[_Ready, dict[str, float]]:
+        if one.pair is None:
+            return one, dict.fromkeys(one.todo, nan)
+        values = measure(one.pair, one.todo, networks=models, protocol=request.protocol)
+        return replace(one, pair=None), values
+
+    ready = read_ahead(samples, prepare)  # a network has all threads; pixels a thread an image
+    done = map(compute, ready) if models else compute_over_cores(ready, compute)
+    for one, values in track(done, f"evaluate {request.variant}", total=len(samples)):
         name = one.sample.task.id
         if one.why:
             unusable[name] = one.why
         if one.same:
             same.append(name)
-        values = dict.fromkeys(one.todo, nan)
-        if one.pair is not None:
-            values = measure(one.pair, one.todo, networks=models, protocol=request.protocol)
         _keep(request, journal, one=one, values=values)
     if unusable and len(unusable) == len(found.found):
         raise UserError(next(iter(unusable.values())))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
@@ -19,6 +20,7 @@ from eval.metrics.pair import Pair
 from eval.metrics.regions import Protocol
 from eval.metrics.suite import SUITE
 from lr_edit.errors import UserError
+from lr_edit.execution.local import cores
 from lr_edit.workspace.pictures import read_image
 
 READERS, AHEAD = 1, 8  # threads that decode pictures (warnings allow one), and pairs ahead
@@ -79,18 +81,35 @@ def check_sizes(
         )
 
 
-def read_ahead(items: Iterable[T], read: Callable[[T], R]) -> Iterator[R]:
+def read_ahead(
+    items: Iterable[T], read: Callable[[T], R], *, threads: int = READERS
+) -> Iterator[R]:
     """`read` of every item, in order, a few ahead of who takes them; what it raises is raised."""
-    waiting: list[Future[R]] = []
-    with ThreadPoolExecutor(READERS) as pool:
+    waiting: deque[Future[R]] = deque()
+    with ThreadPoolExecutor(threads) as pool:
         try:
             source = iter(items)
-            waiting += [pool.submit(read, item) for item in islice(source, AHEAD)]
+            waiting.extend(pool.submit(read, item) for item in islice(source, AHEAD))
             while waiting:
-                yield waiting.pop(0).result()
-                waiting += [pool.submit(read, item) for item in islice(source, 1)]
+                yield waiting.popleft().result()
+                waiting.extend(pool.submit(read, item) for item in islice(source, 1))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
+
+
+def compute_over_cores(items: Iterable[T], compute: Callable[[T], R]) -> Iterator[R]:
+    """`compute` of every item, in order, by a thread per core.
+
+    Each operation then has one thread: the same sums on any number of cores.
+    """
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield from read_ahead(items, compute, threads=cores())
+    finally:
+        torch.set_num_threads(before)
 
 
 def lacks_everywhere(samples: Iterable[Sample], metric: str) -> bool:

@@ -16,6 +16,7 @@ from __future__ import annotations
 
 from typing import Literal
 
+import numpy as np
 import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
@@ -83,7 +84,15 @@ def where_changed(
         tensor([1.], dtype=torch.float64)
     """
     source, pixels = check_pair(source, edited, mask=mask, region="edited", protocol="strict")
-    inside, difference = pixels[:, 0], pixel_difference(source, edited)
+    difference = pixel_difference(source, edited)
+    return judge_change(difference, pixels[:, 0], aspect=aspect, threshold=threshold)
+
+
+def judge_change(
+    difference: Float[Tensor, "n h w"], inside: Bool[Tensor, "n h w"], *, aspect: Aspect,
+    threshold: float = THRESHOLD,
+) -> Float[Tensor, " n"]:  # fmt: skip
+    """One aspect of `pixel_difference`, as `where_changed` gives it."""
     if aspect == "auc":
         return torch.stack(
             [_auc(one, where) for one, where in zip(difference, inside, strict=True)]
@@ -104,12 +113,10 @@ def _mean(
 
 
 def _auc(difference: Float[Tensor, "h w"], inside: Bool[Tensor, "h w"]) -> Float[Tensor, ""]:
-    """Area under the ROC curve by mean ranks: the Mann-Whitney statistic, ties counted half."""
-    _, place, count = difference.flatten().unique(return_inverse=True, return_counts=True)
-    last = count.cumsum(0).double()
-    ranks = (last - (count.double() - 1) / 2)[place]
-    here = inside.flatten()
-    n, m = int(here.sum()), int((~here).sum())
-    if not (n and m):
-        return torch.tensor(torch.nan, dtype=torch.float64, device=difference.device)
-    return (ranks[here].sum() - n * (n + 1) / 2) / (n * m)
+    """Area under the ROC curve: the Mann-Whitney statistic, ties counted half."""
+    values, here = difference.cpu().numpy(), inside.cpu().numpy()
+    positive, negative = np.sort(values[here]), np.sort(values[~here])
+    below, upto = (np.searchsorted(negative, positive, side) for side in ("left", "right"))
+    pairs = len(positive) * len(negative)
+    share = (below.sum() + upto.sum()) / (2 * pairs) if pairs else np.nan
+    return torch.tensor(share, dtype=torch.float64, device=difference.device)

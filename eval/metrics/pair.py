@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Literal
 
 import numpy as np
@@ -11,10 +12,13 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
+from eval.metrics.change import pixel_difference
 from eval.metrics.clip import Embedder
 from eval.metrics.eight_bits import resize_to
-from eval.metrics.regions import Protocol
+from eval.metrics.pixels import squared_error
+from eval.metrics.regions import Protocol, Region
 from eval.metrics.registry import Measure
+from eval.metrics.ssim import similarity_map
 
 Role = Literal["clip", "structure", "perceptual", "dino"]
 Networks = Mapping[str, Any]  # role -> an Embedder, a timm ViT, an lpips.LPIPS
@@ -49,7 +53,8 @@ class Pair:
 
 @dataclass(frozen=True)
 class PairTensors:
-    """A pair as tensors of one image, and how to measure it.
+    """A pair as tensors of one image, and how to measure it; what several metrics read of it is
+    computed once.
 
     `saved` is the edit as its editor saved it; `fitted` the same at the target's size.
     """
@@ -63,6 +68,27 @@ class PairTensors:
     pair: Pair
     networks: Networks
     protocol: Protocol
+
+    @cached_property
+    def error(self) -> Float[Tensor, "1 1 h w"]:
+        """The squared error of every pixel."""
+        return squared_error(self.source, self.edited)
+
+    @cached_property
+    def similarity(self) -> Float[Tensor, "1 1 rows cols"]:
+        """SSIM of every window."""
+        return similarity_map(self.source, self.edited)
+
+    @cached_property
+    def difference(self) -> Float[Tensor, "1 h w"]:
+        """By how much every pixel changed."""
+        return pixel_difference(self.source, self.edited)
+
+    def region(self, region: Region) -> Bool[Tensor, "1 1 h w"]:
+        """True where it is."""
+        if region == "whole" or self.mask is None:
+            return torch.ones_like(self.source[:, :1], dtype=torch.bool)
+        return self.mask if region == "edited" else ~self.mask
 
 
 @dataclass(frozen=True)

@@ -12,23 +12,43 @@ from typing import Any, Literal
 from torch import Tensor
 
 from eval.metrics.absolute import mean_absolute_error
-from eval.metrics.change import THRESHOLD, Aspect, where_changed
+from eval.metrics.change import THRESHOLD, Aspect, judge_change
 from eval.metrics.clip import clip_similarity, directional_similarity, image_similarity
 from eval.metrics.dino import dino_similarity
 from eval.metrics.lpips import lpips_distance
 from eval.metrics.pair import Metric, Networks, Pair, PairTensors, Role, as_tensors
-from eval.metrics.pixels import mean_squared_error, peak_signal_noise_ratio
+from eval.metrics.pixels import in_decibels, mean_in_region, mean_squared_error
 from eval.metrics.regions import Protocol, Region
 from eval.metrics.registry import BY_KEY, Measure
-from eval.metrics.ssim import structural_similarity
+from eval.metrics.ssim import mean_similarity, structural_similarity
 from eval.metrics.structure import structure_distance
 from lr_edit.errors import UserError, suggest_name
 
 
-def _pixel(function: Callable, region: Region) -> Callable[[PairTensors], Tensor]:
-    return lambda seen: function(
-        seen.source, seen.edited, mask=seen.mask, region=region, protocol=seen.protocol
-    )
+def _mse(region: Region) -> Callable[[PairTensors], Tensor]:
+    def value(seen: PairTensors) -> Tensor:
+        if seen.protocol == "strict":
+            return mean_in_region(seen.error, seen.region(region))
+        return mean_squared_error(
+            seen.source, seen.edited, mask=seen.mask, region=region, protocol=seen.protocol
+        )
+
+    return value
+
+
+def _psnr(region: Region) -> Callable[[PairTensors], Tensor]:
+    return lambda seen: in_decibels(_mse(region)(seen))
+
+
+def _ssim(region: Region) -> Callable[[PairTensors], Tensor]:
+    def value(seen: PairTensors) -> Tensor:
+        if seen.protocol == "strict":
+            return mean_similarity(seen.similarity, seen.region(region))
+        return structural_similarity(
+            seen.source, seen.edited, mask=seen.mask, region=region, protocol=seen.protocol
+        )
+
+    return value
 
 
 def _lpips(region: Region) -> Callable[[PairTensors], Tensor]:
@@ -97,9 +117,7 @@ def _there(images: Tensor | None) -> Tensor:
 
 
 def _change(aspect: Aspect) -> Callable[[PairTensors], Tensor]:
-    return lambda seen: where_changed(
-        seen.source, seen.edited, mask=_there(seen.mask), aspect=aspect
-    )
+    return lambda seen: judge_change(seen.difference, _there(seen.mask)[:, 0], aspect=aspect)
 
 
 def _changes() -> list[Metric]:
@@ -121,10 +139,10 @@ def _changes() -> list[Metric]:
 def _regional(region: Region) -> list[Metric]:
     """The four comparisons of a region; the background's have the names of published tables."""
     kinds: tuple[tuple[str, str, bool, int, Role | None, Callable[[PairTensors], Tensor]], ...] = (
-        ("psnr", "PSNR", True, 0, None, _pixel(peak_signal_noise_ratio, region)),
+        ("psnr", "PSNR", True, 0, None, _psnr(region)),
         ("lpips", "LPIPS", False, 3, "perceptual", _lpips(region)),
-        ("mse", "MSE", False, 4, None, _pixel(mean_squared_error, region)),
-        ("ssim", "SSIM", True, 2, None, _pixel(structural_similarity, region)),
+        ("mse", "MSE", False, 4, None, _mse(region)),
+        ("ssim", "SSIM", True, 2, None, _ssim(region)),
     )
     found = []
     for kind, title, higher, power, role, value in kinds:
