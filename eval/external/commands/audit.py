@@ -49,7 +49,7 @@ def audit_judge(
         scores = audit.score_by_asking(exams, judge=judge, folder=out, track=track)
         found[judge.model] = {**audit.summarise_audit(exams, scores), "judge": judge.way}
     if not found:
-        raise UserError("no judge is here: name one with --clip, or --judge-url and --judge-model")
+        raise UserError("no judge is here: name one with --clip or --judge-model")
     write_json(out / "audit.json", found)
     if as_json:
         click.echo(json.dumps(found))

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 _OPTIONS = (
     click.option("--judge-url", help="An OpenAI-compatible server, as http://localhost:8000/v1; "
                  "the key, if it wants one, is OPENAI_API_KEY."),
-    click.option("--judge-model", help="The vision-language model that the server is asked for."),
+    click.option("--judge-model", help="The vision-language model that the server is asked for; "
+                 "without a server, local-dir:FOLDER or ORG/NAME of the hub's cache."),
     click.option("--judge-rule", type=click.Choice(["gedit", "editscore", "imgedit"]),
                  help="What it is asked, and how its scores are combined [imgedit for that data "
                  "set, else gedit]."),
@@ -36,22 +37,27 @@ def judge_options(command: Callable) -> Callable:
 
 
 def choose_judge(options: Mapping[str, Any], *, kind: str) -> Judge | None:
-    """The judge behind `--judge-url`; None without one. UserError for half of one."""
+    """The judge behind `--judge-url`, or the model of `--judge-model` on this machine; None
+    without either. UserError for a server without a model, and a model that is not here."""
     url, model = options["judge_url"], options["judge_model"]
     if not url and not model:
         return None
-    if not (url and model):
-        raise UserError("a judge is named by --judge-url and --judge-model, both")
+    if not model:
+        raise UserError("a server is asked for a model: name it with --judge-model")
     from eval.external.judges import RULES, Endpoint
     from eval.external.judges.judging import Judge
 
     temperature = options["judge_temperature"]
-    key = os.environ.get("OPENAI_API_KEY", "")
     rule = RULES[options["judge_rule"] or ("imgedit" if kind == "imgedit" else "gedit")]
-    return Judge(
-        Endpoint(url, model, key, temperature), rule, model, temperature,
-        passes=options["judge_passes"], workers=options["judge_workers"],
-    )  # fmt: skip
+    passes, workers = options["judge_passes"], options["judge_workers"]
+    if url:
+        key = os.environ.get("OPENAI_API_KEY", "")
+        served = Endpoint(url, model, key, temperature)
+        return Judge(served, rule, model, temperature, passes=passes, workers=workers)
+    from eval.external.judges.local import load_local
+
+    here = load_local(model, temperature=temperature)
+    return Judge(here, rule, model, temperature, passes=passes, workers=1, weights=here.digest)
 
 
 def describe_verdicts(judge: Judge, found: Verdicts) -> dict[str, Any]:
@@ -60,7 +66,7 @@ def describe_verdicts(judge: Judge, found: Verdicts) -> dict[str, Any]:
         **judge.way,
         "passes": judge.passes,
         "served": list(found.models),
-        "weights": None,  # a server names its model and shows no weights
+        "weights": judge.weights,
         "answers": found.answers,
         "missing": dict(found.missing),
         "spread_over_passes": {name: found.spread(name) for name in judge.rule.values},

@@ -1,4 +1,5 @@
-"""A vision-language model as a judge of edits: a role like the others, behind a URL."""
+"""A vision-language model as a judge of edits: a role like the others, behind a URL or on this
+machine (local.py)."""
 
 from __future__ import annotations
 

@@ -36,9 +36,10 @@ FILE = "judgements.jsonl"
 class Judge:
     """Who judges, by which rule, how often.
 
-    model        what the server was asked for
+    model        what the server was asked for, or the model on this machine
     passes       answers to every question, each with its own seed
     workers      questions that wait for an answer at one time
+    weights      sha256 of a model on this machine; a server shows none
     """
 
     ask: Ask
@@ -47,6 +48,7 @@ class Judge:
     temperature: float
     passes: int = 1
     workers: int = 8
+    weights: str | None = None
 
     @property
     def way(self) -> dict[str, Any]:
@@ -56,6 +58,7 @@ class Judge:
             "prompts": self.rule.digest,
             "model": self.model,
             "temperature": self.temperature,
+            **({"weights": self.weights} if self.weights else {}),
         }
 
 
