@@ -35,7 +35,7 @@ def make_study(root: Path, variants: dict[str, dict[str, Any]], *, tasks: int = 
     (root / "data/tasks.txt").write_text("what the study reads\n")
     for task in study:
         write_image(root / "artifacts/tasks" / task.image, _noise(rng))
-        write_bank(root / f"artifacts/candidates/dino/tables/{task.id}.safetensors", _bank(rng))
+        write_bank(root / f"artifacts/tables/dino/{task.id}.safetensors", _bank(rng))
     write_tasks(root / "artifacts/tasks/tasks.json", study)
     for name, row in variants.items():
         write_results(root, name, study, seed=len(json.dumps({**BASE, **row})))
@@ -71,11 +71,11 @@ def lock(root: Path, variants: list[str]) -> None:
     params = yaml.safe_load((root / "params.yaml").read_text())
     stages = {
         "prepare": _entry(root, ["data"], ["artifacts/tasks"], {"profile": params["profile"]}),
-        "candidates@dino": _entry(root, ["artifacts/tasks"], ["artifacts/candidates/dino"], {}),
+        "candidates@dino": _entry(root, ["artifacts/tasks"], ["artifacts/tables/dino"], {}),
     }
     for name in variants:
         own = {"base": params["base"], f"variants.{name}": params["variants"][name]}
-        tables, scores = "artifacts/candidates/dino", f"artifacts/scores/{name}"
+        tables, scores = "artifacts/tables/dino", f"artifacts/scores/{name}"
         nets, edits = f"artifacts/nets/{name}", f"artifacts/edits/{name}"
         stages[f"train@{name}"] = _entry(root, [tables], [nets], own)
         stages[f"edit@{name}"] = _entry(root, [tables, nets], [edits], own)

@@ -84,7 +84,7 @@ def root(tmp_path: Path) -> Path:
     tasks = [EditTask(f"t{at}", Path(f"t{at}.png"), "a cup", "a fish") for at in range(6)]
     write_tasks(tmp_path / "artifacts/tasks/tasks.json", tasks)
     for task in tasks:
-        folder = tmp_path / "artifacts/candidates/dino/tables"
+        folder = tmp_path / "artifacts/tables/dino"
         write_bank(folder / f"{task.id}.safetensors", bank(rng))
     return tmp_path
 

@@ -71,7 +71,7 @@ def test_a_live_race_answers_as_the_tables_do(tiny_root: Path, config: Config) -
         assert done.raced.nfe == row["nfe"][at]
         assert done.raced.nfe == models.inpainter.nfe - before <= BUDGET
         assert row["candidates_used"][at] == -(-row["nfe"][at] // 4)
-        table = tiny_root / f"artifacts/candidates/dino/images/{task.id}.safetensors"
+        table = tiny_root / f"artifacts/candidates/dino/{task.id}.safetensors"
         kept = read_tensors(table)["images"][point, size].astype(int)
         # In another batch convolutions round otherwise: a pixel may differ by one of 255.
         assert np.abs(done.candidates[0].image.numpy().astype(int) - kept).max() <= 1

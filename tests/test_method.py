@@ -77,9 +77,14 @@ def inpainted(sets: list[Models]) -> int:
 
 
 def outputs(root: Path, name: str = "dino") -> dict[str, bytes]:
-    folder = root / "artifacts/candidates" / name
-    paths = sorted(path for path in folder.rglob("*") if path.is_file())
-    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
+    parts = {
+        "tables": root / "artifacts/tables" / name,
+        "images": root / "artifacts/candidates" / name,
+    }
+    return {
+        f"{part}/{path.name}": path.read_bytes()
+        for part, folder in parts.items() for path in sorted(folder.iterdir())
+    }  # fmt: skip
 
 
 def test_stages_and_editor_agree_byte_for_byte(tiny_root: Path, config: Config) -> None:
@@ -100,9 +105,9 @@ def test_stages_and_editor_agree_byte_for_byte(tiny_root: Path, config: Config) 
         assert choices[task.id] == [choice]
         stored = read_image(tiny_root / f"artifacts/edits/learned/{task.id}.png")
         assert np.array_equal(pictures[choice.point, choice.size].permute(1, 2, 0).numpy(), stored)
-        images = read_tensors(
-            tiny_root / f"artifacts/candidates/dino/images/{task.id}.safetensors"
-        )["images"]
+        images = read_tensors(tiny_root / f"artifacts/candidates/dino/{task.id}.safetensors")[
+            "images"
+        ]
         assert np.array_equal(images[choice.point, choice.size], stored.transpose(2, 0, 1))
         net = next(
             method.learn_sizes(
@@ -123,9 +128,9 @@ def test_stages_and_editor_agree_byte_for_byte(tiny_root: Path, config: Config) 
 def test_candidates_fit_the_contract(tiny_root: Path, config: Config) -> None:
     candidates.run(tiny_root, config, name="dino", track=silent)
     for task in study_tasks(tiny_root):
-        folder = tiny_root / "artifacts/candidates/dino"
-        bank = read_bank(folder / f"tables/{task.id}.safetensors")
-        images = read_tensors(folder / f"images/{task.id}.safetensors")["images"]
+        folder = tiny_root / "artifacts"
+        bank = read_bank(folder / f"tables/dino/{task.id}.safetensors")
+        images = read_tensors(folder / f"candidates/dino/{task.id}.safetensors")["images"]
         assert images.shape == (2, 2, 3, 64, 64) and images.dtype == np.uint8
         assert bank.boxes.shape == (2, 2, 4) and bank.losses.shape == (2, 2, 3)
         assert bank.cosines.shape == (2, 2, 2) and bank.anchors.shape == (2, 2)
@@ -218,9 +223,7 @@ def test_a_killed_run_goes_on_where_it_was(
     assert not list((tmp_path / "cache").rglob("*.part"))
     candidates.run(tiny_root, config, name="dino", track=silent)
     resumed = outputs(tiny_root)
-    total = sum(
-        read_bank(path).nfe for path in (tiny_root / "artifacts/candidates/dino/tables").iterdir()
-    )
+    total = sum(read_bank(path).nfe for path in (tiny_root / "artifacts/tables/dino").iterdir())
     assert 0 < done < total and inpainted(loaded) == total
     for path in (tmp_path / "cache/candidates").iterdir():
         path.unlink()
@@ -254,8 +257,7 @@ def test_a_preview_has_the_same_boxes_for_fewer_evaluations(
     assert len(loaded) == 2  # the one's candidates are not taken for the other's
     for task in study_tasks(tiny_root):
         tables = [
-            read_bank(tiny_root / f"artifacts/candidates/{name}/tables/{task.id}.safetensors")
-            for name in sets
+            read_bank(tiny_root / f"artifacts/tables/{name}/{task.id}.safetensors") for name in sets
         ]
         assert np.array_equal(tables[0].boxes, tables[1].boxes)
         assert tables[0].nfe == EACH * tables[1].nfe

@@ -120,6 +120,6 @@ def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) ->
     pipeline = "studies/bare/dvc.yaml"
     assert reproduced(project, pipeline) == {f"{pipeline}:{stage}" for stage in STAGES_OF_BARE}
     assert reproduced(project, pipeline) == set()
-    tables = "artifacts/candidates/dino/tables"
+    tables = "artifacts/tables/dino"
     assert contents(project / "studies/bare" / tables) == contents(project / tables)
     assert contents(project.parent / "cache/candidates").keys() == kept.keys()

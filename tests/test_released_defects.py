@@ -162,7 +162,7 @@ def test_source_and_edit_enter_clip_in_the_same_range() -> None:
 
 def test_guidance_reaches_the_pipeline() -> None:
     vae = MagicMock(spec=nn.Module, encode=MagicMock())
-    pipeline = MagicMock(device="cpu", scheduler=DDIMScheduler(), vae=vae)
+    pipeline = MagicMock(_execution_device="cpu", scheduler=DDIMScheduler(), vae=vae)
     pipeline.unet.dtype = torch.float32
     pipeline.return_value.images = torch.zeros(1, 3, 8, 8)
     mask, sampler = torch.ones(1, 1, 8, 8, dtype=torch.bool), Sampler(7, 4.5, 1.0)
@@ -204,11 +204,11 @@ def test_ranking_is_by_raw_cosines_of_all_anchors() -> None:
 
 def test_an_earlier_result_does_not_compete_on_a_second_run(tmp_path: Path) -> None:
     name = "argmin-table"
-    candidates = tmp_path / "artifacts/candidates" / CONFIG.variant(name).proposals
+    place, proposals = tmp_path / "artifacts", CONFIG.variant(name).proposals
     write_tasks(tmp_path / "artifacts/tasks/tasks.json", [TASK])
-    write_bank(candidates / "tables/a.safetensors", bank([[0.1, 0.2], [0.4, 0.3]]))
+    write_bank(place / f"tables/{proposals}/a.safetensors", bank([[0.1, 0.2], [0.4, 0.3]]))
     images = np.arange(4, dtype=np.uint8).reshape(2, 2, 1, 1, 1).repeat(3, axis=2)
-    write_tensors(candidates / "images/a.safetensors", {"images": images})
+    write_tensors(place / f"candidates/{proposals}/a.safetensors", {"images": images})
     out = tmp_path / "artifacts/edits" / name
     write_image(out / "final_output.png", np.full((1, 1, 3), 255, dtype=np.uint8))
     for _ in range(2):

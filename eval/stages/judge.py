@@ -90,9 +90,8 @@ class TaskJudge:
 
 
 def _read(root: Path, task: EditTask, *, name: str) -> JudgeTask:
-    candidates = root / "artifacts/candidates" / name
-    images = read_tensors(candidates / f"images/{task.id}.safetensors")["images"]
-    boxes = read_bank(candidates / f"tables/{task.id}.safetensors").boxes
+    images = read_tensors(root / f"artifacts/candidates/{name}/{task.id}.safetensors")["images"]
+    boxes = read_bank(root / f"artifacts/tables/{name}/{task.id}.safetensors").boxes
     return JudgeTask(task, study_image(root, task), images, boxes)
 
 

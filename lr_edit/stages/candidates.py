@@ -37,7 +37,7 @@ from lr_edit.workspace.storage import (
 if TYPE_CHECKING:
     from lr_edit.frozen.models import Models
 
-_PARTS = ("tables", "images")
+_FOLDERS = {"tables": "artifacts/tables", "images": "artifacts/candidates"}  # of parts of a task
 
 
 @dataclass(frozen=True)
@@ -51,17 +51,20 @@ class CandidateTask:
 def run(
     root: Path, config: Config, *, name: str, track: Track, execute: Execute | None = None
 ) -> int:
-    """Fill artifacts/candidates/NAME; tasks that were inpainted before are copied. Returns how many
-    were not.
+    """Fill artifacts/tables/NAME and artifacts/candidates/NAME; tasks inpainted before are
+    copied. Returns how many were not.
 
     Raises Unfinished with the tasks that failed, after all others are made and kept.
     """
-    out = empty_folder(root / "artifacts/candidates" / name)
+    outs = {part: empty_folder(root / place / name) for part, place in _FOLDERS.items()}
     cache = Cache(cache_folder(root), "candidates")
     maker = CandidateMaker(root, config, name=name)
     tasks = study_tasks(root)
     keys = {task.id: maker.key(task, study_image(root, task)) for task in tasks}
-    files = {task.id: {p: out / p / f"{task.id}.safetensors" for p in _PARTS} for task in tasks}
+    files = {
+        task.id: {part: out / f"{task.id}.safetensors" for part, out in outs.items()}
+        for task in tasks
+    }
     missing = [
         task for task in tasks if not cache.restore(keys[task.id], files[task.id].__getitem__)
     ]

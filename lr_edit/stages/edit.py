@@ -33,7 +33,7 @@ def run(root: Path, config: Config, *, name: str) -> None:
             for seed, table in _per_seed(variant, probabilities.get(task.id))
         ]
         first = choices[task.id][0]
-        images = root / "artifacts/candidates" / variant.proposals / "images"
+        images = root / "artifacts/candidates" / variant.proposals
         candidates = read_tensors(images / f"{task.id}.safetensors")["images"]
         write_image(out / f"{task.id}.png", candidates[first.point, first.size].transpose(1, 2, 0))
     write_choices(out / "choices.json", choices)

@@ -3,7 +3,7 @@
     artifacts/scores/V.json, V.csv    summary and per-image values
     artifacts/nets/V/curves.jsonl     one record per task and step
     artifacts/edits/V/                choices.json, ID.png
-    artifacts/candidates/SET/tables   the chosen boxes; without them pictures carry no box
+    artifacts/tables/SET   the chosen boxes; without them pictures carry no box
 
 Reads only; a variant without a net has no curves, and an absent table costs the boxes alone.
 """
@@ -71,7 +71,7 @@ def picture(root: Path, variant: str, *, task: EditTask, box: Box | None) -> Ima
 def chosen_boxes(root: Path, variant: str, *, proposals: str | None) -> dict[str, Box]:
     """Task id -> the box of the first seed's choice, for tasks whose table is on disk."""
     boxes = {}
-    tables = root / "artifacts/candidates" / str(proposals) / "tables"
+    tables = root / "artifacts/tables" / str(proposals)
     for task, row in read_choices(root / "artifacts/edits" / variant / "choices.json").items():
         table = tables / f"{task}.safetensors"
         if row and table.is_file():

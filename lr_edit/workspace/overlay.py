@@ -190,13 +190,23 @@ def _moved(recipe: dict[str, Any], seen: Any) -> dict[str, Any]:
     """A stage, or what its `foreach` does, with other paths."""
     if "do" in recipe:
         return {**recipe, "do": _moved(recipe["do"], seen)}
-    lists = {key: recipe[key] for key in ("deps", "outs", "metrics", "plots") if key in recipe}
-    moved: dict[str, list[Any]] = {key: list(_paths(rows, seen)) for key, rows in lists.items()}
+    moved: dict[str, list[Any]] = {}
+    for key in ("deps", "outs", "metrics", "plots"):
+        if key in recipe:
+            rows = list(_paths(recipe[key], seen))
+            moved[key] = rows if key == "deps" else list(_uncached(rows))
     if "params" in recipe:  # a text names a parameter of the study's own file, a mapping a file
         own = [entry for entry in recipe["params"] if isinstance(entry, str)]
         files = [entry for entry in recipe["params"] if not isinstance(entry, str)]
         moved["params"] = [*own, *_paths(files, seen)]
     return recipe | moved
+
+
+def _uncached(entries: Iterable[str | dict[str, Any]]) -> Iterator[dict[str, Any]]:
+    """Outputs that DVC does not keep: `dvc pull` fetches the checkout's own study alone."""
+    for entry in entries:
+        path, how = next(iter(entry.items())) if isinstance(entry, dict) else (entry, {})
+        yield {path: {**how, "cache": False}}
 
 
 def _paths(entries: Iterable[str | dict[str, Any]], seen: Any) -> Iterator[str | dict[str, Any]]:

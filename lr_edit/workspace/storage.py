@@ -3,8 +3,8 @@ and with eval.
 
     data/tasks.json, data/images/            what the user brings (storage.read_tasks)
     artifacts/tasks/                         the study's tasks, images at working size
-    artifacts/candidates/SET/tables/ID       a Bank                         (.safetensors)
-    artifacts/candidates/SET/images/ID       uint8 (points, sizes, 3, H, W) (.safetensors)
+    artifacts/tables/SET/ID                  a Bank                         (.safetensors)
+    artifacts/candidates/SET/ID              uint8 (points, sizes, 3, H, W) (.safetensors)
     artifacts/judge/SET/ID                   metric -> (points, sizes)      (.safetensors)
     artifacts/nets/VARIANT/                  ID.safetensors, curves.jsonl, probabilities.safetensors
     artifacts/edits/VARIANT/                 choices.json, ID.png (the first seed's edit)
@@ -63,7 +63,7 @@ def write_bank(path: Path, bank: Bank) -> None:
 
 
 def read_bank(path: Path) -> Bank:
-    """The scored candidates of one task: artifacts/candidates/SET/tables/TASK.safetensors.
+    """The scored candidates of one task: artifacts/tables/SET/TASK.safetensors.
 
     Raises:
         UserError: The file is missing or unreadable, or its tables do not fit each other.
@@ -185,5 +185,5 @@ def read_banks(root: Path, proposals: str, *, tasks: list[EditTask]) -> list[Ban
     Raises:
         UserError: A task's candidates are missing or unreadable.
     """
-    folder = root / "artifacts/candidates" / proposals / "tables"
+    folder = root / "artifacts/tables" / proposals
     return [read_bank(folder / f"{task.id}.safetensors") for task in tasks]

@@ -108,7 +108,7 @@ def write_candidates(
         relevance=rng.random((4, 4)),
         nfe=12 * shape[0] * shape[1],
     )
-    write_bank(root / f"artifacts/candidates/{name}/tables/{task.id}.safetensors", bank)
+    write_bank(root / f"artifacts/tables/{name}/{task.id}.safetensors", bank)
     table = {key: rng.random(shape) for key in JUDGED}
     table["success"] = np.round(table["success"])
     if name == "truth":

@@ -51,8 +51,8 @@ def test_a_task_that_fails_is_named_and_holds_up_no_other(
     with pytest.raises(SystemExit) as stopped:
         main(words)
     said = capsys.readouterr().err
-    made = tiny_root / "artifacts/candidates/dino"
-    assert stopped.value.code == 1 and not list(made.rglob(f"{first.id}*"))
+    made = tiny_root / "artifacts"
+    assert stopped.value.code == 1 and not list(made.rglob(f"{first.id}*.safetensors"))
     assert f"1 of 2 tasks of candidates dino failed: {first.id} (ValueError: no such thing)" in said
     assert second.id not in said and len(list((tmp_path / "cache/candidates").iterdir())) == 1
 
@@ -101,7 +101,7 @@ def test_processes_make_the_loop_s_bytes(
     config = load_config(tiny_root / "params.yaml")
     made: list[dict[str, bytes]] = []
     prepare.run(tiny_root, config)
-    folder = tiny_root / "artifacts/candidates/dino"
+    folder = tiny_root / "artifacts"
     for execute in (run_in_loop, partial(run_over_cores, workers=2)):
         monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / f"cache-{len(made)}"))
         candidates.run(tiny_root, config, name="dino", track=silent, execute=execute)

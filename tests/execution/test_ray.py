@@ -68,8 +68,11 @@ def wait_for(done: Callable[[], bool]) -> None:
 
 
 def outputs(root: Path) -> dict[str, bytes]:
-    folder = root / "artifacts/candidates/dino"
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.safetensors")}
+    return {
+        str(path.relative_to(root)): path.read_bytes()
+        for part in ("tables", "candidates")
+        for path in (root / "artifacts" / part / "dino").iterdir()
+    }
 
 
 def test_a_bad_item_and_dying_workers_cost_no_other_item(

@@ -21,7 +21,7 @@ from tests.tiny import VARIANTS, run, write_models, write_root
 SETS = ("dino", "dino-random")
 STAGES: dict[str, tuple[list[str], str]] = {  # words, what it writes
     "prepare": (["prepare"], "artifacts/tasks"),
-    "candidates": (["candidates", "--proposals", "dino"], "artifacts/candidates/dino"),
+    "candidates": (["candidates", "--proposals", "dino"], "artifacts/tables/dino"),
     "judge": (["judge", "--proposals", "dino"], "artifacts/judge/dino"),
     "train": (["train", "--variant", "learned"], "artifacts/nets/learned"),
     "edit": (["edit", "--variant", "learned"], "artifacts/edits/learned"),

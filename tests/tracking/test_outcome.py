@@ -55,7 +55,7 @@ def test_a_picture_shows_source_and_edit_with_the_box_around_what_was_inpainted(
 
 def test_boxes_need_their_table(root: Path) -> None:
     assert chosen_boxes(root, "learned", proposals="dino")["t0"] == Box(4, 8, 20, 28)
-    (root / "artifacts/candidates/dino/tables/t0.safetensors").unlink()
+    (root / "artifacts/tables/dino/t0.safetensors").unlink()
     assert set(chosen_boxes(root, "learned", proposals="dino")) == {"t1", "t2", "t3"}
 
 

@@ -178,13 +178,13 @@ def test_a_fresh_clone_in_which_nothing_ran_does_not_verify(root: Path) -> None:
 
 def test_an_output_that_is_not_what_the_lock_says_does_not_verify(root: Path) -> None:
     assert not differs(verify(root))
-    table = next((root / "artifacts/candidates/dino").rglob("*.safetensors"))
+    table = next((root / "artifacts/tables/dino").rglob("*.safetensors"))
     flipped = bytearray(table.read_bytes())
     flipped[-1] ^= 1
     table.write_bytes(flipped)
     found = verify(root)
-    assert differs(found) and found["damaged"] == ["artifacts/candidates/dino"]
-    assert "not what dvc.lock says: artifacts/candidates/dino; run `dvc repro`" in verdict(found)
+    assert differs(found) and found["damaged"] == ["artifacts/tables/dino"]
+    assert "not what dvc.lock says: artifacts/tables/dino; run `dvc repro`" in verdict(found)
     shutil.rmtree(root / "artifacts/tasks")
     assert "artifacts/tasks" in verify(root)["damaged"]
 

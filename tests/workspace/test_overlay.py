@@ -77,7 +77,7 @@ def test_a_study_reads_code_data_and_weights_above_it_and_reports_beside_the_oth
     folder = write_study(top, "val")
     assert load_config(folder / "params.yaml").study.split == "val"
     stages = yaml.safe_load((folder / "dvc.yaml").read_text())["stages"]
-    assert stages["prepare"]["outs"] == ["artifacts/tasks"]
+    assert stages["prepare"]["outs"] == [{"artifacts/tasks": {"cache": False}}]
     assert {"../../data", "../../lr_edit/types.py"} <= set(stages["prepare"]["deps"])
     inpainting = stages["candidates"]["do"]["deps"]
     assert {"artifacts/tasks", "../../models/picturebook/inpainter"} <= set(inpainting)
@@ -95,7 +95,7 @@ def test_a_study_without_variants_ends_with_what_is_made_of_its_candidates(top: 
     overlay(top, "train", {"study": {"split": "train"}, **alone})
     stages = pipeline(top, "train")
     assert list(stages) == ["prepare", "candidates", "amortise"]
-    assert stages["amortise"]["outs"] == ["artifacts/anchor-net"]
+    assert stages["amortise"]["outs"] == [{"artifacts/anchor-net": {"cache": False}}]
     race = {"only": [], "race": {"enumerate": {"proposals": "dino", "choose": "best"}}}
     overlay(top, "raced", alone | {"ablations": race})
     stages = pipeline(top, "raced")

@@ -29,7 +29,7 @@ def study(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Path, Config
     rng = np.random.default_rng(1)
     for task in study_tasks(tmp_path):
         images = rng.integers(0, 256, (POINTS, SIZES["dino"], 3, SIDE, SIDE), dtype=np.uint8)
-        path = tmp_path / f"artifacts/candidates/dino/images/{task.id}.safetensors"
+        path = tmp_path / f"artifacts/candidates/dino/{task.id}.safetensors"
         write_tensors(path, {"images": images})
     for role, weights in config.models.judges:
         folder = tmp_path / weights.name.removeprefix("local-dir:")
@@ -64,7 +64,7 @@ def test_nothing_is_judged_twice_unless_its_judges_or_pixels_change(
     (root / config.models.judges.clip.name.removeprefix("local-dir:") / "weights").write_text("new")
     judge.run(root, config, name="dino", track=quietly)
     assert len(loaded) == 2
-    path = root / "artifacts/candidates/dino/images/eval-000.safetensors"
+    path = root / "artifacts/candidates/dino/eval-000.safetensors"
     write_tensors(path, {"images": 255 - read_tensors(path)["images"]})
     judge.run(root, config, name="dino", track=quietly)
     assert len(loaded) == 3

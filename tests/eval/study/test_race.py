@@ -61,7 +61,7 @@ def study(tmp_path: Path) -> tuple[Path, Config]:
             "dino-random": bank(full.mean() + 0 * full, each=10, move=1),
         }
         for name, one in tables.items():
-            folder = tmp_path / "artifacts/candidates" / name / "tables"
+            folder = tmp_path / "artifacts/tables" / name
             write_bank(folder / f"{task.id}.safetensors", one)
     config = load_config(tmp_path / "params.yaml")
     ablate.run(tmp_path, config, track=silent)
