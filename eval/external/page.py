@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from eval.external.datasets import Sample
 from eval.external.datasets.contract import picture_digest, read_picture
@@ -20,10 +20,10 @@ from eval.external.folder import Outcome, Request
 from eval.external.journal import Journal
 from eval.external.pairs import read_ahead
 from eval.external.summary import collect_values
-from eval.external.tables import caption, label, printed, side_by_side
+from eval.external.tables import caption, printed, side_by_side
 from eval.metrics.suite import find_measure
 from eval.report.render import render
-from eval.report.tables import format_value
+from eval.report.tables import Column, format_value
 from lr_edit.errors import UserError
 from lr_edit.files import atomic_write, write_text
 from lr_edit.types import Track
@@ -87,7 +87,7 @@ def _write_strip(
     found = [outcomes[request.variant].matching.found.get(sample.task.id) for request in requests]
     files = [r.edits / file if file else None for r, file in zip(requests, found, strict=True)]
     digests = [picture_digest(sample.image), *(f and picture_digest(f) for f in files)]
-    stem = content_key("strip", SIDE, digests)[:16]
+    stem = content_key("contained strip", SIDE, digests)[:16]
     path = folder / f"{stem}.webp"
     if not path.exists():
         squares = [_square(read_picture(sample.image)), *map(_square_of, files)]
@@ -107,8 +107,7 @@ def _square_of(file: Path | None) -> np.ndarray:
 
 
 def _square(image: np.ndarray) -> np.ndarray:
-    picture = Image.fromarray(image)
-    picture.thumbnail((SIDE, SIDE))
+    picture = ImageOps.contain(Image.fromarray(image), (SIDE, SIDE))  # small ones enlarged
     square = Image.new("RGB", (SIDE, SIDE), (128, 128, 128))
     square.paste(picture, ((SIDE - picture.width) // 2, (SIDE - picture.height) // 2))
     return np.asarray(square)
@@ -156,7 +155,7 @@ def _ranking(summary: Mapping[str, Any], metric: str) -> dict[str, Any]:
             if paired.get("difference") is not None else "",
             "p": "" if paired.get("holm_p") is None else f"{paired['holm_p']:.3g}",
         })  # fmt: skip
-    return {"key": metric, "label": label(metric), "rows": rows}
+    return {"key": metric, "label": Column(measure, measure.group).head, "rows": rows}
 
 
 def _ends(metric: str, cell: Mapping[str, Any]) -> Iterator[str]:

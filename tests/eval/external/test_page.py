@@ -47,6 +47,7 @@ def test_every_task_has_a_strip_of_its_source_and_edits(home: Path) -> None:
     assert len(set(strips)) == 3
     with Image.open(home / "evaluation" / strips[0]) as strip:
         assert strip.size == (480, 240)
+        assert np.asarray(strip)[120, :60].std() > 10  # small pictures are enlarged, not framed
     with Image.open(home / "evaluation" / strips[2]) as strip:  # the edit that is not there
         assert (np.asarray(strip)[:, 300:] == np.asarray(strip)[0, 300]).all()
     before = {p.name: p.stat().st_mtime_ns for p in (home / "evaluation/gallery").iterdir()}
