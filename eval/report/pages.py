@@ -8,11 +8,13 @@ race.csv; and the study's params.yaml, for the order and the titles of its rows.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from eval.metrics.registry import describe_world, is_headline
 from eval.report.amortised import GROUP, draw_amortised
+from eval.report.claims import Claim, read_claims
 from eval.report.contact_sheet import contact_sheet, example_tasks, show_worst, showcase
 from eval.report.cost_curve import draw_cost
 from eval.report.diagnosis_page import draw_sizes
@@ -30,6 +32,7 @@ from lr_edit.workspace.paths import checkout, reports_folder
 from lr_edit.workspace.storage import atomic_write, read_json
 
 SHOWCASE = 6  # edits at the top of README
+HELD_OUT = "test"  # the study of the split that no choice was made on
 
 
 def write_all_pages(top: Path) -> list[Path]:
@@ -125,11 +128,26 @@ def _write_study(root: Path, out: Path, config: Config) -> list[Path]:
     written = [out / name for name in (*texts, *_draw_figures(out, config, results, rows))]
     front = checkout(root) / "README.md"
     if root == checkout(root) and front.is_file():
-        page = insert_results(front.read_text(encoding="utf-8"), results, config=config)
+        page = insert_results(
+            front.read_text(encoding="utf-8"), results, config=config, held_out=read_held_out(root)
+        )
         with atomic_write(front) as part:
             part.write_text(page, encoding="utf-8")
         written.append(front)
     return written
+
+
+def read_held_out(top: Path) -> Claim | None:
+    """What leads of the study of the split `test`, on which nothing was chosen."""
+    root = top / "studies" / HELD_OUT
+    file = reports_folder(root) / "results.json"
+    if not file.is_file():
+        return None
+    config, results = load_config(root / "params.yaml"), read_json(file)
+    leads = [one for one in read_claims(in_order(results, config), config) if one.leads]
+    tasks = results["meta"]["tasks"]["headline"]
+    words = f"On {tasks} other tasks, on which nothing was chosen (split {config.study.split}): "
+    return replace(leads[0], finding=words + leads[0].finding) if leads else None
 
 
 def _draw_figures(out: Path, config: Config, results: dict[str, Any], rows: list[Row]) -> list[str]:

@@ -13,7 +13,7 @@ from typing import Any
 from eval.metrics.registry import BY_KEY, describe_world
 from eval.report.amortised import GROUP
 from eval.report.captions import table_caption, write_glossary
-from eval.report.claims import read_claims
+from eval.report.claims import Claim, read_claims
 from eval.report.render import render
 from eval.report.tables import Table, format_interval, format_value
 from eval.study.diagnosis import WHAT_IF
@@ -32,17 +32,20 @@ GROUPS = (GROUP, "grounded", "default")  # of the ablations: whose rows may be a
 COLUMNS = ("success", "iou", "score_s", "nfe")
 
 
-def insert_results(page: str, results: dict[str, Any], *, config: Config) -> str:
+def insert_results(
+    page: str, results: dict[str, Any], *, config: Config, held_out: Claim | None = None
+) -> str:
     """README.md with the study's results between its two marks; UserError without the marks."""
     before, start, rest = page.partition(START)
     _, end, after = rest.partition(END)
     if not (start and end):
         raise UserError(f"README.md lacks the marks {START} and {END}: put them back")
-    return f"{before}{START}\n{front_results(results, config)}{END}{after}"
+    return f"{before}{START}\n{front_results(results, config, held_out=held_out)}{END}{after}"
 
 
-def front_results(results: dict[str, Any], config: Config) -> str:
-    """A row per line of `FIRST`, and the claims that lead; means with 95% intervals."""
+def front_results(results: dict[str, Any], config: Config, *, held_out: Claim | None = None) -> str:
+    """A row per line of `FIRST`, and the claims that lead; means with 95% intervals. `held_out`
+    answers one of them on tasks on which nothing was chosen."""
     ablations = results.get("ablations", {})
     groups = {name: group for group in GROUPS for name in ablations.get(group, {})}
     known = {name: ablations[group][name] for name, group in groups.items()}
@@ -57,10 +60,12 @@ def front_results(results: dict[str, Any], config: Config) -> str:
         if name in known
     ]
     heads = [f"{BY_KEY[key].title}{', %' if BY_KEY[key].power == 2 else ''}" for key in COLUMNS]
-    claims = [claim.finding for claim in read_claims(results, config) if claim.leads]
+    claims = [claim for claim in read_claims(results, config) if claim.leads]
+    if held_out:
+        claims = [one for one in claims if one.question != held_out.question] + [held_out]
     return render(
-        "front.md.j2", rows=rows, heads=heads, claims=claims, glossary=write_glossary(results),
-        meta=results["meta"],
+        "front.md.j2", rows=rows, heads=heads, claims=[one.finding for one in claims],
+        glossary=write_glossary(results), meta=results["meta"],
         world=describe_world(world=config.models.world, profile=config.profile),
     )  # fmt: skip
 

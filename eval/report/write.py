@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from eval.report.edits import collect_rows
 from eval.report.edits import write_rows as write_edits
@@ -27,6 +28,7 @@ from lr_edit.types import EditTask
 from lr_edit.workspace.paths import reports_folder
 from lr_edit.workspace.storage import read_banks, read_json, study_tasks, write_json
 
+FLAT = ("success", "iou", "score_s", "loss", "nfe")  # of metrics.json
 DIGITS = 5  # of per_image.csv, which is kept in git
 
 
@@ -55,6 +57,7 @@ def write_report(root: Path, config: Config) -> None:
         failed={name: count_failed(each) for name, each in banks.items()},
     )
     write_json(out / "results.json", results)
+    write_json(out / "metrics.json", flat_metrics(results))
     write_json(out / "provenance.json", provenance(root, config.models))
     write_json(out / "training.json", training_curves(trainings))
     averaged = [one.averaged() for one in (*full, *bounds)]
@@ -62,6 +65,17 @@ def write_report(root: Path, config: Config) -> None:
     write_rows(out / "per_image.csv", lines)
     write_edits(out, collect_rows(root, config, tasks=tasks, variants=list(config.variants)))
     write_pages(root, config)
+
+
+def flat_metrics(results: dict[str, Any]) -> dict[str, dict[str, float | None]]:
+    """Row -> metric -> mean, as `dvc metrics` and `dvc exp show` read it; `ablations` by group."""
+    rows = {**results["variants"], **results["ceilings"]}
+    for group, own in results["ablations"].items():
+        rows |= {f"{group}/{name}": row for name, row in own.items()}
+    return {
+        name: {key: row[key]["mean"] for key in FLAT if row[key]["mean"] is not None}
+        for name, row in rows.items()
+    }
 
 
 def _ceilings(root: Path, config: Config, tasks: list[EditTask]) -> list[Scores]:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from eval.report.edits import read_rows
-from eval.report.pages import has_results, in_order, text_pages, write_pages
+from eval.report.pages import has_results, in_order, read_held_out, text_pages, write_pages
 from eval.report.race_page import race_page, read_measured
 from eval.report.readme import END, FIRST, START, front_results, insert_results
 from lr_edit.config import load_config
@@ -59,7 +59,7 @@ def test_the_readme_is_not_stale() -> None:
         pytest.skip("no study has been run")
     page = (ROOT / "README.md").read_text()
     results = in_order(json.loads(data.read_text()), CONFIG)
-    assert front_results(results, CONFIG) in page, "run `make pages`"
+    assert front_results(results, CONFIG, held_out=read_held_out(ROOT)) in page, "run `make pages`"
 
 
 @pytest.mark.parametrize("root", STUDIES, ids=lambda root: root.name)
@@ -85,7 +85,8 @@ def test_the_pages_of_reports_are_not_stale(root: Path) -> None:
 def test_pages_need_a_clone_alone(tmp_path: Path) -> None:
     """Committed data of a study without its artifacts; a deleted page comes back as it was."""
     shutil.copytree(ROOT / "reports", tmp_path / "reports")
-    for name in ("params.yaml", "README.md"):
+    (tmp_path / "studies/test").mkdir(parents=True)
+    for name in ("params.yaml", "README.md", "studies/test/params.yaml"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     gone = ["tables.md", "tables.tex", "tables.csv", "README.md", "index.html"]
     for name in gone:

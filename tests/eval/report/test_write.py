@@ -22,7 +22,8 @@ CONFIG = small_config()
 BASELINE = CONFIG.study.baseline
 CEILINGS = {"best-of-bank-s", "best-of-bank-l"}
 FILES = {
-    "results.json", "tables.md", "tables.tex", "tables.csv", "per_image.csv", "provenance.json",
+    "results.json", "metrics.json", "tables.md", "tables.tex", "tables.csv", "per_image.csv",
+    "provenance.json",
     "README.md", "training_curves.png", "contact_sheet.png", "cost.png", "worst.png", "sizes.png",
     "anatomy.png", "amortised.png", "index.html", "gallery", "edits.jsonl", "training.json",
     "showcase.png",
