@@ -95,9 +95,10 @@ def _sample(
         caption=caption,
     )
     runs = None if mask is None else _runs(mask, at)
-    if isinstance(place, Embedded):
-        return Sample(task, place, image_names(image, name)[1:], runs, instruction=instruction)
-    return Sample(task, place, image_names(image, name), runs, instruction=instruction)
+    # PnPInversion saves METHOD/annotation_images/..., with its data set's own folders below.
+    names = (*image_names(image, name), f"annotation_images/{image.with_suffix('').as_posix()}")
+    names = names[1:] if isinstance(place, Embedded) else names
+    return Sample(task, place, names, runs, instruction=instruction)
 
 
 def _runs(value: Any, at: str) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ def read_released(path: Path) -> Dataset:
     """Either list. UserError for what cannot be read."""
     path = find_listing(path, "tasks.json", "images.json")
     return Dataset(
-        "tasks",
+        "released" if path.name == "images.json" else "tasks",
         tuple(
             Sample(
                 task,

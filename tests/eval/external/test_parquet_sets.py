@@ -59,6 +59,9 @@ def test_pie_bench_plus_plus_is_pie_bench(home: Path, capsys: Captured) -> None:
         write_image(home / f"edits/1_change_object_80/00{n}.png", picture(9, height=512, width=512))
     assert evaluate("pie-bench:pp", "--edits", "edits") == 0
     assert json.loads(capsys.readouterr().out)["variants"]["edits"]["whole_mse"]["n"] == 3
+    (home / "method").mkdir()
+    (home / "edits").rename(home / "method/annotation_images")  # as PnPInversion saves them
+    assert run("evaluate", "--dataset", "pie-bench:pp", "--edits", "method", "--check") == 0
 
 
 def emu_rows(count: int, *, split: str = "test") -> list[dict[str, Any]]:
