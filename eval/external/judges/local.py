@@ -25,7 +25,7 @@ class LocalModel:
 
     name         what it was called
     digest       sha256 of its weights
-    temperature  of the sampling; 0 takes the likeliest token
+    temperature  of the sampling; 0 takes the most probable token
     """
 
     name: str
