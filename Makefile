@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pull repro study test check benchmark faults deps pages ui clean
+.PHONY: help setup pull push repro study test check benchmark faults deps pages ui clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,7 +57,13 @@ faults: pull  ## try what can go wrong, some tens of minutes: reports/reliabilit
 pages: setup  ## write README's results and the pages of reports/ from the committed data
 	@$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) pages
 
-ui: setup  ## open the comparison of all variants in MLflow
+push: setup  ## put the finished study into dvcstore/, and drop what nothing names any more
+	$(BIN)/dvc push --quiet
+	$(BIN)/dvc gc --quiet --force --workspace --cloud
+
+ui: setup  ## open the comparison of all variants in MLflow; the committed study where none was run
+	@test -n "$(STUDY)" -o -d artifacts/scores || $(BIN)/dvc pull --quiet
+	@test -n "$(STUDY)" -o -f mlflow.db || $(BIN)/lr-edit stage publish
 	$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) ui
 
 clean:  ## delete stage outputs, MLflow's store and tool caches (not .venv, cache, data, models)
