@@ -59,7 +59,25 @@ def clip_similarity(
     region: Region | Literal["crop"] = "whole",
     protocol: Rules = "strict",
 ) -> Float[Tensor, " n"]:
-    """100 cos(image, prompt); one prompt may stand for all images. An empty region is NaN."""
+    """100 cos(image, prompt), by CLIP.
+
+    Args:
+        images: (N, 3, H, W) in [0, 1].
+        prompts: N texts, or one that stands for all.
+        model: an embedder, or a model of open_clip.
+        tokenizer: of a bare open_clip model.
+        mask: (N, 1, H, W), True where edited; `whole` needs none.
+        region: `whole`; `edited` or `background`, black elsewhere; `crop`, the mask's own box.
+        protocol: under `pie-bench` negative values are 0.
+
+    Returns:
+        (N,) float64 in -100..100; NaN where the region is empty.
+
+    Raises:
+        ValueError: other ranges or sizes, no mask where the region needs one.
+
+    Source: CLIPScore without its clamp (Hessel et al. 2021); PnPInversion's calculator.
+    """
     check_protocol(protocol)
     inside = region_pixels(images, mask, region="edited" if region == "crop" else region)
     clip = embedder(model, tokenizer)
@@ -86,9 +104,24 @@ def directional_similarity(
     tokenizer: Tokenizer | None = None,
     protocol: Rules = "strict",
 ) -> Float[Tensor, " n"]:
-    """cos(edited - source, prompt - source text), Gal et al. 2021; see `direction_cosine`.
+    """cos(edited - source, prompt - source text), by CLIP; see `direction_cosine`.
 
-    PnPInversion has no such number: both protocols mean the same.
+    Args:
+        source: (N, 3, H, W) in [0, 1]; one may stand for all.
+        edited: (N, 3, H, W) in [0, 1].
+        source_texts: what the sources show.
+        prompts: what the edits are to show.
+        model: an embedder, or a model of open_clip.
+        tokenizer: of a bare open_clip model.
+        protocol: PnPInversion has no such number, so both mean the same.
+
+    Returns:
+        (N,) in -1..1; NaN where the two texts, or the two images, are equal.
+
+    Raises:
+        ValueError: an unknown protocol.
+
+    Source: Gal et al. 2021 (StyleGAN-NADA).
     """
     check_protocol(protocol)
     clip = embedder(model, tokenizer)
@@ -110,7 +143,25 @@ def image_similarity(
 ) -> Float[Tensor, " n"]:
     """CLIP-I: cos(source, edited), whatever their sizes.
 
-    No word is read: a bare model may come without tokenizer.
+    Args:
+        source: (N, 3, H, W) in [0, 1]; one may stand for all.
+        edited: (N, 3, H2, W2) in [0, 1].
+        model: an embedder, or a model of open_clip.
+        tokenizer: not needed, for no word is read.
+
+    Returns:
+        (N,) in -1..1.
+
+    Source: Ruiz et al. 2023 (DreamBooth); MagicBrush's script.
+
+    Example:
+        >>> import torch
+        >>> from types import SimpleNamespace
+        >>> colours = SimpleNamespace(embed_images=lambda x: x.mean((2, 3)), embed_texts=len)
+        >>> red = torch.zeros(1, 3, 4, 4)
+        >>> red[:, 0] = 1
+        >>> image_similarity(red, red.flip(1), model=colours)
+        tensor([0.])
     """
     clip = embedder(model, tokenizer or _no_words)
     return cosine(clip.embed_images(edited.float()), clip.embed_images(source.float()))

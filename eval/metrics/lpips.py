@@ -29,9 +29,31 @@ def lpips_distance(
     region: Region = "background",
     protocol: Protocol = "strict",
 ) -> Float[Tensor, " n"]:
-    """Distance by `net`, an `lpips.LPIPS` (a spatial one is averaged) or anything called like one.
+    """Perceptual distance of a region, by a network that the caller chooses.
 
-    `strict` stands for alex, `pie-bench` for squeeze: which network it is, is the caller's.
+    Args:
+        source: (N, 3, H, W) in [0, 1]; one may stand for all.
+        edited: (N, 3, H, W) in [0, 1].
+        mask: (N, 1, H, W), True where edited; `whole` needs none.
+        net: an `lpips.LPIPS` (a spatial one is averaged), or anything called like one with images
+            in [-1, 1]; `strict` stands for alex, `pie-bench` for squeeze.
+        region: `background`, `edited` or `whole`.
+        protocol: `strict`, or `pie-bench` as published tables were measured.
+
+    Returns:
+        (N,) float64, at least 0; NaN where the region is empty.
+
+    Raises:
+        ValueError: other ranges or sizes, no mask where the region needs one.
+
+    Source: Zhang et al. 2018; `pie-bench`: PnPInversion's calculator.
+
+    Example:
+        >>> import torch
+        >>> squares = lambda a, b: (a - b).square().mean((1, 2, 3))
+        >>> source = torch.zeros(1, 3, 4, 4)
+        >>> lpips_distance(source, source + 1, net=squares, region="whole")
+        tensor([4.], dtype=torch.float64)
     """
     sources, inside = check_pair(source, edited, mask=mask, region=region, protocol=protocol)
     if protocol == "pie-bench":

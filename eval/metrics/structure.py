@@ -36,11 +36,23 @@ def structure_distance(
     side: int | None = None,
     protocol: Rules = "strict",
 ) -> Float[Tensor, " n"]:
-    """One value per image.
+    """How far the self-similarity of a ViT's keys moved from source to edit.
 
-    `backbone` has `keys`, or is a timm VisionTransformer. Images are resized, antialiased, to a
-    square of `side` pixels: by default a timm model's own (224 for DINO), else not at all. Under
-    `pie-bench` the resize is the protocol's, and the backbone must be a timm model or hold one.
+    Args:
+        source: (N, 3, H, W) in [0, 1]; one may stand for all.
+        edited: (N, 3, H, W) in [0, 1].
+        backbone: has `keys`, or is a timm VisionTransformer; under `pie-bench` a timm model.
+        side: images are resized, antialiased, to this square: by default a timm model's own (224
+            for DINO), else not at all; under `pie-bench` the resize is the protocol's.
+        protocol: `strict`, or `pie-bench` as published tables were measured.
+
+    Returns:
+        (N,) at least 0; 0 for equal images.
+
+    Raises:
+        ValueError: other ranges or sizes.
+
+    Source: Tumanyan et al. 2022 (Splice); `pie-bench`: PnPInversion's calculator.
     """
     check_protocol(protocol)
     for images in (source, edited):
