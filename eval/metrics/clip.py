@@ -161,7 +161,7 @@ def image_similarity(
         >>> red = torch.zeros(1, 3, 4, 4)
         >>> red[:, 0] = 1
         >>> image_similarity(red, red.flip(1), model=colours)
-        tensor([0.])
+        tensor([0.], dtype=torch.float64)
     """
     clip = embedder(model, tokenizer or _no_words)
     return cosine(clip.embed_images(edited.float()), clip.embed_images(source.float()))
