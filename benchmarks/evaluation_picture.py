@@ -45,7 +45,7 @@ def write_edits(folder: Path, *, count: int) -> list[str]:
                 write_image(folder / editor / name, edit)
             task = exam.task
             lines.append((f"images/{name}", task.prompt, f"masks/{name}", category))
-    with (folder / "list.csv").open("w", newline="") as file:
+    with (folder / "list.csv").open("w", newline="", encoding="utf-8") as file:
         csv.writer(file).writerows([("image", "prompt", "mask", "category"), *lines])
     return list(EDITORS.values())
 
