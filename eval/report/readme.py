@@ -16,6 +16,7 @@ from eval.report.captions import table_caption, write_glossary
 from eval.report.claims import Claim, read_claims
 from eval.report.render import render
 from eval.report.tables import Table, format_interval, format_value
+from eval.study.agreement import DRAWS
 from eval.study.diagnosis import WHAT_IF
 from eval.study.results import WORTH
 from lr_edit.config import Config
@@ -100,6 +101,7 @@ def write_results_page(tables: Sequence[Table], results: dict[str, Any], *, conf
         letters=[(table, _anchor(table)) for table in tables if table.letter],
         judges=[(role, name) for role, name in meta["judges"].items() if name],
         shared=" and ".join(meta["shared_with_method"]),
+        agreement=_agreement(results),
         baseline=config.title_of(meta["baseline"]),
         worth=[
             {"title": BY_KEY[key].title, "points": f"{100 * by:.0f}", "said": _worth(key)}
@@ -127,6 +129,20 @@ def _cell(value: dict[str, float | None], key: str) -> str:
     known = key != "nfe" and value["mean"] is not None
     interval = format_interval(value, measure) if known else ""
     return f"{format_value(value['mean'], measure)} {interval}".rstrip()
+
+
+def _agreement(results: dict[str, Any]) -> list[str]:
+    """How far the judge is a person's, by the draw that no choice was made on."""
+    found = results.get("agreement", {})
+    if DRAWS[-1] not in found:
+        return []
+    one = found[DRAWS[-1]]
+    share, low, high = (f"{100 * one[key]:.1f}" for key in ("agree", "low", "high"))
+    return [
+        f"A person agrees with the judge's success on {share}% [{low}, {high}] of {one['n']} edits "
+        f"drawn over all rows and labelled by eye without its word (Cohen's kappa "
+        f"{one['kappa']:.2f}); its thresholds were chosen on two other draws."
+    ]
 
 
 def _capital(words: str) -> str:

@@ -18,13 +18,14 @@ from eval.report.method import describe_method
 from eval.report.pages import write_pages
 from eval.report.versions import provenance
 from eval.study.ablations import ablation_results, ablation_scores
+from eval.study.agreement import Edit, judge_agreement, known_verdicts
 from eval.study.ceilings import ceiling_scores
 from eval.study.evaluate import count_failed, read_judgements, summarise
 from eval.study.learning import TrainingRecord, learning_results, read_training, training_curves
 from eval.study.results import build_results
 from eval.study.scores import Scores, read_scores, rows, write_rows
 from lr_edit.config import Config
-from lr_edit.types import EditTask
+from lr_edit.types import Bank, EditTask
 from lr_edit.workspace.paths import reports_folder
 from lr_edit.workspace.storage import read_banks, read_json, study_tasks, write_json
 
@@ -55,6 +56,7 @@ def write_report(root: Path, config: Config) -> None:
         method=describe_method(root, config, tasks=tasks, others=list(chain(*ablated.values()))),
         nfe=sum(bank.nfe for bank in chain(*banks.values())),
         failed={name: count_failed(each) for name, each in banks.items()},
+        agreement=judge_agreement(_verdicts(root, banks, tasks)),
     )
     write_json(out / "results.json", results)
     write_json(out / "metrics.json", flat_metrics(results))
@@ -65,6 +67,15 @@ def write_report(root: Path, config: Config) -> None:
     write_rows(out / "per_image.csv", lines)
     write_edits(out, collect_rows(root, config, tasks=tasks, variants=list(config.variants)))
     write_pages(root, config)
+
+
+def _verdicts(root: Path, banks: dict[str, list[Bank]], tasks: list[EditTask]) -> dict[Edit, float]:
+    """What the judge says of every candidate of the study."""
+    found: dict[Edit, float] = {}
+    for name, each in banks.items():
+        judged = read_judgements(root, name, tasks=tasks)
+        found |= known_verdicts([task.id for task in tasks], banks=each, judged=judged)
+    return found
 
 
 def flat_metrics(results: dict[str, Any]) -> dict[str, dict[str, float | None]]:

@@ -9,6 +9,7 @@ psnr        name -> {infinite, of_mean_mse}
 resolution  variant -> success and IoU against the baseline: {spread, detectable, n, needed}
 ablations   group -> row -> metric -> as variants, with the paired difference to the first row
 method      the variant that stands for it: its name, causes of failure, preferences
+agreement   draw of labelled edits -> how often the judge says what a person said
 failed      variant, or group/row -> candidates of its proposal set that were no pictures
 learning    variant -> start, end, floor, share of the gap closed, share of tasks that fell
 meta        what was measured, by which judges, and what the reader must know
@@ -50,6 +51,7 @@ def build_results(
     method: dict[str, Any],
     nfe: int,
     failed: dict[str, int],
+    agreement: dict[str, dict[str, float]],
 ) -> dict[str, Any]:
     """`summaries` and `ceilings` are what `evaluate.summarise` says of each row; `failed` counts
     the candidates of each proposal set that were no pictures."""
@@ -81,6 +83,7 @@ def build_results(
             for category in categories
         },
         "psnr": {name: row["psnr"] for name, row in rows.items()},
+        "agreement": agreement,
         "failed": {name: failed[how] for name, how in _proposals_of(config).items()},
         "resolution": resolutions(scores, config),
         "learning": learning,

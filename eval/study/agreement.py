@@ -1,0 +1,90 @@
+"""How often the judge agrees with a person: labelled edits of a study, looked up in its tables.
+
+`labels/` holds three draws of edits over all rows, labelled by eye without the judge's word: the
+judge's thresholds were chosen on the first two, the third tells how good it is. An edit is known by
+its task and its box, since all candidates of a task share their noise.
+"""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import numpy as np
+from scipy.stats import binomtest
+
+from eval.study.evaluate import Judgements
+from lr_edit.types import Bank
+
+LABELS = Path(__file__).parent / "labels"
+DRAWS = ("first", "second", "third")  # the last is the claim
+Edit = tuple[str, tuple[int, ...]]  # task, box
+
+
+@dataclass(frozen=True)
+class Agreement:
+    """A person and the judge on n edits; `missing` were in no table.
+
+    agree, low, high   share of equal verdicts and its 95% Wilson interval
+    kappa              Cohen's: 0 is chance, 1 is always
+    """
+
+    n: int
+    missing: int
+    agree: float
+    low: float
+    high: float
+    kappa: float
+
+
+def judge_agreement(verdicts: Mapping[Edit, float]) -> dict[str, dict[str, float]]:
+    """Draw -> agreement on its edits; draws of which no edit is known are left out."""
+    found = {}
+    for draw in DRAWS:
+        labels = read_labels(draw)
+        pairs = [(label, verdicts[edit]) for edit, label in labels if edit in verdicts]
+        if pairs:
+            person, judge = np.array(pairs, dtype=float).T
+            found[draw] = asdict(agree(person, judge, missing=len(labels) - len(pairs)))
+    return found
+
+
+def agree(person: np.ndarray, judge: np.ndarray, *, missing: int = 0) -> Agreement:
+    """Of two lists of verdicts, 0 or 1.
+
+    Example:
+        >>> both = agree(np.array([1, 1, 0, 0]), np.array([1, 0, 0, 0]))
+        >>> both.agree, both.kappa
+        (0.75, 0.5)
+    """
+    same = int((person == judge).sum())
+    low, high = binomtest(same, len(person)).proportion_ci(method="wilson")
+    chance = person.mean() * judge.mean() + (1 - person.mean()) * (1 - judge.mean())
+    share = same / len(person)
+    kappa = (share - chance) / (1 - chance) if chance < 1 else 1.0
+    return Agreement(len(person), missing, share, float(low), float(high), float(kappa))
+
+
+def read_labels(draw: str) -> list[tuple[Edit, int]]:
+    """The edits of a draw, each with what a person said: 1 where it succeeds."""
+    with (LABELS / f"{draw}.csv").open(newline="", encoding="utf-8") as file:
+        return [
+            (
+                (row["task"], tuple(int(row[side]) for side in ("left", "top", "right", "bottom"))),
+                int(row["success"]),
+            )
+            for row in csv.DictReader(file)
+        ]
+
+
+def known_verdicts(
+    tasks: Sequence[str], *, banks: Sequence[Bank], judged: Sequence[Judgements]
+) -> dict[Edit, float]:
+    """What the judge says of every box of a proposal set."""
+    found: dict[Edit, float] = {}
+    for task, bank, table in zip(tasks, banks, judged, strict=True):
+        boxes, verdicts = bank.boxes.reshape(-1, 4).tolist(), table["success"].ravel().tolist()
+        found |= {(task, tuple(box)): one for box, one in zip(boxes, verdicts, strict=True)}
+    return found

@@ -1,0 +1,55 @@
+"""Agreement of a person and the judge, against scikit-learn and statsmodels' formula by hand."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from sklearn.metrics import cohen_kappa_score
+
+from eval.study.agreement import DRAWS, agree, judge_agreement, known_verdicts, read_labels
+from lr_edit.types import Bank
+from tests.test_amortise import bank
+
+bits = st.lists(st.tuples(st.integers(0, 1), st.integers(0, 1)), min_size=2, max_size=40)
+
+
+@given(bits)
+def test_kappa_and_share_are_scikit_learns_and_the_interval_is_wilsons(pairs: list) -> None:
+    person, judge = np.array(pairs, float).T
+    found = agree(person, judge)
+    p, n, z = found.agree, len(pairs), 1.959963984540054
+    assert p == pytest.approx((person == judge).mean()) and found.n == n
+    centre, half = p + z * z / (2 * n), z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n))
+    assert found.low == pytest.approx((centre - half) / (1 + z * z / n), abs=1e-9)
+    assert found.high == pytest.approx((centre + half) / (1 + z * z / n), abs=1e-9)
+    assume(len(set(person)) > 1 or len(set(judge)) > 1)
+    assert found.kappa == pytest.approx(cohen_kappa_score(person, judge))
+
+
+def test_each_draw_has_enough_edits_and_of_each_verdict_fifty() -> None:
+    for draw in DRAWS:
+        verdicts = [verdict for _, verdict in read_labels(draw)]
+        assert len(verdicts) >= 150 and 50 <= sum(verdicts) <= len(verdicts) - 50
+
+
+def test_labels_are_looked_up_by_task_and_box_and_what_is_not_there_is_counted() -> None:
+    labels = read_labels("third")
+    known = {edit: float(verdict) for edit, verdict in labels[:-6]}
+    found = judge_agreement(known)["third"]
+    assert found["agree"] == 1.0 and found["missing"] >= 1
+    assert found["n"] + found["missing"] == len(labels)
+
+
+def test_a_sets_verdicts_are_known_by_task_and_box() -> None:
+    one: Bank = bank(np.random.default_rng(0))
+    table = {
+        "success": np.arange(one.losses[..., 0].size, dtype=float).reshape(one.losses.shape[:2])
+    }
+    found = known_verdicts(["a"], banks=[one], judged=[table])
+    for point in range(one.boxes.shape[0]):
+        for size in range(one.boxes.shape[1]):
+            assert ("a", tuple(one.boxes[point, size].tolist())) in found
