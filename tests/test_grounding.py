@@ -236,3 +236,28 @@ def test_a_search_that_finds_nothing_new_ends_there() -> None:
     assert len(
         occlude_words(EmptyHanded(), image, words="red", sizes=SIZES, points=5, cell=CELL).boxes
     )
+
+
+@pytest.mark.slow
+def test_grounding_at_full_size_costs_81_views_and_little_memory() -> None:
+    """ViT-B/16 with random weights on a photo of 512 pixels: 81 views of some 20 to 35 GFLOP, 32 at
+    once. The boxes mean nothing, they are legal."""
+    import open_clip
+    import psutil
+
+    from benchmarks.full_size import flops_of
+    from lr_edit.frozen.clip import Clip
+
+    model = open_clip.create_model("ViT-B-16", pretrained=None)
+    clip = Clip(model, open_clip.get_tokenizer("ViT-B-16"))
+    image = torch.rand(1, 3, 512, 512, generator=torch.Generator().manual_seed(0))
+    grounded = []
+    before = psutil.Process().memory_info().rss
+    flops = flops_of(
+        lambda: grounded.append(ground_words(clip, image, words="a cat", points=5, cell=8))
+    )
+    assert grounded[0].views == 2 * TRIED + 1
+    assert 81 * 17e9 < flops < 81 * 45e9  # some of its attention is not counted
+    assert psutil.Process().memory_info().rss - before < 1.5 * 2**30
+    boxes = grounded[0].boxes
+    assert bool((boxes % 8 == 0).all()) and bool((boxes >= 0).all()) and bool((boxes <= 512).all())
