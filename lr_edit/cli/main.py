@@ -27,6 +27,7 @@ from lr_edit.cli.console import (
 )  # fmt: skip
 from lr_edit.cli.edit import edit
 from lr_edit.cli.extras import say_missing
+from lr_edit.cli.grouped import GroupedHelp
 from lr_edit.cli.picturebook import COMMANDS
 from lr_edit.config import Config, load_config
 from lr_edit.errors import Unfinished, UserError, shorten, suggest_name
@@ -37,7 +38,7 @@ from lr_edit.stages.runner import run_stage
 from lr_edit.workspace.paths import checkout, find_root, reports_folder
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.group(cls=GroupedHelp, context_settings={"help_option_names": ["-h", "--help"]})
 @click.option("--root", type=click.Path(path_type=Path), help="The checkout; found when not given.")
 @click.option("--profile", envvar="PROFILE", help="Frozen models to use; params.yaml names one.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")

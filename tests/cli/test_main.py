@@ -6,6 +6,7 @@ import json
 import os
 from pathlib import Path
 
+import click
 import pytest
 
 from tests.tiny import run
@@ -71,3 +72,13 @@ def test_picturebook_status_parses(root: Path, capsys: Captured) -> None:
     assert run(root, "picturebook", "status", "--json") == 0
     rows = json.loads(capsys.readouterr().out)
     assert {row["steps"] for row in rows} == {0} and not any(row["exported"] for row in rows)
+
+
+def test_help_lists_every_command_once_under_what_it_is_for() -> None:
+    from lr_edit.cli.grouped import GROUPS
+    from lr_edit.cli.main import cli
+
+    listed = [name for names in GROUPS.values() for name in names]
+    assert sorted(listed) == sorted(cli.commands)
+    page = cli.get_help(click.Context(cli, info_name="lr-edit"))
+    assert all(f"\n{title}:\n" in page for title in GROUPS) and "More:" not in page

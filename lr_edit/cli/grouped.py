@@ -1,0 +1,30 @@
+"""`lr-edit --help`: commands under what people want to do."""
+
+from __future__ import annotations
+
+import click
+
+GROUPS = {
+    "Edit pictures": ("edit", "models", "doctor"),
+    "Measure edits, whoever made them": ("evaluate", "score", "audit-judge"),
+    "Run the study": ("stage", "study", "where", "pages", "verify"),
+    "Compare, and see where a number comes from": ("ui", "publish", "trace"),
+    "Pictures to work on": ("photos", "picturebook"),
+}
+
+
+class GroupedHelp(click.Group):
+    """A group whose help lists its commands under `GROUPS`; what is in none comes last."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the commands, a section a purpose."""
+        known = {name for names in GROUPS.values() for name in names}
+        rest = tuple(name for name in self.list_commands(ctx) if name not in known)
+        for title, names in {**GROUPS, "More": rest}.items():
+            found = [(name, one) for name in names if (one := self.get_command(ctx, name))]
+            if found:
+                room = formatter.width - 6 - max(len(name) for name, _ in found)
+                with formatter.section(title):
+                    formatter.write_dl(
+                        [(name, one.get_short_help_str(limit=room)) for name, one in found]
+                    )
