@@ -79,10 +79,8 @@ def _verdicts(root: Path, banks: dict[str, list[Bank]], tasks: list[EditTask]) -
 
 
 def flat_metrics(results: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    """Row -> metric -> mean, as `dvc metrics` and `dvc exp show` read it; `ablations` by group."""
-    rows = {**results["variants"], **results["ceilings"]}
-    for group, own in results["ablations"].items():
-        rows |= {f"{group}/{name}": row for name, row in own.items()}
+    """Row -> metric -> mean, as `dvc metrics` and `dvc exp show` read it: few enough for a screen."""
+    rows = results["ablations"].get("default", {}) | results["variants"] | results["ceilings"]
     return {
         name: {key: row[key]["mean"] for key in FLAT if row[key]["mean"] is not None}
         for name, row in rows.items()
