@@ -79,7 +79,7 @@ def _verdicts(root: Path, banks: dict[str, list[Bank]], tasks: list[EditTask]) -
 
 
 def flat_metrics(results: dict[str, Any]) -> dict[str, dict[str, float | None]]:
-    """Row -> metric -> mean, as `dvc metrics` and `dvc exp show` read it: few enough for a screen."""
+    """Row -> metric -> mean, as `dvc metrics` and `dvc exp show` read it: what a screen holds."""
     rows = results["ablations"].get("default", {}) | results["variants"] | results["ceilings"]
     return {
         name: {key: row[key]["mean"] for key in FLAT if row[key]["mean"] is not None}
