@@ -1,7 +1,5 @@
-"""lr-edit: rerun single stages, edit one image, publish, and see what is installed.
-
-Results go to stdout, logs and progress to stderr. Exit code 2 is the user's to mend, 1 is ours.
-"""
+"""lr-edit: its commands. Results go to stdout, logs and progress to stderr; exit code 2 is the
+user's to mend, 1 is ours."""
 
 from __future__ import annotations
 

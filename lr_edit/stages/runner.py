@@ -84,7 +84,7 @@ def read_recipe(root: Path, config: Config, *, stage: str, item: str | None) -> 
         )
 
     inputs = tuple(path for path in listed("deps") if not _is_code(path))
-    return Recipe(listed("params"), inputs, listed("outs", "metrics"))
+    return Recipe(listed("params"), inputs, listed("outs", "metrics", "plots"))
 
 
 def _names(entry: str | dict[str, Any], *, parameters: bool) -> list[str]:
