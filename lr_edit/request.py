@@ -134,7 +134,7 @@ def check_picture(
             )
 
 
-def as_box(box: Box | Sequence[float]) -> Box:
+def as_box(box: Box | Sequence[Any]) -> Box:
     """(left, top, right, bottom) in pixels, half-open; UserError where that is no box."""
     try:
         return box if isinstance(box, Box) else Box(*(_whole(side) for side in box))
@@ -145,7 +145,7 @@ def as_box(box: Box | Sequence[float]) -> Box:
         ) from error
 
 
-def _whole(side: float) -> int:
+def _whole(side: Any) -> int:
     if int(side) != side:
         raise ValueError(f"{side} is no whole number")
     return int(side)
