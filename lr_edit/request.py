@@ -138,7 +138,7 @@ def as_box(box: Box | Sequence[Any]) -> Box:
     """(left, top, right, bottom) in pixels, half-open; UserError where that is no box."""
     try:
         return box if isinstance(box, Box) else Box(*(_whole(side) for side in box))
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise UserError(
             f"box {box!r}: give left, top, right, bottom in whole pixels, left < right and "
             "top < bottom"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +38,8 @@ def test_what_is_transparent_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    "box", [(1, 2, 3), (5, 0, 2, 8), (0, 0, 1.5, 8), ("a", 0, 1, 2), (-1, 0, 4, 4)]
+    "box",
+    [(1, 2, 3), (5, 0, 2, 8), (0, 0, 1.5, 8), ("a", 0, 1, 2), (-1, 0, 4, 4), (0, 0, math.inf, 4)],
 )
 def test_a_box_that_is_none_is_one_sentence(box: tuple) -> None:
     with pytest.raises(UserError, match="left < right"):
