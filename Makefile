@@ -58,6 +58,7 @@ pages: setup  ## write README's results and the pages of reports/ from the commi
 	@$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) pages
 
 push: setup  ## put the finished study into dvcstore/, and drop what nothing names any more
+	@test ! -f artifacts/times.jsonl || cp artifacts/times.jsonl reports/times.jsonl
 	$(BIN)/dvc push --quiet
 	$(BIN)/dvc gc --quiet --force --workspace --cloud
 

@@ -12,6 +12,7 @@ import yaml
 from lr_edit.tracking.lockfile import content_md5
 from lr_edit.types import Bank, Choice, EditTask
 from lr_edit.workspace.storage import (
+    read_json,
     write_bank,
     write_choices,
     write_image,
@@ -22,12 +23,17 @@ from lr_edit.workspace.storage import (
 
 SIDE, POINTS, SIZES = 32, 3, 2
 BASE = {"choose": "net", "learner": "none", "rank": "S", "proposals": "dino", "rate": 5e-3}
+ABLATIONS = {
+    "losses": {"clip": {"proposals": "dino", "choose": "table"}},
+    "sizes": {"two": {"proposals": "dino", "choose": "table", "sizes": [0, 1]}},
+}
 
 
 def make_study(root: Path, variants: dict[str, dict[str, Any]], *, tasks: int = 4) -> None:
     """Everything below `root`; a variant's results are drawn from its parameters alone."""
     root.mkdir(parents=True, exist_ok=True)
-    params = {"profile": "small", "base": BASE, "variants": variants}
+    rows: dict[str, Any] = {"base": BASE, "variants": variants, "ablations": ABLATIONS}
+    params = {"profile": "small", "study": {"split": "dev", "seed": 0}, **rows}
     (root / "params.yaml").write_text(yaml.safe_dump(params))
     study = [EditTask(f"t{i}", Path(f"images/t{i}.png"), "a boat", "a fish") for i in range(tasks)]
     rng = np.random.default_rng(0)
@@ -39,7 +45,7 @@ def make_study(root: Path, variants: dict[str, dict[str, Any]], *, tasks: int = 
     write_tasks(root / "artifacts/tasks/tasks.json", study)
     for name, row in variants.items():
         write_results(root, name, study, seed=len(json.dumps({**BASE, **row})))
-    write_json(root / "reports/results.json", {})
+    write_report(root, list(variants))
     lock(root, list(variants))
 
 
@@ -66,11 +72,27 @@ def write_results(root: Path, name: str, tasks: list[EditTask], *, seed: int) ->
     write_json(root / f"artifacts/scores/{name}.json", {"metrics": metrics})
 
 
+def write_report(root: Path, variants: list[str]) -> None:
+    """What report leaves: the variants' means, and an ablation's."""
+    scores = {name: read_json(root / f"artifacts/scores/{name}.json") for name in variants}
+    numbers = {name: found.get("metrics", {}) for name, found in scores.items()}
+    row = {"iou": {"mean": 0.25, "low": 0.2, "high": 0.3}, "nfe": {"mean": 50.0}}
+    groups = yaml.safe_load((root / "params.yaml").read_text())["ablations"]
+    ablations = {group: dict.fromkeys(rows, row) for group, rows in groups.items()}
+    results = {"variants": numbers, "ablations": ablations}
+    write_json(root / "reports/results.json", results)
+
+
 def lock(root: Path, variants: list[str]) -> None:
     """dvc.lock as DVC writes it, for what lies on disk now."""
     params = yaml.safe_load((root / "params.yaml").read_text())
     stages = {
-        "prepare": _entry(root, ["data"], ["artifacts/tasks"], {"profile": params["profile"]}),
+        "prepare": _entry(
+            root,
+            ["data"],
+            ["artifacts/tasks"],
+            {"profile": params["profile"], "study.split": params["study"]["split"]},
+        ),
         "candidates@dino": _entry(root, ["artifacts/tasks"], ["artifacts/tables/dino"], {}),
     }
     for name in variants:
@@ -81,6 +103,9 @@ def lock(root: Path, variants: list[str]) -> None:
         stages[f"edit@{name}"] = _entry(root, [tables, nets], [edits], own)
         outs = [f"{scores}.csv", f"{scores}.json"]
         stages[f"evaluate@{name}"] = _entry(root, [edits, tables], outs, own)
+    own = {"base": params["base"], "ablations": params["ablations"]}
+    stages["ablate"] = _entry(root, ["artifacts/tables/dino"], [], own)
+    stages["report"] = _entry(root, ["artifacts/scores"], ["reports/results.json"], {})
     (root / "dvc.lock").write_text(yaml.safe_dump({"schema": "2.0", "stages": stages}))
 
 

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from copy import deepcopy
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from lr_edit.errors import UserError
@@ -87,16 +89,17 @@ class Chain:
         return {**(self.params.get("base") or {}), **(own or {})}
 
 
-def read_lock(path: Path) -> dict[str, Entry]:
+def read_lock(path: Path) -> Mapping[str, Entry]:
     """Every stage of a dvc.lock, by name."""
     return parse_lock(read_text(path, cure="run `dvc repro` in a checkout first"), path)
 
 
-def parse_lock(text: str, path: Path) -> dict[str, Entry]:
-    """The same from a lock's text; `path` is what errors name."""
+@lru_cache(maxsize=16)
+def parse_lock(text: str, path: Path) -> Mapping[str, Entry]:
+    """The same from a lock's text, parsed once; `path` is what errors name."""
     stages = parse_yaml(text, path).get("stages") or {}
     try:
-        return {name: _entry(name, row) for name, row in stages.items()}
+        return MappingProxyType({name: _entry(name, row) for name, row in stages.items()})
     except (KeyError, TypeError, AttributeError) as error:
         raise UserError(f"{path} is not a dvc.lock ({error!r}): run `dvc repro`") from None
 
@@ -114,12 +117,12 @@ def read_study(root: Path) -> list[Chain]:
     return [chain_of(lock, name) for name in done]
 
 
-def chain_of(lock: dict[str, Entry], variant: str) -> Chain:
+def chain_of(lock: Mapping[str, Entry], variant: str) -> Chain:
     """The variant's stages and all that they lead to; UserError if it has not been run."""
     return chain_from(lock, variant, last=[f"{stage}@{variant}" for stage in STAGES])
 
 
-def chain_from(lock: dict[str, Entry], name: str, *, last: list[str]) -> Chain:
+def chain_from(lock: Mapping[str, Entry], name: str, *, last: list[str]) -> Chain:
     """The stages in `last` and all that they lead to, under a name."""
     writers = _writers(lock.values())
     todo, found = list(last), {}
@@ -204,7 +207,7 @@ def _plant(nested: dict[str, Any], keys: list[str], value: Any) -> None:
     *above, last = keys
     for key in above:
         nested = nested.setdefault(key, {})
-    old = nested.get(last)
+    old, value = nested.get(last), deepcopy(value)  # the entry's own is no place to plant in
     nested[last] = {**old, **value} if isinstance(old, dict) and isinstance(value, dict) else value
 
 

@@ -1,9 +1,9 @@
-"""What one finished variant left on disk -> numbers and pictures for a viewer.
+"""What one finished variant left on disk -> series and pictures for a viewer.
 
-    artifacts/scores/V.json, V.csv    summary and per-image values
+    artifacts/scores/V.csv            per-image values
     artifacts/nets/V/curves.jsonl     one record per task and step
     artifacts/edits/V/                choices.json, ID.png
-    artifacts/tables/SET   the chosen boxes; without them pictures carry no box
+    artifacts/tables/SET              the chosen boxes; without them pictures carry no box
 
 Reads only; a variant without a net has no curves, and an absent table costs the boxes alone.
 """
@@ -20,8 +20,9 @@ from typing import Any, TypeGuard
 
 from PIL import Image, ImageDraw
 
+from lr_edit.tracking.rows import POWERS, VARIANTS, Row
 from lr_edit.types import Box, EditTask
-from lr_edit.workspace.storage import read_bank, read_choices, read_image, read_json, study_tasks
+from lr_edit.workspace.storage import read_bank, read_choices, read_image, study_tasks
 
 LEAST_SIDE = 192  # pixels per side at least: small worlds are enlarged, pixel by pixel
 GAP = 8
@@ -36,24 +37,27 @@ class Point:
     step: int = 0
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """A variant's numbers. The step of everything per image is the task's place in the study."""
-
-    summary: list[Point]
-    per_image: list[Point]
-    curves: list[Point]
+def has_artifacts(root: Path, row: Row) -> bool:
+    """Whether a row's own pictures lie on disk: a variant's where it was run or pulled."""
+    places = [f"artifacts/edits/{row.name}/choices.json", "artifacts/tasks/tasks.json"]
+    return row.question == VARIANTS and all((root / place).is_file() for place in places)
 
 
-def read_outcome(root: Path, variant: str) -> Outcome:
-    """UserError where a file that every variant has is missing or broken."""
+def read_series(root: Path, row: Row) -> list[Point]:
+    """`per_image/METRIC`, whose step is the image's place in the study, and `train/QUANTITY`, whose
+    step is the net's; empty without artifacts. UserError where a file is broken."""
+    if not has_artifacts(root, row):
+        return []
     order = {task.id: index for index, task in enumerate(study_tasks(root))}
-    scores = root / "artifacts/scores"
-    return Outcome(
-        summary=_summary(read_json(scores / f"{variant}.json")),
-        per_image=_per_image(scores / f"{variant}.csv", order),
-        curves=_curves(root / "artifacts/nets" / variant / "curves.jsonl"),
-    )
+    values = _per_image(root / f"artifacts/scores/{row.name}.csv", order)
+    curves = _curves(root / "artifacts/nets" / row.name / "curves.jsonl")
+    scaled = [Point(p.key, p.value * 10 ** POWERS.get(p.key, 0), p.step) for p in values]
+    groups = {"per_image": scaled, "train": curves}
+    return [
+        Point(f"{group}/{point.key}", point.value, point.step)
+        for group, points in groups.items()
+        for point in points
+    ]
 
 
 def picture(root: Path, variant: str, *, task: EditTask, box: Box | None) -> Image.Image:
@@ -90,13 +94,6 @@ def _boxed(image: Image.Image, box: Box | None) -> Image.Image:
         draw.rectangle((left - 2, top - 2, right + 1, bottom + 1), outline="white", width=1)
         draw.rectangle((left - 1, top - 1, right, bottom), outline="black", width=1)
     return large
-
-
-def _summary(raw: dict[str, Any]) -> list[Point]:
-    """`metrics` maps a name to {"mean": ...}, or to the number itself."""
-    rows = raw.get("metrics") or {}
-    means = {key: row.get("mean") if isinstance(row, dict) else row for key, row in rows.items()}
-    return [Point(key, float(mean)) for key, mean in means.items() if _finite(mean)]
 
 
 def _per_image(path: Path, order: dict[str, int]) -> list[Point]:

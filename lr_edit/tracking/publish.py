@@ -1,35 +1,33 @@
-"""A finished study -> MLflow: one flat run per variant.
+"""A finished study -> MLflow: one flat run for every row of its tables, and of the other studies'.
 
 MLflow is a view. The stages' files and dvc.lock are the truth: parameters come from the lock, a
-run's identity is the keys of its chain (tracking/lockfile.py), and publishing again adds nothing.
+run's identity is the keys of its row (tracking/rows.py), and publishing again adds nothing.
 
     same inputs, same outputs     the run is kept, and is current again if it was not
     same inputs, other outputs    a new run, marked as a rerun: something is not deterministic
     other inputs                  a new run; the old one is marked superseded
 
-A tracking server that is gone costs one sentence, never a stage.
+Numbers need the committed files alone; a variant's pictures, curves and nets come with it where its
+artifacts lie on disk. A tracking server that is gone costs one sentence, never a stage.
 """
 
 from __future__ import annotations
 
 import os
-import time
+import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from lr_edit.errors import Unfinished, UserError
-from lr_edit.tracking.lockfile import Chain, ResultKeys, difference, lock_digest, read_study
-from lr_edit.tracking.outcome import chosen_boxes, picture, read_outcome
-from lr_edit.tracking.palette import free_colour
-from lr_edit.tracking.provenance import describe
+from lr_edit.errors import Notice, Unfinished, UserError
+from lr_edit.tracking.ledger import Ledger
+from lr_edit.tracking.lockfile import Chain, ResultKeys, chain_from, difference, read_lock
+from lr_edit.tracking.rows import VARIANTS, Row, other_studies, read_rows, read_titles
 from lr_edit.tracking.store import (
     FAILURES,
-    Metric,
     MlflowClient,
-    Param,
-    Run,
     database,
     default_uri,
     explain,
@@ -37,31 +35,25 @@ from lr_edit.tracking.store import (
     open_store,
     without_secrets,
 )
-from lr_edit.tracking.ui import comparison_url, server, wait_until_interrupted
+from lr_edit.tracking.ui import server, wait_until_interrupted
+from lr_edit.tracking.views import Question, view_url, write_views
 from lr_edit.types import Track
-from lr_edit.workspace.paths import checkout, home, reports_folder
-from lr_edit.workspace.storage import study_tasks
-
-TELLING = (
-    "choose",
-    "proposals",
-    "learner",
-    "rank",
-)  # tiles print every parameter: only the telling
-REPORTS = ("tables.md", "tables.tex", "tables.csv", "results.json", "contact_sheet.png")
-BATCH = 1000  # the most values MLflow takes at once
+from lr_edit.workspace.paths import checkout, home
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """What publishing did. `keys` alone is written down: it is the same wherever it was published.
+    """What publishing did. `keys`, the variants', alone is written down: it is the same wherever it
+    was published.
 
-    `warning` is set, and nothing else is certain, where MLflow could not be reached.
+    `links` has a page for every question, where a server was published to. `warning` is set, and
+    nothing else is certain, where MLflow could not be reached.
     """
 
     keys: dict[str, ResultKeys]
     added: tuple[str, ...] = ()
-    link: str | None = None
+    rows: int = 0
+    links: dict[str, str] = field(default_factory=dict)
     warning: str | None = None
 
     def as_dict(self) -> dict[str, dict[str, str]]:
@@ -70,38 +62,51 @@ class Receipt:
 
     @property
     def text(self) -> str:
-        """One line for a person."""
+        """What was done, for a person, and where to look."""
         if self.warning:
             return self.warning
-        added = ", ".join(self.added) or "nothing new"
-        return f"MLflow: {len(self.keys)} variants, published {added}; `lr-edit ui` opens them"
+        added = ", ".join(self.added) if 0 < len(self.added) <= 9 else f"{len(self.added)} of them"
+        said = added if self.added else "nothing new"
+        pages = [f"  {title}: {link}" for title, link in self.links.items()]
+        where = "" if pages else "; `lr-edit ui` opens them"
+        return "\n".join([f"MLflow: {self.rows} rows, published {said}{where}", *pages])
 
 
 def publish(
     root: Path, *, tracking_uri: str | None = None, progress: Track | None = None
 ) -> Receipt:
-    """Bring MLflow up to date with a finished study; UserError where the workspace is not it."""
-    chains = read_study(root)
-    if found := difference(root, chains):
-        raise UserError(f"{found}: run `dvc repro`, then publish")
-    keys = {chain.variant: chain.keys for chain in chains}
+    """Bring MLflow up to date with a finished study, and with the committed rows of the others of
+    its checkout; UserError where the workspace is not what its dvc.lock says."""
+    rows = _checked_rows(root)
+    keys = {row.name: row.keys for row in rows if row.question == VARIANTS}
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)
     try:
         with only_publisher(root):
             client = open_store(root, uri)
             place = (home(root) / "mlruns").as_uri() if uri == default_uri(root) else None
-            experiment = _open_experiment(client, _experiment_name(root, chains), place)
-            added = _Ledger(client, experiment, root).enter(chains, progress or _plainly)
+            experiment = _open_experiment(client, _experiment_name(root, rows), place)
+            added = Ledger(client, experiment, root).enter(rows, progress or _plainly)
+            questions = _questions(root, rows)
+            write_views(client, experiment, questions=questions)
+            count = len(rows)
+            for study, others in _other_rows(root):
+                count += len(others)
+                name = _experiment_name(study, others)
+                ledger = Ledger(client, _open_experiment(client, name, place), study)
+                new = ledger.enter(others, _plainly)
+                added += tuple(f"{study.name}: {one}" for one in new)
+                write_views(client, ledger.experiment, questions=_questions(study, others))
     except FAILURES as error:
         return Receipt(keys, warning=explain(error, root, uri=uri))
     address = without_secrets(uri, uri)
-    link = comparison_url(experiment, server=address) if uri.startswith("http") else None
-    return Receipt(keys, added=added, link=link)
+    links = _links(experiment, questions, address) if uri.startswith("http") else {}
+    return Receipt(keys, added=added, rows=count, links=links)
 
 
 def serve(root: Path, *, port: int = 5000, say: Callable[[str], Any] = print) -> None:
-    """Show the checkout's store until interrupted; `say` gets the link to the comparison."""
-    name, uri, found = _experiment_name(root, read_study(root)), default_uri(root), None
+    """Show the checkout's store until interrupted; `say` gets a line for every question's page."""
+    rows, uri, found = read_rows(root), default_uri(root), None
+    name = _experiment_name(root, rows)
     if database(root).is_file():
         try:
             found = open_store(root, uri).get_experiment_by_name(name)
@@ -110,130 +115,42 @@ def serve(root: Path, *, port: int = 5000, say: Callable[[str], Any] = print) ->
     if found is None:
         raise UserError(f"{database(root)} holds no {name!r}: run `lr-edit publish` first")
     with server(uri, folder=home(root), port=port) as address:
-        say(comparison_url(found.experiment_id, server=address))
+        for title, link in _links(found.experiment_id, _questions(root, rows), address).items():
+            say(f"{title}\n  {link}")
         wait_until_interrupted()
 
 
-@dataclass(frozen=True)
-class _Ledger:
-    """The runs of one experiment, and the rules of the module's docstring.
-
-    Runs of one DVC experiment supersede each other; a queue's trials leave the workspace's alone.
-    """
-
-    client: MlflowClient
-    experiment: str
-    root: Path
-
-    def enter(self, chains: list[Chain], progress: Track) -> tuple[str, ...]:
-        """Variants for which a run was added, last first: MLflow lists the newest first."""
-        origin = describe(self.root) | {"lock_digest": lock_digest(chains)}
-        runs = self._runs(origin["experiment"])
-        names = {chain.variant for chain in chains}
-        for run in runs:
-            if (
-                _is_current(run)
-                and _scope(run) == origin["experiment"]
-                and _variant(run) not in names
-            ):
-                self._retire(run, by="")  # the study no longer has this variant
-        added = []
-        for chain in progress(chains[::-1], "publish"):
-            old = [run for run in runs if _variant(run) == chain.variant]
-            run = next((run for run in old if _keys(run) == chain.keys), None)
-            if run is None:
-                run = self._write(chain, origin, old, taken=set(_colours(runs)))
-                runs.append(run)
-                added.append(chain.variant)
-            if not _is_current(run):
-                self._restore(run)
-            for other in old:
-                if (
-                    other is not run
-                    and _is_current(other)
-                    and _scope(other) == origin["experiment"]
-                ):
-                    self._retire(other, by=run.info.run_id)
-        return tuple(added)
-
-    def _runs(self, scope: str) -> list[Run]:
-        """All finished runs. One that a killed writer left is closed: it never was current."""
-        page = self.client.search_runs([self.experiment], max_results=BATCH)
-        runs = [*page]
-        while page.token:
-            page = self.client.search_runs([self.experiment], "", page_token=page.token)
-            runs += page
-        for run in runs:
-            if run.info.status == "RUNNING" and _scope(run) == scope:
-                self.client.set_terminated(run.info.run_id, status="KILLED")
-        return [run for run in runs if run.info.status == "FINISHED"]
-
-    def _write(
-        self, chain: Chain, origin: dict[str, str], old: list[Run], *, taken: set[str]
-    ) -> Run:
-        """A new run with everything in it; it counts only once it is finished."""
-        colour = next(iter(_colours(old)), None) or free_colour(taken)
-        tags = origin | {
-            "variant": chain.variant,
-            "input_key": chain.keys.input,
-            "output_key": chain.keys.output,
-            "mlflow.source.name": "lr-edit publish",
-            "mlflow.source.git.commit": origin["commit"],
-            "mlflow.runColor": colour,
-        }
-        twins = [run for run in old if _keys(run).input == chain.keys.input]
-        if twins:
-            tags["rerun_of"] = twins[0].info.run_id
-        run = self.client.create_run(self.experiment, tags=tags, run_name=chain.variant)
-        _write_numbers(self.client, run.info.run_id, chain, self.root)
-        _write_files(self.client, run.info.run_id, chain, self.root)
-        self.client.set_terminated(run.info.run_id)
-        return self.client.get_run(run.info.run_id)
-
-    def _retire(self, run: Run, *, by: str) -> None:
-        self.client.set_tag(run.info.run_id, "current", "false")
-        self.client.set_tag(run.info.run_id, "superseded_by", by or "no such variant")
-
-    def _restore(self, run: Run) -> None:
-        self.client.set_tag(run.info.run_id, "current", "true")
-        if "superseded_by" in run.data.tags:
-            self.client.delete_tag(run.info.run_id, "superseded_by")
+def _checked_rows(root: Path) -> list[Row]:
+    """The rows of a study; UserError where a file is not what its lock says."""
+    rows, lock = read_rows(root), read_lock(root / "dvc.lock")
+    chains = [row.chain for row in rows if row.question == VARIANTS]
+    if "report" in lock:
+        chains.append(Chain("report", (lock["report"],)))
+    if "ablate" in lock:
+        chains.append(chain_from(lock, "ablate", last=["ablate"]))
+    if found := difference(root, chains):
+        raise UserError(f"{found}: run `dvc repro`, then publish")
+    return rows
 
 
-def _write_numbers(client: MlflowClient, run: str, chain: Chain, root: Path) -> None:
-    """Single values become bars, series become lines; their keys group the charts."""
-    outcome, now = read_outcome(root, chain.variant), int(time.time() * 1000)
-    groups = {"eval": outcome.summary, "per_image": outcome.per_image, "train": outcome.curves}
-    metrics = [
-        Metric(f"{group}/{point.key}", point.value, now, point.step)
-        for group, points in groups.items()
-        for point in points
-    ]
-    params = [Param(key, str(chain.row[key])) for key in TELLING if key in chain.row]
-    client.log_batch(run, params=params)
-    for start in range(0, len(metrics), BATCH):
-        client.log_batch(run, metrics=metrics[start : start + BATCH])
+def _other_rows(root: Path) -> Iterator[tuple[Path, list[Row]]]:
+    """The committed rows of the other studies; one that is half made is left out, and named."""
+    for study in other_studies(root):
+        try:
+            yield study, _checked_rows(study)
+        except UserError as error:
+            warnings.warn(f"{study.name} is not published: {error}", Notice, stacklevel=3)
 
 
-def _write_files(client: MlflowClient, run: str, chain: Chain, root: Path) -> None:
-    """One image key with a step per image: one card with a slider. One table: edits.json."""
-    tasks = study_tasks(root)
-    boxes = chosen_boxes(root, chain.variant, proposals=chain.row.get("proposals"))
-    pictures = [picture(root, chain.variant, task=task, box=boxes.get(task.id)) for task in tasks]
-    for step, image in enumerate(pictures):
-        client.log_image(run, image, key="images/edit", step=step)
-    table = {  # the page groups by the first column and compares the second
-        "id": [task.id for task in tasks],
-        "source and edit": pictures,
-        "source words": [task.source for task in tasks],
-        "prompt": [task.prompt for task in tasks],
-    }
-    client.log_table(run, table, "edits.json")
-    client.log_artifacts(run, str(root / "artifacts/nets" / chain.variant), "nets")
-    client.log_artifact(run, str(root / "artifacts/edits" / chain.variant / "choices.json"))
-    for name in REPORTS:
-        if (path := reports_folder(root) / name).is_file():
-            client.log_artifact(run, str(path), "reports")
+def _questions(root: Path, rows: list[Row]) -> list[Question]:
+    """What the rows compare, in their order."""
+    titles = {VARIANTS: "Variants", **read_titles(root).get("groups", {})}
+    counts = Counter(row.question for row in rows)
+    return [Question(key, titles.get(key, key.capitalize()), n) for key, n in counts.items()]
+
+
+def _links(experiment: str, questions: list[Question], address: str) -> dict[str, str]:
+    return {one.title: view_url(experiment, one, server=address) for one in questions}
 
 
 def _open_experiment(client: MlflowClient, name: str, place: str | None) -> str:
@@ -251,31 +168,11 @@ def _open_experiment(client: MlflowClient, name: str, place: str | None) -> str:
     return found.experiment_id
 
 
-def _experiment_name(root: Path, chains: list[Chain]) -> str:
+def _experiment_name(root: Path, rows: list[Row]) -> str:
     """One experiment a profile and study: what ran on other models or tasks does not compare."""
-    profile = next((p for chain in chains if (p := chain.params.get("profile"))), "study")
+    profile = next((str(p) for row in rows if (p := row.params.get("profile"))), "study")
     names = [profile] if checkout(root) == root else [profile, root.name]
     return " ".join(["lr-edit", *dict.fromkeys(names)])
-
-
-def _keys(run: Run) -> ResultKeys:
-    return ResultKeys(run.data.tags.get("input_key", ""), run.data.tags.get("output_key", ""))
-
-
-def _variant(run: Run) -> str | None:
-    return run.data.tags.get("variant")
-
-
-def _scope(run: Run) -> str | None:
-    return run.data.tags.get("experiment")
-
-
-def _is_current(run: Run) -> bool:
-    return run.data.tags.get("current") == "true"
-
-
-def _colours(runs: list[Run]) -> list[str]:
-    return [run.data.tags["mlflow.runColor"] for run in runs if "mlflow.runColor" in run.data.tags]
 
 
 def _plainly(items: Iterable, label: str, total: int | None = None) -> Iterator:  # noqa: ARG001

@@ -35,7 +35,15 @@ for _key, _value in {
 
 from alembic.util import CommandError  # noqa: E402
 from mlflow import MlflowClient  # noqa: E402
-from mlflow.entities import Metric, Param, Run  # noqa: E402, F401
+from mlflow.entities import (  # noqa: E402, F401
+    Dataset,
+    DatasetInput,
+    InputTag,
+    LoggedModelOutput,
+    Metric,
+    Param,
+    Run,
+)
 from mlflow.exceptions import MlflowException  # noqa: E402
 from sqlalchemy import create_engine, inspect  # noqa: E402
 from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
@@ -127,6 +135,8 @@ def explain(error: BaseException, root: Path, *, uri: str) -> str:
             "if it stays so, delete mlflow.db and mlruns, of which nothing is lost by that, and "
             "run `lr-edit publish`"
         )
+    if isinstance(error, ModuleNotFoundError):  # the database's own driver
+        cure = f"install {error.name}, then run `lr-edit publish`"
     said = f"MLflow at {without_secrets(uri, uri)} failed ({without_secrets(reason, uri)[:200]})"
     return f"{said}; the study's files are complete: {cure}"
 

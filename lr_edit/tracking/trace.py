@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from os.path import relpath
 from pathlib import Path
@@ -83,7 +83,7 @@ def _find(results: dict[str, Any], row: str) -> tuple[str, dict[str, Any]]:
 
 
 def _chain(
-    lock: dict[str, Entry], config: Config, key: str, row: str
+    lock: Mapping[str, Entry], config: Config, key: str, row: str
 ) -> tuple[Chain, dict[str, Any]]:
     """The stages that a row's cells came from, and its parameters."""
     if key.startswith("variants."):
@@ -244,7 +244,7 @@ def _verdict(metric: str, committed: float | None, fresh: float | None) -> str:
     return "within tolerance" if near else "different"
 
 
-def first_difference(then: dict[str, Entry], now: dict[str, Entry]) -> str | None:
+def first_difference(then: Mapping[str, Entry], now: Mapping[str, Entry]) -> str | None:
     """The earliest stage of the pipeline whose outputs are not the same in both locks."""
 
     for name in sorted({*then, *now}, key=_place):

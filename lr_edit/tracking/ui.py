@@ -13,22 +13,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from urllib.error import URLError
-from urllib.parse import quote
 
 from lr_edit.errors import UserError
 
 HOST = "127.0.0.1"
 # Job execution brings six more processes, and nothing here runs jobs.
 SETTINGS = {"MLFLOW_DISABLE_TELEMETRY": "true", "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
-
-
-def comparison_url(experiment: str, *, server: str = f"http://{HOST}:5000") -> str:
-    """The page that compares every variant's current run; by itself the server opens another."""
-    current = quote("tags.current = 'true'", safe="")
-    return (
-        f"{server.rstrip('/')}/#/experiments/{experiment}/runs"
-        f"?searchFilter={current}&compareRunsMode=CHART&workflowType=machine_learning"
-    )
 
 
 @contextmanager

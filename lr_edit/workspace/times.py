@@ -1,4 +1,7 @@
-"""How long stages took: lines of artifacts/times.jsonl, which no lock hashes."""
+"""How long stages took: lines of artifacts/times.jsonl, which no lock hashes.
+
+`make push` puts them into reports/ beside the study's numbers: a clone knows what it cost.
+"""
 
 from __future__ import annotations
 
@@ -6,10 +9,13 @@ import json
 import resource
 import sys
 import time
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import psutil
+
+from lr_edit.workspace.paths import reports_folder
 
 _FILE = "artifacts/times.jsonl"
 
@@ -45,17 +51,41 @@ def write_time(root: Path, stage: str, *, restored: bool) -> None:
         lines.write(json.dumps(asdict(taken)) + "\n")
 
 
+@dataclass(frozen=True)
+class Costs:
+    """What a row's stages took together: `seconds`, `memory_mib` of the one that held the most, and
+    the device; empty where nobody wrote it down."""
+
+    numbers: dict[str, float]
+    device: str | None
+
+
 def read_times(root: Path) -> list[StageTime]:
-    """The last run of every stage, the longest first; lines that are none are passed over."""
-    found: dict[str, StageTime] = {}
-    path = root / _FILE
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+    """The last run of every stage, the longest first."""
+    return sorted({row.stage: row for row in _lines(root)}.values(), key=lambda row: -row.seconds)
+
+
+def read_costs(root: Path, stages: Iterable[str]) -> Costs:
+    """What these stages took when they last made something, not when a cache gave it back."""
+    made = {row.stage: row for row in _lines(root) if not row.restored}
+    rows = [made[stage] for stage in stages if stage in made]
+    if not rows:
+        return Costs({}, None)
+    devices = sorted({row.device for row in rows} - {"cpu"}) or ["cpu"]
+    most = max(row.memory for row in rows) / 2**20
+    return Costs({"seconds": sum(row.seconds for row in rows), "memory_mib": most},
+                 ", ".join(devices))  # fmt: skip
+
+
+def _lines(root: Path) -> Iterator[StageTime]:
+    """This checkout's own runs, else the committed study's; lines that are none are passed over."""
+    places = [root / _FILE, reports_folder(root) / "times.jsonl"]
+    path = next((one for one in places if one.is_file()), None)
+    for line in path.read_text(encoding="utf-8").splitlines() if path else []:
         try:
-            row = StageTime(**json.loads(line))
+            yield StageTime(**json.loads(line))
         except (ValueError, TypeError):  # cut by a kill
             continue
-        found[row.stage] = row
-    return sorted(found.values(), key=lambda row: -row.seconds)
 
 
 def format_times(rows: list[StageTime]) -> str:

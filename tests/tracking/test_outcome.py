@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from lr_edit.errors import UserError
-from lr_edit.tracking.outcome import GAP, LEAST_SIDE, chosen_boxes, picture, read_outcome
+from lr_edit.tracking.outcome import (
+    GAP,
+    LEAST_SIDE,
+    chosen_boxes,
+    has_artifacts,
+    picture,
+    read_series,
+)
 from lr_edit.tracking.palette import COLOURS, free_colour
 from lr_edit.tracking.provenance import describe
+from lr_edit.tracking.rows import Row, read_rows
 from lr_edit.types import Box
 from lr_edit.workspace.storage import read_image, study_tasks
 from tests.finished_study import SIDE, make_study
@@ -22,22 +30,25 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
+def row(root: Path) -> Row:
+    return read_rows(root)[0]
+
+
 def test_missing_values_are_left_out_and_seeds_are_averaged(root: Path) -> None:
-    outcome = read_outcome(root, "learned")
-    assert {point.key for point in outcome.summary} == {"iou", "score_s", "success"}
-    assert {point.key for point in outcome.per_image} == {"iou", "score_s"}
-    assert sum(point.key == "iou" for point in outcome.per_image) == len(study_tasks(root))
+    series = [point for point in read_series(root, row(root)) if "per_image" in point.key]
+    assert {point.key for point in series} == {"per_image/iou", "per_image/score_s"}
+    assert sum(point.key == "per_image/iou" for point in series) == len(study_tasks(root))
 
 
 def test_a_variant_without_a_net_has_no_curves(root: Path) -> None:
     (root / "artifacts/nets/learned/curves.jsonl").unlink()
-    assert read_outcome(root, "learned").curves == []
+    assert not [point for point in read_series(root, row(root)) if "train" in point.key]
 
 
-def test_a_missing_summary_says_which_stage_makes_it(root: Path) -> None:
-    (root / "artifacts/scores/learned.json").unlink()
-    with pytest.raises(UserError, match=r"learned.json is missing: run the stage"):
-        read_outcome(root, "learned")
+def test_without_artifacts_there_are_no_series_and_no_error(root: Path) -> None:
+    shutil.rmtree(root / "artifacts/edits")
+    assert not has_artifacts(root, row(root))
+    assert read_series(root, row(root)) == []
 
 
 def test_a_picture_shows_source_and_edit_with_the_box_around_what_was_inpainted(root: Path) -> None:

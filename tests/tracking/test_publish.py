@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import socket
 import urllib.request
 from pathlib import Path
 
-import numpy as np
 import pytest
 from mlflow import MlflowClient
 from mlflow.entities import Run
 
 from lr_edit.errors import UserError
 from lr_edit.tracking.publish import default_uri, publish, serve
-from lr_edit.tracking.ui import comparison_url, server
+from lr_edit.tracking.ui import server
 from lr_edit.workspace.storage import study_tasks
-from tests.finished_study import lock, make_study, write_results
-
-VARIANTS = {"learned": {"learner": "exact"}, "untrained": {}}
+from tests.finished_study import lock, make_study, write_report, write_results
+from tests.tracking.conftest import VARIANTS
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning"),  # MLflow's engine closes at exit
@@ -27,18 +24,12 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def root(tmp_path: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    monkeypatch.delenv("LR_EDIT_CACHE", raising=False)
-    root = tmp_path / "a study"
-    make_study(root, VARIANTS)
-    shutil.copyfile(empty_store, root / "mlflow.db")
-    return root
-
-
 def runs(root: Path, uri: str | None = None) -> list[Run]:
-    """Oldest first."""
+    """Those of the variants, oldest first."""
+    return [run for run in all_runs(root, uri) if run.data.tags["question"] == "variants"]
+
+
+def all_runs(root: Path, uri: str | None = None) -> list[Run]:
     client = MlflowClient(uri or default_uri(root))
     experiment = client.get_experiment_by_name("lr-edit small")
     assert experiment is not None
@@ -47,7 +38,7 @@ def runs(root: Path, uri: str | None = None) -> list[Run]:
 
 def tagged(root: Path, variant: str, tag: str) -> list[str | None]:
     """The tag of every run of a variant, oldest first."""
-    return [r.data.tags.get(tag) for r in runs(root) if r.data.tags["variant"] == variant]
+    return [r.data.tags.get(tag) for r in runs(root) if r.data.tags["row"] == variant]
 
 
 def rerun(root: Path, variant: str, *, learner: str | None = None, seed: int = 0) -> None:
@@ -57,56 +48,26 @@ def rerun(root: Path, variant: str, *, learner: str | None = None, seed: int = 0
         old = "learner: exact" if "learner: exact" in text else "learner: gumbel"
         (root / "params.yaml").write_text(text.replace(old, f"learner: {learner}"))
     write_results(root, variant, study_tasks(root), seed=seed)
+    write_report(root, list(VARIANTS))
     lock(root, list(VARIANTS))
 
 
-def test_every_variant_becomes_one_flat_run(root: Path) -> None:
-    receipt = publish(root)
-    assert receipt.added == ("untrained", "learned")
-    untrained, learned = runs(root)
-    assert learned.info.run_name == "learned"  # the newest stands on top: the first of params.yaml
-    assert learned.info.status == "FINISHED"
-    assert "mlflow.parentRunId" not in learned.data.tags
-    assert learned.data.params == {
-        "choose": "net", "proposals": "dino", "learner": "exact", "rank": "S",
-    }  # fmt: skip
-    colours = [run.data.tags["mlflow.runColor"] for run in (learned, untrained)]
-    assert len(set(colours)) == 2
-    tags = learned.data.tags
-    assert {"input_key", "output_key", "lock_digest", "commit", "dirty", "device"} <= set(tags)
-    assert (tags["variant"], tags["current"], tags["experiment"]) == (
-        "learned",
-        "true",
-        "workspace",
-    )
+def test_a_clone_without_artifacts_shows_the_numbers_and_later_the_pictures(root: Path) -> None:
+    shutil.move(root / "artifacts", root / "kept")
+    assert len(publish(root).added) == 4
+    assert not (root / "mlruns" / runs(root)[-1].info.run_id / "artifacts/images").exists()
+    shutil.move(root / "kept", root / "artifacts")
+    assert publish(root).added == ("untrained", "learned")
+    assert publish(root).added == ()
+    assert [run.data.tags["current"] for run in runs(root)] == ["false", "false", "true", "true"]
 
 
-def test_numbers_become_bars_lines_and_curves(root: Path) -> None:
+def test_runs_of_an_older_format_are_superseded(root: Path) -> None:
     publish(root)
-    run = runs(root)[-1]
-    client = MlflowClient(default_uri(root))
-    summary = json.loads((root / "artifacts/scores/learned.json").read_text())["metrics"]
-    assert run.data.metrics["eval/iou"] == summary["iou"]["mean"]
-    assert "eval/lpips" not in run.data.metrics  # missing everywhere
-    per_image = client.get_metric_history(run.info.run_id, "per_image/iou")
-    assert [point.step for point in per_image] == [0, 1, 2, 3]
-    cells = (root / "artifacts/scores/learned.csv").read_text().splitlines()
-    drawn = [float(row.split(",")[7]) for row in cells if ",t2,replace," in row and ",iou," in row]
-    assert per_image[2].value == pytest.approx(np.mean(drawn))
-    curve = client.get_metric_history(run.info.run_id, "train/expected_loss")
-    assert [point.value for point in curve][:3] == pytest.approx([1, 1 / 2, 1 / 3])
-
-
-def test_nets_images_and_tables_are_artifacts(root: Path) -> None:
-    publish(root)
-    run = runs(root)[-1]
-    folder = root / "mlruns" / run.info.run_id / "artifacts"
-    assert len(list((folder / "nets").glob("t*.safetensors"))) == 4
-    images = list((folder / "images").glob("images~edit+step+*.png"))
-    assert len(images) == 4  # one key: one card with a slider
-    table = json.loads((folder / "edits.json").read_text())
-    assert [row[0] for row in table["data"]] == ["t0", "t1", "t2", "t3"]
-    assert (folder / "reports/results.json").is_file()
+    client, old = MlflowClient(default_uri(root)), runs(root)[-1].info.run_id
+    client.set_tag(old, "format", "1")
+    assert publish(root).added == ("learned",)
+    assert client.get_run(old).data.tags["current"] == "false"
 
 
 def test_publishing_twice_adds_nothing(root: Path) -> None:
@@ -124,7 +85,7 @@ def test_a_changed_variant_supersedes_and_a_returning_one_is_current_again(root:
     assert publish(root).added == ("learned",)
     assert tagged(root, "learned", "current") == ["false", "true"]
     assert tagged(root, "learned", "rerun_of") == [None, None]
-    old, new = (run for run in runs(root) if run.data.tags["variant"] == "learned")
+    old, new = (run for run in runs(root) if run.data.tags["row"] == "learned")
     assert old.data.tags["superseded_by"] == new.info.run_id
     assert old.data.tags["mlflow.runColor"] == new.data.tags["mlflow.runColor"]
     assert tagged(root, "untrained", "current") == ["true"]
@@ -137,7 +98,7 @@ def test_a_changed_variant_supersedes_and_a_returning_one_is_current_again(root:
 
 def test_other_results_from_the_same_inputs_are_marked_as_a_rerun(root: Path) -> None:
     publish(root)
-    first = next(run for run in runs(root) if run.data.tags["variant"] == "learned")
+    first = next(run for run in runs(root) if run.data.tags["row"] == "learned")
     rerun(root, "learned", seed=99)
     assert publish(root).added == ("learned",)
     assert tagged(root, "learned", "rerun_of") == [None, first.info.run_id]
@@ -174,7 +135,7 @@ def test_what_a_killed_writer_left_is_closed_and_written_anew(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr("lr_edit.tracking.publish._write_files", killed)
+        patch.setattr("lr_edit.tracking.ledger.write_files", killed)
         with pytest.raises(KeyboardInterrupt):
             publish(root)
     assert [run.info.status for run in runs(root)] == ["RUNNING"]
@@ -244,15 +205,10 @@ def test_a_real_server_shows_keeps_and_survives(
         assert publish(root, tracking_uri=address).added == ("learned",)
         current = sorted(run.data.tags["current"] for run in runs(root, address))
         assert current == ["false", "true", "true"]
-        with urllib.request.urlopen(first.link or "", timeout=10) as page:
+        assert list(first.links) == ["Variants", "Losses", "Sizes"]
+        with urllib.request.urlopen(first.links["Losses"], timeout=10) as page:
             assert b"MLflow" in page.read()
     assert publish(root, tracking_uri=address).warning
-
-
-def test_the_link_opens_on_the_comparison_of_current_runs() -> None:
-    link = comparison_url("7", server="http://here:5000")
-    assert link.startswith("http://here:5000/#/experiments/7/runs?")
-    assert "compareRunsMode=CHART&workflowType=machine_learning" in link
 
 
 def free_port() -> int:

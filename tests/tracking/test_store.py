@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 
 from lr_edit.tracking.publish import publish
-from lr_edit.tracking.store import database, without_secrets
+from lr_edit.tracking.store import database, explain, without_secrets
 from tests.finished_study import make_study
 from tests.tiny import run as run_command
 from tests.tiny import tiny_params, write_params
@@ -56,7 +56,7 @@ def test_a_folder_of_any_name_keeps_its_own_database(
     assert publish(moved).warning is None
     assert [path.name for path in (tmp_path / "odd").iterdir()] == [name]
     with closing(sqlite3.connect(moved / "mlflow.db")) as made:
-        assert made.execute("select count(*) from runs").fetchone() == (1,)
+        assert made.execute("select count(*) from runs").fetchone() == (3,)
     assert any((moved / "mlruns").rglob("choices.json"))
 
 
@@ -98,7 +98,12 @@ def test_a_locked_database_is_one_sentence(
 )  # fmt: skip
 def test_a_store_that_is_not_there_is_one_sentence_without_a_password(root: Path, uri: str) -> None:
     said = warning(root, uri)
-    assert "s3cret" not in said and "run `lr-edit publish` when it is back" in said
+    assert "s3cret" not in said and "run `lr-edit publish`" in said
+
+
+def test_a_database_without_its_driver_says_what_to_install(root: Path) -> None:
+    said = explain(ModuleNotFoundError("No module", name="psycopg"), root, uri="postgresql://h/x")
+    assert said.endswith("install psycopg, then run `lr-edit publish`")
 
 
 @pytest.mark.parametrize(

@@ -167,7 +167,8 @@ def test_a_study_is_published_beside_the_others_and_verified_on_its_own(
     one = {"mean": 0.3, "low": 0.2, "high": 0.4, "n": 4, "missing": 0}
     write_json(results, {"variants": {"learned": {"iou": one}}, "ceilings": {}})
     lock(study, ["learned"])
-    assert [publish(root).added for root in (top, study, study)] == [("learned",)] * 2 + [()]
+    assert publish(top).added == ("sizes/two", "losses/clip", "learned", "val: learned")
+    assert [publish(root).added for root in (study, top)] == [(), ()]
     assert (top / "mlflow.db").is_file() and not (study / "mlflow.db").exists()
 
     names = ["-c", "user.name=t", "-c", "user.email=t@example.org"]
