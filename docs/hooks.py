@@ -71,13 +71,13 @@ def departures_list() -> str:
 
 
 def tables_list() -> str:
-    """Every table of the reports, the command that makes it and the page where it stands."""
-    lines = ["| table | command | page |", "| --- | --- | --- |"]
+    """Every table of the reports, below the command that makes it and the page where it stands."""
+    lines = []
     for folder, command in STUDIES.items():
         page = Path("reports", folder, "tables.md")
-        for title in re.findall(r"^## (.+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE):
-            title = title.replace("\\`", "`")
-            lines.append(f"| {title} | `{command}` | `{page.as_posix()}` |")
+        titles = re.findall(r"^## (.+)$", (ROOT / page).read_text("utf-8"), re.MULTILINE)
+        lines += ["", f"`{command}` makes `{page.as_posix()}`:", ""]
+        lines += [f"- {title}".replace("\\`", "`") for title in titles]
     return "\n".join(lines)
 
 
