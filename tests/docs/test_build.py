@@ -37,5 +37,6 @@ def test_the_pages_are_built_without_a_warning_and_fetch_nothing(site: Path) -> 
         )
         assert not fetched, f"{page.name}: {fetched}"
         assert "<!-- departures" not in text
+        assert "<blockquote>" not in text, f"{page.name}: an example that is no code"
     styles = "".join(path.read_text(encoding="utf-8") for path in site.rglob("*.css"))
     assert not re.findall(r"(?:url\(|@import )[\"']?https?:", styles)

@@ -15,6 +15,7 @@ import torch
 import yaml
 
 from docs.hooks import departures, measures_list, tables_list
+from eval.external.datasets import ADAPTERS
 from eval.metrics.pair import Pair
 from eval.metrics.suite import SUITE, measure
 from lr_edit.choose import best_of_bank, choose, pick_sizes
@@ -85,6 +86,15 @@ def test_every_table_and_every_metric_of_the_reports_is_listed() -> None:
     assert "`make repro` makes `reports/tables.md`:\n\n- Variants\n" in tables_list()
     assert "`make study STUDY=sweep` makes `reports/sweep/tables.md`:" in tables_list()
     assert all(f"| `{key}` |" in measures_list() for key in ("success", "iou", "nfe", "score_s"))
+
+
+def test_every_profile_and_every_data_set_has_its_row() -> None:
+    profiles = (ROOT / "docs/real-weights.md").read_text()
+    rows = "".join(re.findall(r"^\| (`[^|]*`) \|", profiles, re.MULTILINE))
+    assert load_config().profiles.keys() - {"picturebook"} <= set(re.findall(r"`([\w-]+)`", rows))
+    sets = (ROOT / "docs/evaluation.md").read_text()
+    rows = "".join(re.findall(r"^\| (`.*?) \|", sets, re.MULTILINE))
+    assert ADAPTERS.keys() <= set(re.findall(r"`([\w-]+)`", rows))
 
 
 # What the program says
