@@ -9,7 +9,7 @@ STAMP := .venv/.installed
 export PATH := $(BIN):$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup pull push repro study test check benchmark faults deps pages ui clean
+.PHONY: help setup pull push repro study test check benchmark faults deps docs lock pages ui clean
 
 help:  ## print this help
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,14 @@ deps: setup  ## write the code that stages stand on into dvc.yaml and the studie
 faults: pull  ## try what can go wrong, some tens of minutes: reports/reliability.md
 	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m tests.faults
 
+docs: setup  ## build the documentation into site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet
+	@echo "site/index.html; with its search: python3 -m http.server -d site"
+
+lock:  ## write requirements.lock, constraints.txt with hashes (uv must be installed)
+	uv pip compile pyproject.toml --quiet --extra dev -c constraints.txt --universal --python-version 3.11 \
+	  --generate-hashes --no-annotate --custom-compile-command "make lock" -o requirements.lock
+
 pages: setup  ## write README's results and the pages of reports/ from the committed data
 	@$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) pages
 
@@ -68,5 +76,5 @@ ui: setup  ## open the comparison of all variants in MLflow; the committed study
 	$(BIN)/lr-edit $(if $(STUDY),--root studies/$(STUDY)) ui
 
 clean:  ## delete stage outputs, MLflow's store and tool caches (not .venv, cache, data, models)
-	rm -rf artifacts studies/*/artifacts mlruns mlartifacts mlflow.db* build *.egg-info
+	rm -rf artifacts site studies/*/artifacts mlruns mlartifacts mlflow.db* build *.egg-info
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis

@@ -81,6 +81,7 @@ def sources() -> list[Path]:
             found += sorted((ROOT / package).rglob(f"*.{ending}"))
     found = [path for path in found if path.parent.name != "criteria"]  # prompts: a painted boat
     found += sorted((ROOT / "studies").glob("*.yaml"))
+    found += sorted((ROOT / "docs").rglob("*.md")) + sorted((ROOT / "docs").rglob("*.py"))
     return found + sorted((ROOT / "reports").rglob("*.md"))
 
 

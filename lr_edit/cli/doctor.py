@@ -39,21 +39,29 @@ def examine(root: Path, config: Config, *, every: bool = True) -> dict[str, Any]
         "weights": [
             row for row in list_weights(root, config) if every or row["profile"] == config.profile
         ],
+        "others": [] if every else sorted(config.profiles.keys() - {config.profile}),
     }
 
 
 def findings_table(found: dict[str, Any]) -> Table:
-    """The findings for a person."""
+    """The findings for a person: the chosen profile first, what is damaged before what is not."""
     table = Table("what", "is", show_header=False)
-    for name, value in found["versions"].items():
-        table.add_row(name, value)
-    for key in ("device", "root", "store", "profile"):
-        table.add_row(key, found[key])
+    table.add_row("profile", found["profile"])
+    for row in found["weights"]:
+        own = row["profile"] == found["profile"]
+        state = "present" if row["present"] else f"missing: {row['cure']}"
+        role = row["role"] if own else f"{row['profile']} {row['role']}"
+        table.add_row(role, f"{row['name']}  {state}")
+    if found["others"]:
+        table.add_row("others", f"{', '.join(found['others'])}: `lr-edit doctor --all`")
+    table.add_section()
     for path in found["damaged"]:
         table.add_row("damaged", f"{path}: delete it, then `git checkout dvcstore`, `dvc pull`")
-    for row in found["weights"]:
-        state = "present" if row["present"] else f"missing: {row['cure']}"
-        table.add_row(f"{row['profile']} {row['role']}", f"{row['name']}  {state}")
+    for key in ("device", "root", "store"):
+        table.add_row(key, found[key])
+    table.add_section()
+    for name, value in found["versions"].items():
+        table.add_row(name, value)
     return table
 
 

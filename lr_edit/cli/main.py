@@ -164,7 +164,7 @@ def ui(context: click.Context, port: int) -> None:
 def trace(context: click.Context, row: str, *, metric: str, as_json: bool) -> None:
     """Where a number comes from: run, lock entries, parameters, commit.
 
-    ROW is a row of the main table, or GROUP/ROW of the ablations.
+    ROW is a row of the main table, or GROUP/ROW of the ablations; its title, in quotes, will do.
     """
     from lr_edit.tracking.trace import as_text
     from lr_edit.tracking.trace import trace as find

@@ -6,10 +6,11 @@ Reads reports/results.json, dvc.lock and git; computes nothing anew.
 
 from __future__ import annotations
 
+import difflib
 import json
 import math
 import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from os.path import relpath
 from pathlib import Path
@@ -43,15 +44,16 @@ ORDER = ("prepare", "candidates", "judge", "train", "edit", "evaluate", "ablate"
 
 
 def trace(root: Path, config: Config, *, row: str, metric: str) -> dict[str, Any]:
-    """Everything one cell came from; `row` is one of the main table, or GROUP/ROW of the ablations.
+    """Everything one cell came from; `row` is one of the main table, or GROUP/ROW of the ablations,
+    by its key or by the title that the tables print.
 
     UserError for names that the results do not hold.
     """
-    from lr_edit.tracking.runs import run_of  # MLflow takes seconds to load
-
-    key, cells = _find(read_json(reports_folder(root) / RESULTS), row)
+    row, key, cells = _find(read_json(reports_folder(root) / RESULTS), row, config)
     if metric not in cells:
         raise UserError(f"no metric {metric!r} in {RESULTS}{suggest_name(metric, cells)}")
+    from lr_edit.tracking.runs import run_of  # MLflow takes seconds to load
+
     lock = read_lock(root / "dvc.lock")
     chain, params = _chain(lock, config, key, row)
     return {
@@ -67,19 +69,40 @@ def trace(root: Path, config: Config, *, row: str, metric: str) -> dict[str, Any
     }
 
 
-def _find(results: dict[str, Any], row: str) -> tuple[str, dict[str, Any]]:
-    """(key, metric -> cell) of a row."""
-    known = {name: f"{block}.{name}" for block in ("variants", "ceilings")
-             for name in results.get(block, {})}  # fmt: skip
-    for group, rows in results.get("ablations", {}).items():
-        known |= {f"{group}/{name}": f"ablations.{group}.{name}" for name in rows}
-    if row not in known:
-        raise UserError(f"no row {row!r} in {RESULTS}{suggest_name(row, known)}")
-    block, *names = known[row].split(".", 2 if known[row].startswith("ablations.") else 1)
-    cells = results[block]
-    for name in names:
-        cells = cells[name]
-    return known[row], cells
+def _find(results: dict[str, Any], asked: str, config: Config) -> tuple[str, str, dict[str, Any]]:
+    """(row, key, metric -> cell) of the row with this name or title."""
+    rows = {name: (f"{block}.{name}", cells, config.title_of(name))
+            for block in ("variants", "ceilings")
+            for name, cells in results.get(block, {}).items()}  # fmt: skip
+    for group, table in results.get("ablations", {}).items():
+        for name, cells in table.items():
+            title = config.title_of(name, group=group)
+            rows[f"{group}/{name}"] = (f"ablations.{group}.{name}", cells, title)
+    titled = [name for name, (*_, title) in rows.items() if _plain(title) == _plain(asked)]
+    found = [asked] if asked in rows else titled
+    if not found:
+        known = [*rows, *(title for *_, title in rows.values())]
+        near = {_plain(name): name for name in known}
+        raise UserError(f"no row {asked!r} in {RESULTS}{_suggest_row(asked, near, rows)}")
+    row, means = found[0], [_means(rows[name][1]) for name in found]
+    if "/" in row and any(one != means[0] for one in means):  # a row of the main table is the one
+        raise UserError(f"{asked!r} is the title of {', '.join(found)}: say which")
+    return row, *rows[row][:2]
+
+
+def _plain(title: str) -> str:
+    """A title as it may be typed: claims begin with a capital, the baseline is marked."""
+    return " ".join(title.casefold().removesuffix("(baseline)").split())
+
+
+def _suggest_row(asked: str, near: dict[str, str], rows: Iterable[str]) -> str:
+    """The nearest key or title; without one the keys, since all titles would fill the screen."""
+    close = difflib.get_close_matches(_plain(asked), near, n=1)
+    return f"; did you mean {near[close[0]]!r}?" if close else suggest_name(asked, rows)
+
+
+def _means(cells: dict[str, Any]) -> dict[str, float | None]:
+    return {metric: cell["mean"] for metric, cell in cells.items()}
 
 
 def _chain(

@@ -1,4 +1,4 @@
-"""doctor: a flipped bit in DVC's cache or in the bundled store is found."""
+"""doctor: the chosen profile first; a flipped bit in DVC's cache or in the store is found."""
 
 from __future__ import annotations
 
@@ -26,3 +26,17 @@ def test_a_flipped_bit_is_found(
     assert damaged_objects(root) == [path]
     assert run(root, "doctor", "--json") == 1
     assert json.loads(capsys.readouterr().out)["damaged"] == [str(path)]
+
+
+def test_the_chosen_profile_comes_first_and_the_others_on_demand(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert run(root, "doctor") == 0
+    first, *rest = [line.split("│") for line in capsys.readouterr().out.splitlines()[1:]]
+    assert [one.strip() for one in first[1:3]] == ["profile", "picturebook"]
+    assert rest[0][1].strip() == "anchors"
+    names = [line[1].strip() for line in rest if len(line) > 2]
+    assert "others" in names and names.index("others") < names.index("device")
+    assert run(root, "--profile", "sd2", "doctor", "--all", "--json") == 0
+    profiles = [one["profile"] for one in json.loads(capsys.readouterr().out)["weights"]]
+    assert profiles[0] == "sd2" and "picturebook" in profiles

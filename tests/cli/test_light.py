@@ -1,4 +1,4 @@
-"""Importing the package and asking for help pull in nothing heavy."""
+"""Importing the package, asking for help and a word mistyped pull in nothing heavy."""
 
 from __future__ import annotations
 
@@ -52,3 +52,30 @@ def test_importing_the_package_stays_light() -> None:
 )
 def test_help_stays_light(arguments: list[str]) -> None:
     assert not loaded_after(HELP.format(arguments=arguments)) & HEAVY
+
+
+TYPED = """
+import resource
+from lr_edit.cli.main import main
+try:
+    main({arguments!r})
+except SystemExit as stop:
+    assert stop.code == 2, stop.code
+assert resource.getrusage(resource.RUSAGE_SELF).ru_utime < 1.5
+"""
+WORDS = ["--source", "a boat", "--prompt", "a fish"]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["edit", "x.png", *WORDS, "--mode", "grunded"],
+        ["edit", "no-such.png", *WORDS],
+        ["trace", "lerned", "success"],
+        ["stage", "candidates", "--proposals", "dinno"],
+        ["score", "no-such.png", "no-such.png"],
+    ],
+    ids=lambda words: words[0],
+)
+def test_a_word_mistyped_is_told_before_anything_heavy_is_loaded(arguments: list[str]) -> None:
+    assert not loaded_after(TYPED.format(arguments=arguments)) & HEAVY

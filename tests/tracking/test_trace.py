@@ -133,6 +133,24 @@ def test_unknown_names_are_one_sentence(root: Path) -> None:
         trace(root, CONFIG, row=name, metric="iuo")
 
 
+def test_a_title_that_the_tables_print_is_as_good_as_a_key(root: Path) -> None:
+    title = CONFIG.title_of("learned")
+    for typed in (title, title.capitalize(), f"{title} (baseline)"):
+        assert trace(root, CONFIG, row=typed, metric="iou")["key"] == "variants.learned.iou"
+    with pytest.raises(UserError, match=f"did you mean '{title}'"):
+        trace(root, CONFIG, row=title.replace("e", "a"), metric="iou")
+
+
+def test_a_title_of_rows_with_other_numbers_is_asked_back(root: Path) -> None:
+    one = cells(0.3)["variants"]["learned"]
+    other = cells(0.4)["variants"]["learned"]
+    groups = {"budget": {"random-1": one}, "learners": {"random-1": other}}
+    write_json(root / "reports/results.json", cells(0.3) | {"ablations": groups})
+    with pytest.raises(UserError, match="the title of budget/random-1, learners/random-1"):
+        trace(root, CONFIG.model_copy(update={"titles": {"rows": {"random-1": "one drawn"}}}),
+              row="one drawn", metric="iou")  # fmt: skip
+
+
 def test_the_committed_study_verifies(root: Path) -> None:
     found = verify(root)
     assert {one["verdict"] for one in found["cells"].values()} == {"equal"}

@@ -49,14 +49,15 @@ def evaluate(
 ) -> None:  # fmt: skip
     """Measure folders of edits on a data set; a second run measures only what changed."""
     pin_environment()
-    from eval.external.check import check_folder
+    names = _name_variants(edits, variants, seed=seed)
     from eval.external.datasets import open_dataset
+
+    dataset = _without_doubt(open_dataset(spec), drop=drop_doubtful)
+    from eval.external.check import check_folder
     from eval.external.datasets.contract import read_picture_size
     from eval.external.folder import Request, data_digests
     from eval.external.journal import Journal
 
-    dataset = _without_doubt(open_dataset(spec), drop=drop_doubtful)
-    names = _name_variants(edits, variants, seed=seed)
     if check_only:
         _say_findings(
             {name: check_folder(dataset, folder, resize=resize)

@@ -27,15 +27,16 @@ def score(
 ) -> None:  # fmt: skip
     """Measure one edit against its source."""
     pin_environment()
+    from lr_edit.workspace.pictures import read_image
+
+    before, after = read_image(source), read_image(edited)  # a wrong name is said at once
     from eval.external.mask_files import read_mask, size_text
     from eval.external.pairs import check_sizes
     from eval.metrics import pie_bench
     from eval.metrics.pair import Pair
     from eval.metrics.suite import describe_metric, measure
     from eval.study.scores import value_cell
-    from lr_edit.workspace.pictures import read_image
 
-    before, after = read_image(source), read_image(edited)
     check_sizes(before, after, path=edited)
     inside = read_mask(mask) if mask else None
     if inside is not None and inside.shape != before.shape[:2]:
