@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from lr_edit.cli.app import app
 from lr_edit.cli.console import (
     any_console,
     find_config,
@@ -253,10 +254,10 @@ def picturebook() -> None:
     """The bundled world: draw it, train its small models."""
 
 
-cli.add_command(edit)
 for command in COMMANDS:
     picturebook.add_command(command)
-for command in import_module("eval.external.commands").COMMANDS:  # of lr_edit, cli alone uses eval
+measures = import_module("eval.external.commands").COMMANDS  # of lr_edit, cli alone uses eval
+for command in (edit, app, *measures):
     cli.add_command(command)
 
 
