@@ -14,6 +14,7 @@ import json
 import os
 import shutil
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -28,6 +29,14 @@ QUIET = (
     "--disable-sync", "--disable-background-networking", "--disable-component-update",
     "--remote-debugging-pipe",
 )  # fmt: skip
+# It reads from descriptor 3 and writes to 4.
+_ON_3_AND_4 = """
+import fcntl, os, sys
+ends = [fcntl.fcntl(int(end), fcntl.F_DUPFD, 10) for end in sys.argv[1:3]]
+for at, end in enumerate(ends, 3):
+    os.dup2(end, at)
+os.execv(sys.argv[3], sys.argv[3:])
+"""
 
 
 class Page:
@@ -92,6 +101,11 @@ class Page:
         node = self._send("DOM.querySelector", nodeId=root, selector=selector)["nodeId"]
         self._send("DOM.setFileInputFiles", nodeId=node, files=[str(file.resolve())])
 
+    def download(self, selector: str, folder: Path) -> None:
+        """Click what a selector finds first, and let the file come to a folder."""
+        self._send("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(folder))
+        self.click(selector)
+
     def take_picture(self, path: Path) -> None:
         """A screenshot of the window, as PNG."""
         path.write_bytes(base64.b64decode(self._send("Page.captureScreenshot")["data"]))
@@ -130,8 +144,8 @@ def open_browser(folder: Path, *, size: tuple[int, int] = (1440, 1000)) -> Itera
         raise UserError("a page is looked at with chromium, which is not installed")
     ours_in, theirs_out = os.pipe()
     theirs_in, ours_out = os.pipe()
-    child = subprocess.Popen(  # it reads from descriptor 3 and writes to 4
-        ["sh", "-c", f'exec "$@" 3<&{theirs_in} 4>&{theirs_out}', "sh", CHROMIUM, *QUIET,
+    child = subprocess.Popen(
+        [sys.executable, "-Sc", _ON_3_AND_4, str(theirs_in), str(theirs_out), CHROMIUM, *QUIET,
          f"--user-data-dir={folder}"],
         pass_fds=(theirs_in, theirs_out), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
     )  # fmt: skip

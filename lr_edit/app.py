@@ -7,7 +7,6 @@ server, and nothing is told to one.
 from __future__ import annotations
 
 import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -47,9 +46,7 @@ WAITING, STOPPED = "Waiting for its turn.", "Stopped: nothing was kept."
 
 
 def serve(desk: Desk, *, host: str, port: int, say: Callable[[str], Any]) -> None:
-    """Show the page until interrupted; `say` is told where it is, and what fails for nobody's
-    fault. UserError for a port that is in use, and for a host that is not this machine's."""
-    check_address(host, port)
+    """Show the page until interrupted; `say` is told where it is, and what is a defect of ours."""
     page = build_page(desk, say=say)
     _, address, _ = launch(page, host=host, port=port)
     say(f"{address.rstrip('/')} (Ctrl-C ends it)")
@@ -66,20 +63,6 @@ def launch(page: gr.Blocks, *, host: str, port: int) -> Any:
         inbrowser=False, show_error=False, ssr_mode=False, footer_links=[], theme=LOOK,
         css_paths=Path(__file__).parent / "app.css", max_file_size=LARGEST,
     )  # fmt: skip
-
-
-def check_address(host: str, port: int) -> None:
-    """UserError where nothing can listen there."""
-    try:
-        family, kind, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, kind) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            probe.bind(place)
-    except OSError as error:
-        raise UserError(
-            f"{host}:{port} cannot be listened on ({error.strerror}): pass another --port, or a "
-            "--host of this machine"
-        ) from None
 
 
 def build_page(desk: Desk, *, say: Callable[[str], Any]) -> gr.Blocks:

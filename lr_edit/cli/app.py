@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tempfile
 from functools import partial
 from ipaddress import ip_address
@@ -12,6 +13,7 @@ import click
 
 from lr_edit.cli.console import find_config
 from lr_edit.cli.edit import parse_memory
+from lr_edit.errors import UserError
 from lr_edit.execution.environment import pin_environment
 from lr_edit.workspace.paths import find_weights
 
@@ -43,14 +45,14 @@ def app(
             f"lr-edit: {host} is not this machine alone: whoever reaches port {port} can use the "
             "page, for there is no password"
         )
+    check_address(host, port)
     pin_environment()
     with tempfile.TemporaryDirectory(prefix="lr-edit-app-") as name:
         os.environ["GRADIO_TEMP_DIR"] = name  # uploads and results: gone with the page
-        from lr_edit.app import check_address, serve
+        from lr_edit.app import serve
         from lr_edit.desk import Desk
         from lr_edit.editor import Editor
 
-        check_address(host, port)
         study = params if params.is_file() else None
         editor = Editor.from_profile(
             config.profile, device=device, root=weights, study=study, memory=changes
@@ -65,3 +67,17 @@ def is_loopback(host: str) -> bool:
         return host == "localhost" or ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def check_address(host: str, port: int) -> None:
+    """UserError where nothing can listen there."""
+    try:
+        family, kind, *_, place = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(place)
+    except OSError as error:
+        raise UserError(
+            f"{host}:{port} cannot be listened on ({error.strerror}): pass another --port, or a "
+            "--host of this machine"
+        ) from None
