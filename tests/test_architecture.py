@@ -30,7 +30,7 @@ LAYERS = (
     },
     {"execution", "workspace", "learn"},
     {"frozen", "learn_amortised", "tracking", "request"},
-    {"result"},
+    {"result", "own_photos"},
     {"inpaint", "score"},
     {"grounding"},
     {"baselines"},

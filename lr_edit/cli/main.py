@@ -24,6 +24,7 @@ from lr_edit.cli.console import (
     say_notices,
     track,
 )  # fmt: skip
+from lr_edit.cli.data import data
 from lr_edit.cli.edit import edit
 from lr_edit.cli.extras import say_missing
 from lr_edit.cli.grouped import GroupedHelp
@@ -256,8 +257,7 @@ def picturebook() -> None:
 
 for command in COMMANDS:
     picturebook.add_command(command)
-measures = import_module("eval.external.commands").COMMANDS  # of lr_edit, cli alone uses eval
-for command in (edit, app, *measures):
+for command in (edit, app, data, *import_module("eval.external.commands").COMMANDS):  # cli alone
     cli.add_command(command)
 
 
