@@ -200,7 +200,7 @@ def _in_a_sentence(say: Callable[[str], Any]) -> Iterator[None]:
     try:
         yield
     except Stopped:
-        raise gr.Error(STOPPED, title="Stopped", print_exception=False) from None
+        return  # `end` has said so
     except (UserError, Unfinished) as error:
         raise gr.Error(str(error), title="No edit", duration=None, print_exception=False) from None
     except Exception as error:
