@@ -3,6 +3,10 @@ PYTHON ?= python3
 WORKERS ?= 2
 # `make repro PROFILE=sd2 DATA=photos/` is a study of its own: studies/sd2/, reports/sd2/.
 STUDY ?= $(or $(PROFILE),$(notdir $(DATA:/=)))
+# What `lr-edit app` is made of. Gradio states bounds below the pinned pillow and tomlkit, on which it
+# runs all the same (tests/test_app.py); pip would refuse the two together.
+PAGE := gradio gradio_client brotli groovy hf-gradio httpcore httpx pydub python-multipart pytz \
+  safehttpx semantic-version
 BIN := $(CURDIR)/.venv/bin
 STAMP := .venv/.installed
 # Stage commands in dvc.yaml say `lr-edit stage ...`: .venv comes first.
@@ -22,6 +26,7 @@ $(STAMP): pyproject.toml constraints.txt
 	@echo "Installing into .venv: some minutes the first time, PyTorch is large"
 	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt --no-deps $(PAGE)
 	@touch $@
 
 pull: setup  ## fetch the bundled data and weights into data/ and models/

@@ -30,7 +30,7 @@ LAYERS = (
     },
     {"execution", "workspace", "learn"},
     {"frozen", "learn_amortised", "tracking", "request"},
-    {"result"},
+    {"result", "own_photos"},
     {"inpaint", "score"},
     {"grounding"},
     {"baselines"},
@@ -41,14 +41,17 @@ LAYERS = (
     {"stages"},
     {"modes"},
     {"editor"},
+    {"illustrate"},
+    {"desk"},
+    {"app"},
     {"cli"},
 )
 # The same for eval. Its commands and stages are what `lr_edit.cli` calls.
 EVAL_LAYERS = ({"statistics", "metrics"}, {"study"}, {"report"}, {"external", "stages"})
 # The same for what measures lr_edit's cost; nobody imports it.
 BENCHMARK_LAYERS = (
-    {"timing", "full_size", "page", "evaluation_picture"},
-    {"strategies", "training"},
+    {"timing", "full_size", "page", "evaluation_picture", "browser"},
+    {"strategies", "training", "app_picture"},
     {"counted"},
     {"cost"},
 )
@@ -77,6 +80,7 @@ ONLY_IN: dict[str, tuple[str, ...]] = {
     "mlflow": ("lr_edit.tracking",),
     "ray": ("lr_edit.execution.ray",),
     "dvc": (),
+    "gradio": ("lr_edit.app",),
     "click": COMMANDS,
     "rich": COMMANDS,
 }

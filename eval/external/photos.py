@@ -11,7 +11,7 @@ import yaml
 
 from lr_edit.errors import UserError
 from lr_edit.types import EditTask
-from lr_edit.workspace.storage import write_tasks
+from lr_edit.workspace.storage import find_tasks, write_tasks
 
 CRITERIA = Path(__file__).parent / "criteria/photos60.yaml"
 KINDS = (".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff")
@@ -26,7 +26,8 @@ def criteria() -> list[dict[str, str]]:
 def write_photo_tasks(folder: Path) -> tuple[list[EditTask], list[str]]:
     """Write tasks.json for the photos that are there; the tasks, and the ids that lack a photo.
 
-    UserError where there is none, or two photos of one id.
+    Tasks that the folder has keep their words. UserError where there is no such photo, or two of
+    one id.
     """
     found: dict[str, list[Path]] = {}
     for path in sorted(folder.glob("*")):
@@ -47,5 +48,7 @@ def write_photo_tasks(folder: Path) -> tuple[list[EditTask], list[str]]:
             f"{folder} has no photo named by a task's id, as {rows[0]['id']}.jpg: "
             "`lr-edit photos` lists all 60"
         )
-    write_tasks(folder / "tasks.json", tasks)
+    listed = any((folder / name).is_file() for name in ("tasks.json", "images.json"))
+    known = {task.id: task for task in (find_tasks(folder) if listed else [])}
+    write_tasks(folder / "tasks.json", list(({task.id: task for task in tasks} | known).values()))
     return tasks, [row["id"] for row in rows if row["id"] not in found]

@@ -66,7 +66,7 @@ def edit(
     how: dict[str, Any] = {"mode": mode, "budget": budget, "rank": rank, "boxes": own, "seed": seed}
     Request(source, prompt, **how)
     root, config = find_config(context)
-    changes = dict(map(_parse_memory, memory))
+    changes = dict(map(parse_memory, memory))
     config.models.with_memory(changes)
     for name in images:
         check_picture(read_picture(name), config.models, boxes=own or (), force=force)
@@ -174,7 +174,8 @@ def _as_line(result: EditResult, written: list[Path]) -> str:
     return f"{' '.join(map(str, written))}  box {result.box.as_tuple()}"
 
 
-def _parse_memory(text: str) -> tuple[str, Any]:
+def parse_memory(text: str) -> tuple[str, Any]:
+    """KEY=VALUE of `--memory`."""
     name, _, value = text.partition("=")
     return name, {"true": True, "false": False}.get(value, value)
 

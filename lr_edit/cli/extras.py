@@ -12,6 +12,7 @@ EXTRAS = {
     "diffusers": "edit",
     "tokenizers": "edit",
     "transformers": "edit",
+    "gradio": "app",
     "dvc": "study",
     "matplotlib": "study",
     "mlflow": "study",

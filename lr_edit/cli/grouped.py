@@ -5,11 +5,11 @@ from __future__ import annotations
 import click
 
 GROUPS = {
-    "Edit pictures": ("edit", "models", "doctor"),
+    "Edit pictures": ("edit", "app", "models", "doctor"),
     "Measure edits, whoever made them": ("evaluate", "score", "audit-judge"),
     "Run the study": ("stage", "study", "where", "pages", "verify"),
     "Compare, and see where a number comes from": ("ui", "publish", "trace"),
-    "Pictures to work on": ("photos", "picturebook"),
+    "Pictures to work on": ("data", "photos", "picturebook"),
 }
 
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import click
 
+from lr_edit.cli.app import app
 from lr_edit.cli.console import (
     any_console,
     find_config,
@@ -23,6 +24,7 @@ from lr_edit.cli.console import (
     say_notices,
     track,
 )  # fmt: skip
+from lr_edit.cli.data import data
 from lr_edit.cli.edit import edit
 from lr_edit.cli.extras import say_missing
 from lr_edit.cli.grouped import GroupedHelp
@@ -253,10 +255,9 @@ def picturebook() -> None:
     """The bundled world: draw it, train its small models."""
 
 
-cli.add_command(edit)
 for command in COMMANDS:
     picturebook.add_command(command)
-for command in import_module("eval.external.commands").COMMANDS:  # of lr_edit, cli alone uses eval
+for command in (edit, app, data, *import_module("eval.external.commands").COMMANDS):  # cli alone
     cli.add_command(command)
 
 

@@ -44,7 +44,7 @@ def study_files(
     """The same as texts, by file name. UserError for a name, key or row that cannot be."""
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UserError(f"a study's name holds letters, digits, '-' and '_' alone, got {name!r}")
-    overlay = top / "studies" / f"{name}.yaml"
+    folder, overlay = top / "studies" / name, top / "studies" / f"{name}.yaml"
     if not (overlay.is_file() or profile or data):
         known = [path.stem for path in overlay.parent.glob("*.yaml")]
         raise UserError(
@@ -60,8 +60,8 @@ def study_files(
     config = as_config(params, path=overlay)
     if config.models.anchor_net is None:
         params["ablations"] = _without_nets(params["ablations"])
-    params = _with_data(params, config.profile, top, data) if data else params
-    params = _without_truth(params, top, as_config(params, path=overlay).models)
+    params = _without_truth(params, config.models, data or locate(top, config.models.data))
+    params = _with_data(params, config.profile, folder=folder, data=data) if data else params
     config = as_config(params, path=overlay)
     before = as_config(read_yaml(top / "params.yaml"), path=top / "params.yaml")
     stages = _stages(read_yaml(top / "dvc.yaml")["stages"], read_yaml(top / EXTRA), config)
@@ -102,24 +102,29 @@ def _without_nets(ablations: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _with_data(params: dict[str, Any], profile: str, top: Path, data: Path) -> dict[str, Any]:
-    """The folder as seen from the checkout, where it lies inside."""
+def _with_data(params: dict[str, Any], profile: str, *, folder: Path, data: Path) -> dict[str, Any]:
+    """The data as seen from the study's folder: `photos` alone would be studies/photos/, where the
+    study has that name."""
     place = data.resolve()
     if not place.is_dir():
         raise UserError(f"{data} is no folder: --data names one with images and their tasks")
-    seen = place.relative_to(top) if place.is_relative_to(top) else place
+    inside = place.is_relative_to(folder.parent.parent)
+    seen = Path(os.path.relpath(place, folder)) if inside else place
     where = {profile: {"data": seen.as_posix()}}
     return params | {"profiles": lay_profiles(params["profiles"], where)}
 
 
-def _without_truth(params: dict[str, Any], top: Path, profile: Profile) -> dict[str, Any]:
-    """Photos seldom know where the edit belongs: rows on true boxes are left out where none does.
+def _without_truth(params: dict[str, Any], profile: Profile, data: Path) -> dict[str, Any]:
+    """Photos seldom know where the edit belongs: rows on true boxes are left out where one does
+    not.
 
     Data that is not here yet is taken for photos' where the profile is for photos.
     """
-    data = locate(top, profile.data)
-    known = data.is_dir() and any(task.truth for task in find_tasks(data))
-    if known or profile.world == "picturebook":
+    if not data.is_dir():
+        known = profile.world == "picturebook"
+    else:
+        known = all(task.truth for task in find_tasks(data))
+    if known:
         return params
     sets = {name: row for name, row in params["proposals"].items() if row["boxes"] != "truth"}
 
@@ -179,8 +184,8 @@ def _is_below(path: str, folder: str) -> bool:
 
 def _seen_from(top: Path, name: str, path: str) -> str:
     first, *rest = PurePosixPath(path).parts
-    if first == "artifacts" or PurePosixPath(path).is_absolute():
-        return path
+    if first in ("artifacts", "..") or PurePosixPath(path).is_absolute():
+        return path  # as the study sees it
     if first == "reports":
         path = "/".join(("reports", name, *rest))
     return Path(os.path.relpath(top / path, top / "studies" / name)).as_posix()

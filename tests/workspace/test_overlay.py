@@ -107,7 +107,7 @@ def test_a_profile_and_a_data_folder_alone_make_a_study(top: Path) -> None:
     write_pair(top / "photos")
     files = study_files(top, "sd2", profile="sd2", data=top / "photos")
     params = yaml.safe_load(files["params.yaml"])
-    assert params["profile"] == "sd2" and params["profiles"]["sd2"]["data"] == "photos"
+    assert params["profile"] == "sd2" and params["profiles"]["sd2"]["data"] == "../../photos"
     stages = yaml.safe_load(files["dvc.yaml"])["stages"]
     assert "../../photos" in stages["prepare"]["deps"]
     assert "../../data" not in stages["prepare"]["deps"]

@@ -1,0 +1,258 @@
+"""Photos of one's own, and the words of their edits -> the tasks.json of their folder.
+
+docs/own-photos.md states the formats. Nothing is written unless all of it can be, and no photo,
+mask or table is ever written to.
+"""
+
+from __future__ import annotations
+
+import csv
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from io import StringIO
+from pathlib import Path
+
+import numpy as np
+
+from lr_edit.errors import UserError, shorten, suggest_name
+from lr_edit.files import read_text
+from lr_edit.profiles import Profile
+from lr_edit.request import Picture, as_box, check_picture
+from lr_edit.types import Box, EditTask, Truth
+from lr_edit.workspace.storage import find_tasks, read_image, write_tasks
+from lr_edit.workspace.tasks import inside
+
+NEEDED, OPTIONAL = ("image", "source", "prompt"), ("mask", "box")
+COLUMNS = (*NEEDED, *OPTIONAL)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An edit as a person wrote it down: a line of a table, or words on the command line.
+
+    image, mask  files, by their names in the photos' folder
+    box          left,top,right,bottom in the photo's pixels; it and the mask may be empty
+    at           where it stands, for what is said of it
+    """
+
+    image: str
+    source: str
+    prompt: str
+    mask: str = ""
+    box: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True)
+class Added:
+    """What became of the rows: tasks that are new, that took another's place, that were there."""
+
+    new: tuple[EditTask, ...]
+    replaced: tuple[EditTask, ...]
+    same: int
+
+
+def add_photos(
+    folder: Path,
+    rows: Sequence[Row],
+    *,
+    profile: Profile,
+    force: bool = False,
+    overwrite: bool = False,
+    problems: Sequence[str] = (),
+) -> Added:
+    """Write FOLDER/tasks.json: what it holds, and a task for each row.
+
+    Args:
+        folder: Where the photos lie.
+        rows: Their edits.
+        profile: Whose weights will edit them.
+        force: Let picture-book weights have what is no drawing.
+        overwrite: Whether a task that is there may get other words, or another box.
+        problems: What is wrong with other rows already.
+
+    Returns:
+        What was added.
+
+    Raises:
+        UserError: All that is wrong, a sentence a line; nothing is written then.
+    """
+    wrong, made, strange = list(problems), list[tuple[Row, EditTask]](), list[str]()
+    seen: dict[tuple[str, ...], str] = {}
+    for row in rows:
+        try:
+            first = seen.setdefault((row.image, row.source, row.prompt), row.at)
+            if first != row.at:
+                raise UserError(f"the same edit as {first}: drop one of them")
+            task, picture = _task(folder, row, profile)
+        except UserError as error:
+            wrong.append(_placed(row, str(error)))
+            continue
+        made.append((row, task))
+        strange += _refused(picture, profile, force=force)
+    if strange:
+        more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
+        wrong.append(strange[0] + more)
+    tasks, added, clashes = _merge(folder, made, overwrite=overwrite)
+    if wrong := wrong + clashes:
+        raise UserError("\n".join(wrong))
+    if added.new or added.replaced:
+        write_tasks(folder / "tasks.json", tasks)
+    return added
+
+
+def read_rows(table: Path) -> tuple[list[Row], list[str]]:
+    """The rows of a table, and what is wrong with the others, a sentence each.
+
+    UserError where it is no table of edits at all.
+    """
+    text = read_text(table)
+    first = text.split("\n", 1)[0]
+    comma = max(",;\t", key=first.count)  # some spreadsheets write the other two
+    lines = csv.reader(StringIO(text, newline=""), delimiter=comma, strict=True)
+    rows, problems, columns = list[Row](), list[str](), list[str]()
+    try:
+        for cells in lines:
+            at = f"line {lines.line_num}"
+            if not columns:
+                columns = _columns(table, [cell.strip() for cell in cells])
+            elif len(cells) != len(columns) and any(cells):
+                problems.append(
+                    f"{at}: {len(cells)} cells under {len(columns)} columns: put a cell that holds "
+                    f"{comma!r} between double quotes"
+                )
+            elif any(cells):
+                named = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
+                rows.append(Row(**named, at=at))
+    except csv.Error as error:
+        problems.append(f"line {lines.line_num}: {error}: close its quotes, doubled inside a cell")
+    if not columns:
+        raise UserError(f"{table} is empty: its first line names the columns {', '.join(COLUMNS)}")
+    if not rows and not problems:
+        raise UserError(f"{table} has no line below its first: write an edit a line")
+    return rows, problems
+
+
+def _columns(table: Path, columns: list[str]) -> list[str]:
+    for name in columns:
+        if name not in COLUMNS:
+            raise UserError(f"{table}: unknown column {shorten(name)}{suggest_name(name, COLUMNS)}")
+        if columns.count(name) > 1:
+            raise UserError(f"{table}: column {name!r} is given twice")
+    if lacking := [name for name in NEEDED if name not in columns]:
+        raise UserError(
+            f"{table} lacks the column {', '.join(lacking)}: its first line names "
+            f"{', '.join(NEEDED)}, and {' or '.join(OPTIONAL)} where places are known"
+        )
+    return columns
+
+
+def _task(folder: Path, row: Row, profile: Profile) -> tuple[EditTask, Picture]:
+    """A task whose id is not settled yet, and its photo; UserError for the first thing wrong."""
+    for name in NEEDED:
+        if not getattr(row, name):
+            raise UserError(f"the {name} is empty: write one")
+    image = inside(folder, row.image, said="the image")
+    picture = Picture(read_image(folder / image), image)
+    if row.mask and row.box:
+        raise UserError("a mask and a box: keep one of them")
+    box = as_box(_numbers(row.box)) if row.box else None
+    box = _box_of(folder, row.mask, picture) if row.mask else box
+    if box is not None:
+        check_picture(picture, profile, boxes=[box], force=True)
+    truth = None if box is None else Truth(box, None)
+    return EditTask(_plain(image.stem), image, row.source, row.prompt, truth=truth), picture
+
+
+def _numbers(text: str) -> list[float]:
+    try:
+        return [float(side) for side in text.replace(";", ",").replace(" ", ",").split(",") if side]
+    except ValueError:
+        raise UserError(
+            f"box {shorten(text)}: write left,top,right,bottom in whole pixels"
+        ) from None
+
+
+def _box_of(folder: Path, name: str, picture: Picture) -> Box:
+    """The box about what is white in a mask."""
+    path = folder / inside(folder, name, said="the mask")
+    values = read_image(path)
+    if values.shape != picture.pixels.shape:
+        sizes = " and ".join(f"{one.shape[1]}x{one.shape[0]}" for one in (values, picture.pixels))
+        raise UserError(f"mask {path} and its photo are of {sizes} pixels: save them at one size")
+    if not np.isin(values, (0, 255)).all() or (values != values[..., :1]).any():
+        raise UserError(f"mask {path} is not black and white: save it as PNG, white where edited")
+    rows, columns = (np.flatnonzero(values[..., 0].any(axis)) for axis in (1, 0))
+    if not len(rows):
+        raise UserError(f"mask {path} is all black: paint white what is to be edited")
+    left, top = int(columns[0]), int(rows[0])
+    return Box(left, top, int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
+def _refused(picture: Picture, profile: Profile, *, force: bool) -> Iterator[str]:
+    """What is said of a photo that the profile's weights cannot know."""
+    try:
+        check_picture(picture, profile, force=force)
+    except UserError as error:
+        yield str(error)
+
+
+def _merge(
+    folder: Path, made: Sequence[tuple[Row, EditTask]], *, overwrite: bool
+) -> tuple[list[EditTask], Added, list[str]]:
+    """All tasks of the folder, the old ones first; what was added; what cannot be."""
+    there = any((folder / name).is_file() for name in ("tasks.json", "images.json"))
+    known = {_key(task.id): task for task in (find_tasks(folder) if there else [])}
+    new, replaced, same, wrong = list[EditTask](), list[EditTask](), 0, list[str]()
+    given: set[str] = set()
+    for row, task in made:
+        # Many edits of one photo: boat, boat-2. On the command line none has a place in a list.
+        taken = given if row.at else {key for key, old in known.items() if not _alike(old, task)}
+        task = replace(task, id=_free(task.id, set() if overwrite and not row.at else taken))
+        given.add(_key(task.id))
+        old = known.get(_key(task.id))
+        if old is None:
+            new.append(task)
+        elif _alike(old, task):
+            same += 1
+            continue
+        elif overwrite:
+            replaced.append(replace(task, category=old.category, split=old.split))
+        else:
+            wrong.append(_placed(row, f"task {task.id!r} is there already with another edit, "
+                                 f"{old.source!r} -> {old.prompt!r}: say --overwrite to replace "
+                                 "it"))  # fmt: skip
+        known[_key(task.id)] = replaced[-1] if old is not None and overwrite else task
+    return list(known.values()), Added(tuple(new), tuple(replaced), same), wrong
+
+
+def _alike(one: EditTask, other: EditTask) -> bool:
+    """Whether two tasks are one edit of one photo."""
+    return (one.image, one.source, one.prompt, one.truth) == (
+        other.image, other.source, other.prompt, other.truth
+    )  # fmt: skip
+
+
+def _free(name: str, taken: set[str]) -> str:
+    """NAME, NAME-2 and so on, whatever is not taken."""
+    number, free = 1, name
+    while _key(free) in taken:
+        number += 1
+        free = f"{name}-{number}"
+    return free
+
+
+def _key(name: str) -> str:
+    """Some disks know neither case nor how an accent is written."""
+    return unicodedata.normalize("NFC", name).casefold()
+
+
+def _plain(stem: str) -> str:
+    """A task's id from a file's name: other signs than letters, digits, '-', '_', '.' are '-'."""
+    plain = "".join(sign if sign.isalnum() or sign in "-_." else "-" for sign in stem)
+    return plain.lstrip(".")[:60] or "photo"
+
+
+def _placed(row: Row, said: str) -> str:
+    return f"{row.at}: {said}" if row.at else said
