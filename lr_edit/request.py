@@ -139,7 +139,7 @@ def read_mask(mask: Any, picture: Picture) -> Bool[np.ndarray, "height width"]:
         )
     white = found.pixels.mean(2) > 127
     if not white.any():
-        raise UserError(f"{name} is black all over: paint white what is to be edited")
+        raise UserError(f"{name} is black all over: what is to be edited must be white")
     return white
 
 

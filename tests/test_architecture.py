@@ -48,7 +48,7 @@ LAYERS = (
 EVAL_LAYERS = ({"statistics", "metrics"}, {"study"}, {"report"}, {"external", "stages"})
 # The same for what measures lr_edit's cost; nobody imports it.
 BENCHMARK_LAYERS = (
-    {"timing", "full_size", "page", "evaluation_picture"},
+    {"timing", "full_size", "page", "evaluation_picture", "photos"},
     {"strategies", "training"},
     {"counted"},
     {"cost"},
