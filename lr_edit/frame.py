@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
 from PIL import Image
-from scipy.ndimage import distance_transform_cdt
 
 from lr_edit.photo import photo_to_square, square_to_photo, working_image
 from lr_edit.types import Box
@@ -157,6 +156,8 @@ def fade(
         >>> fade(Box(0, 1, 3, 6), shape=(9, 3), feather=1)[:, 0].tolist()
         [0.5, 1.0, 1.0, 1.0, 0.5]
     """
+    from scipy.ndimage import distance_transform_cdt  # here: the command line's help stays light
+
     inside = np.ones((box.bottom - box.top, box.right - box.left), dtype=bool)
     if mask is not None:
         inside &= mask[box.top : box.bottom, box.left : box.right]
