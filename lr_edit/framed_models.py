@@ -24,6 +24,7 @@ from lr_edit.frozen import AnchorModel, Inpainter
 from lr_edit.types import Box, Sampler
 
 RING = 1 / 16  # of the side: what is about an edit and says how its colours are to be matched
+ROUNDING = 1e-6  # of a cell, which is none
 HELD = 0.5  # share of a found box that must lie in the photo
 
 
@@ -70,10 +71,9 @@ class Canvas:
     def part(self) -> Box:
         """Where the photo lies in the square, in whole cells."""
         height, width = self.photo.shape[:2]
-        inner = self.whole.exact(Box(0, 0, width, height), side=self.side)
-        low = [int(at // self.cell) * self.cell for at in inner[:2]]
-        high = [min(-int(-at // self.cell) * self.cell, self.side) for at in inner[2:]]
-        return Box(*low, *high)
+        cells = np.divide(self.whole.exact(Box(0, 0, width, height), side=self.side), self.cell)
+        low, high = np.floor(cells[:2] + ROUNDING), np.ceil(cells[2:] - ROUNDING)
+        return Box(*(int(at) * self.cell for at in (*low, *high)))
 
     def place(self, box: Box) -> Box:
         """A box of the square in the photo."""
@@ -180,10 +180,12 @@ class FramedInpainter:
         made = self.inpainter.inpaint(
             view, prompt, masks=inside, noise=noise, sampler=sampler
         ).cpu()
-        if not bool(torch.isfinite(made).all()) or not bool((made * inside).any()):
-            return made * 0  # which the method takes for a failure: NaN stays NaN
-        made = match_colours(made, view, inside=inside)
+        usable = bool(torch.isfinite(made).all()) and bool((made * inside).any())
+        if usable:
+            made = match_colours(made, view, inside=inside)
         self.made[box] = Made(_as_bytes(made[0]), frame, place)
+        if not usable:  # NaN, or black, all over: the method knows a failure by it
+            return made * 0
         return self._in_square(image, box, made=self.made[box])
 
     def _in_square(self, image: Tensor, box: Box, *, made: Made) -> Float[Tensor, "1 3 side side"]:

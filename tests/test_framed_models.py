@@ -80,7 +80,18 @@ def test_what_is_no_picture_stays_none() -> None:
 
     one = canvas(200, 200, context=True)
     model = FramedInpainter(Broken(), one)
-    assert inpaint(model, one, Box(8, 20, 16, 28)).isnan().all() and not model.made
+    assert inpaint(model, one, Box(8, 20, 16, 28)).isnan().all()
+
+
+def test_black_on_black_is_kept_like_any_edit() -> None:
+    class Black(FakeInpainter):
+        def inpaint(self, *args: Any, **how: Any) -> torch.Tensor:
+            return super().inpaint(*args, **how) * 0
+
+    one = replace(canvas(200, 200, context=True), photo=np.zeros((200, 200, 3), dtype=np.uint8))
+    model = FramedInpainter(Black(), one)
+    assert not inpaint(model, one, Box(8, 20, 16, 28)).any()
+    assert not model.made[Box(8, 20, 16, 28)].patch.any()
 
 
 def test_a_cell_that_a_mask_touches_is_inpainted() -> None:
