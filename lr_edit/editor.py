@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache
 from pathlib import Path
 from typing import Any, overload
@@ -16,10 +17,14 @@ from lr_edit.amortise import read_prior
 from lr_edit.budgeted_editor import ScoredCandidate
 from lr_edit.config import Config, load_config
 from lr_edit.errors import Notice, Unfinished, UserError
+from lr_edit.frame import Frame, frame_photo, lay_over
+from lr_edit.framed_models import Canvas, FramedAnchors, FramedInpainter, Made
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.modes import RUN, EditJob
-from lr_edit.photo import full_size, photo_to_square, square_to_photo, working_image
-from lr_edit.request import Mode, Picture, Request, as_box, check_picture, read_picture
+from lr_edit.photo_file import Picture
+from lr_edit.profiles import Profile
+from lr_edit.progress import Callback, Progress
+from lr_edit.request import Crop, Mode, Request, as_box, check_picture, read_picture
 from lr_edit.result import Candidate, EditResult
 from lr_edit.types import Box, EditTask, Merit
 from lr_edit.workspace.paths import find_weights
@@ -27,8 +32,6 @@ from lr_edit.workspace.paths import find_weights
 Pictures = list[Any] | tuple[Any, ...]
 Words = str | Sequence[str]
 Boxes = Sequence[Box | Sequence[float]]
-# The share that is done, from 0 to 1, and what happens next.
-Callback = Callable[[float, str], Any]
 
 
 class Editor:
@@ -98,27 +101,30 @@ class Editor:
     def __call__(
         self, image: Pictures, *, source: Words, prompt: Words, mode: Mode = ...,
         budget: int | None = ..., rank: Merit | None = ..., boxes: Boxes | None = ...,
-        seed: int = ..., force: bool = ..., callback: Callback | None = ...,
+        mask: Any = ..., crop: Crop | None = ..., seed: int = ..., force: bool = ...,
+        callback: Callback | None = ...,
     ) -> list[EditResult]: ...  # fmt: skip
 
     @overload
     def __call__(
         self, image: Any, *, source: str, prompt: str, mode: Mode = ..., budget: int | None = ...,
-        rank: Merit | None = ..., boxes: Boxes | None = ..., seed: int = ..., force: bool = ...,
+        rank: Merit | None = ..., boxes: Boxes | None = ..., mask: Any = ...,
+        crop: Crop | None = ..., seed: int = ..., force: bool = ...,
         callback: Callback | None = ...,
     ) -> EditResult: ...  # fmt: skip
 
     def __call__(
         self, image: Any, *, source: Words, prompt: Words, mode: Mode = "grounded",
         budget: int | None = None, rank: Merit | None = None, boxes: Boxes | None = None,
-        seed: int = 0, force: bool = False, callback: Callback | None = None,
+        mask: Any = None, crop: Crop | None = None, seed: int = 0, force: bool = False,
+        callback: Callback | None = None,
     ) -> EditResult | list[EditResult]:  # fmt: skip
         """Edit one picture, or each of a list.
 
         Args:
             image: A path; a PIL picture; an array (height, width, 3), uint8 or float in [0, 1]; a
                 tensor (3, height, width) or (1, 3, height, width), likewise; or a list of these.
-                RGB, of any size.
+                RGB, of any size and shape.
             source: What is edited, "a red boat"; for a list of pictures one text, or one each.
             prompt: The picture wanted, "a blue fish on sand"; likewise.
             mode: "grounded", the boxes that CLIP finds by the source words, or, where it finds
@@ -132,6 +138,13 @@ class Editor:
             rank: What the best is best by: "S" (paper, section 3.4) or "loss" (its Eq. 6).
             boxes: Boxes of your own, half-open (left, top, right, bottom) in pixels of the picture:
                 these alone are inpainted, all of them, and the best wins.
+            mask: What may change, in place of boxes: a picture of any kind, white there and as
+                large as each picture, or an array of truths.
+            crop: "context" inpaints each box in a square of the picture about it, at the models'
+                own resolution; "whole" in the whole picture, reduced to their square. Default: the
+                square where the picture is larger than the models see. Where to edit is always
+                looked for in the whole picture; "paper" stretches it to the models' square, all
+                other modes keep its shape.
             seed: Of the starting noise; the same seed gives the same edit, whatever kind of picture
                 the same pixels came as.
             force: Let picture-book weights, which know 64x64 drawings alone, edit anything.
@@ -142,59 +155,61 @@ class Editor:
             An `EditResult`, or a list of them in the order of the pictures.
 
         Raises:
-            UserError: For a picture, words or boxes that cannot be, and too small a budget.
+            UserError: For a picture, words, boxes or a mask that cannot be, and too small a budget.
             Unfinished: Where no candidate could be scored.
         """
         own = None if boxes is None else tuple(as_box(box) for box in boxes)
         many = list(image) if isinstance(image, list | tuple) else [image]
         requests = [
-            Request(*words, mode=mode, budget=budget, rank=rank, boxes=own, seed=seed)
+            Request(*words, mode=mode, budget=budget, rank=rank, boxes=own, mask=mask, seed=seed,
+                    crop=crop)
             for words in zip(_each(source, len(many)), _each(prompt, len(many)), strict=True)
-        ]
+        ]  # fmt: skip
         pictures = [read_picture(one) for one in many]
-        for picture in pictures:
-            check_picture(picture, self.config.models, boxes=own or (), force=force)
+        for picture, request in zip(pictures, requests, strict=True):
+            check_picture(picture, request, profile=self.config.models, force=force)
         results = []
         for at, (picture, request) in enumerate(zip(pictures, requests, strict=True)):
-            share = _Progress(callback, at=at, many=len(many), nfe=self.models.inpainter.nfe)
+            share = Progress(callback, at=at, many=len(many), nfe=self.models.inpainter.nfe)
             results.append(self._edit(picture, request, share))
         return results if isinstance(image, list | tuple) else results[0]
 
-    def _edit(self, picture: Picture, request: Request, progress: _Progress) -> EditResult:
+    def _edit(self, picture: Picture, request: Request, progress: Progress) -> EditResult:
         self._say_what_is_cut(request)
-        side, inpainter = self.config.models.side, self.models.inpainter
-        square = working_image(picture.pixels, side=side)
+        profile = self.config.models
+        canvas = _canvas(picture, request, profile)
+        framed = FramedInpainter(self.models.inpainter, canvas)
+        anchors = FramedAnchors(self.models.anchors, part=canvas.part, side=profile.side)
         study = self.config.study.model_copy(update={"seed": request.seed})
-        own = [photo_to_square(box, side=side, width=picture.width, height=picture.height)
-               for box in request.boxes or ()]  # fmt: skip
         job = EditJob(
-            models=self.models,
+            models=replace(self.models, anchors=anchors, inpainter=framed),
             config=self.config.model_copy(update={"study": study}),
             # One id for all: equal pixels get equal noise, whatever they are called.
             task=EditTask("edit", Path("edit"), request.source, request.prompt),
-            source=torch.from_numpy(square.transpose(2, 0, 1).copy()),
-            boxes=torch.tensor([box.as_tuple() for box in own]) if own else None,
+            source=canvas.square,
+            part=canvas.part,
+            boxes=torch.tensor([box.as_tuple() for box in canvas.own]) if canvas.own else None,
             rank=request.rank,
             budget=request.budget,
             read_prior=self._read_prior,
             report=progress.report,
         )
-        run = RUN["enumerate" if own else request.mode]
-        inpainter.watch = progress.watch
+        run = RUN["enumerate" if canvas.own else request.mode]
+        framed.watch = progress.watch
         try:
             done = run(job)
         finally:
-            inpainter.watch = None
+            framed.watch = None
         if np.isnan(done.candidates[0].score):
             raise Unfinished("no candidate could be scored: the inpainter gave no pictures")
         progress.end()
-        # What the user drew, to the pixel, for what the square made of it.
-        places = dict(zip(own, request.boxes or (), strict=True))
         scored = [one for one in done.candidates if not np.isnan(one.score)]
         if failed := len(done.candidates) - len(scored):
             warnings.warn(f"{failed} of {len(done.candidates)} candidates are no pictures: they "
                           "have no score and win nothing", Notice, 4)  # fmt: skip
-        shown = tuple(self._show(picture, one, places.get(one.box)) for one in scored)
+        shown = tuple(
+            self._show(picture, one, canvas=canvas, made=framed.made[one.box]) for one in scored
+        )
         return EditResult(
             shown,
             done.nfe,
@@ -205,20 +220,22 @@ class Editor:
             picture.path,
         )
 
-    def _show(self, picture: Picture, one: ScoredCandidate, place: Box | None) -> Candidate:
-        """A candidate in the picture's own pixels; `place` is the user's own box, if any."""
-        side, feather = self.config.models.side, self.config.inpaint.feather
-        box = place or square_to_photo(
-            one.box, side=side, width=picture.width, height=picture.height
-        )
+    def _show(
+        self, picture: Picture, one: ScoredCandidate, *, canvas: Canvas, made: Made
+    ) -> Candidate:
+        """A candidate in the picture's own pixels and colours."""
 
         def compose() -> Image.Image:
-            edited = one.image.permute(1, 2, 0).numpy()
-            return Image.fromarray(
-                full_size(picture.pixels, edited, box=one.box, feather=feather, place=place)
-            )
+            if canvas.is_square and not picture.profile:  # the method has laid it over
+                return Image.fromarray(one.image.permute(1, 2, 0).numpy())
+            return picture.as_image(
+                lay_over(
+                    picture.pixels, picture.from_srgb(made.patch), frame=made.frame,
+                    box=made.place, feather=self.config.inpaint.feather, mask=canvas.mask,
+                )
+            )  # fmt: skip
 
-        return Candidate(box, one.score, one.loss, compose)
+        return Candidate(made.place, one.score, one.loss, compose)
 
     def _say_what_is_cut(self, request: Request) -> None:
         score = self.config.score
@@ -232,29 +249,16 @@ class Editor:
                 )
 
 
-class _Progress:
-    """Tells a callback which share of all pictures is done, by the NFE of this one."""
-
-    def __init__(self, callback: Callback | None, *, at: int, many: int, nfe: int) -> None:
-        self._tell = callback or (lambda _share, _what: None)
-        self._at, self._many = at, many
-        self._start = self._now = nfe
-        self._what, self._total = "", 1
-
-    def report(self, what: str, total: int) -> None:
-        """What happens next, and the evaluations that all of it will take."""
-        self._what, self._total = what, total
-        self.watch(self._now)
-
-    def watch(self, nfe: int) -> None:
-        """The NFE of the inpainter so far."""
-        self._now = nfe
-        done = min((nfe - self._start) / self._total, 1.0)
-        self._tell((self._at + done) / self._many, self._what)
-
-    def end(self) -> None:
-        """This picture is done."""
-        self._tell((self._at + 1) / self._many, "done")
+def _canvas(picture: Picture, request: Request, profile: Profile) -> Canvas:
+    """How the models will see a picture: as the paper's square, or in its own shape."""
+    width, height = picture.width, picture.height
+    whole = Frame(0, 0, width, height) if request.mode == "paper" else frame_photo(width, height)
+    boxes, mask = request.drawn(picture)
+    return Canvas(
+        picture.srgb, whole, profile.side, profile.cell,
+        context=request.crops(picture, profile.side), mask=mask,
+        own={whole.to_square(box, side=profile.side): box for box in boxes},
+    )  # fmt: skip
 
 
 def _each(words: Words, many: int) -> list[str]:

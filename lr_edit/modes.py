@@ -18,11 +18,12 @@ from lr_edit.budgeted_editor import (
     edit_within_budget,
     list_candidates,
 )
-from lr_edit.config import Config, Race, Variant
+from lr_edit.config import Config, ProposalSet, Race, Variant
+from lr_edit.framed_models import keep_in_photo
 from lr_edit.frozen.models import Models
 from lr_edit.propose import propose
 from lr_edit.request import Mode
-from lr_edit.types import EditTask, Merit
+from lr_edit.types import Box, EditTask, Merit
 
 # The paper's learner; its steps and rate were chosen on val. A study's `learned` is taken instead.
 LEARNED = Variant.model_validate({"proposals": "dino", "learner": "exact", "steps": 200})
@@ -32,6 +33,7 @@ LEARNED = Variant.model_validate({"proposals": "dino", "learner": "exact", "step
 class EditJob:
     """One picture at the models' size, and all that a mode may use.
 
+    part       where the picture lies in the square; beyond it the square repeats its edge
     boxes      the user's own, (n, 4), in pixels of the square; None: the method proposes them
     rank       what the best is best by, and `budget` the NFE it may cost; None: as `config` says
     read_prior reads the dataset-level nets of the profile
@@ -42,6 +44,7 @@ class EditJob:
     config: Config
     task: EditTask
     source: UInt8[Tensor, "3 side side"]
+    part: Box
     boxes: Int[Tensor, "n 4"] | None
     rank: Merit | None
     budget: int | None
@@ -69,7 +72,7 @@ def grounded(job: EditJob) -> Outcome:
     if job.boxes is not None or "grounded" not in job.config.proposals:
         return race(job)
     how = job.config.proposal_set("grounded")
-    found = propose(job.models, job.task, source=job.source, config=job.config, how=how)
+    found = _propose(job, how)
     grounding = found[0].grounding
     budget = job.budget or job.config.models.grounded  # the race's own would cost four times more
     if grounding is None or grounding.drop < job.config.models.found:
@@ -124,10 +127,15 @@ def _spend(
 ) -> Outcome:
     own = {"budget": job.budget or rules.budget, "rank": job.rank or rules.rank}
     how = job.config.proposal_set(rules.proposals)
+    how = how.model_copy(update={"relevance": prior is not None})  # which alone reads it
     done = edit_within_budget(
-        job.models, job.task, source=job.source, config=job.config,
-        how=how.model_copy(update={"relevance": prior is not None}),  # which alone reads it
+        job.models, job.task, source=job.source, config=job.config, how=how,
         rules=rules.model_copy(update=own), prior=prior, own=job.boxes, report=job.report,
-        proposed=proposed,
+        proposed=proposed or _propose(job, how),
     )  # fmt: skip
     return Outcome(done.candidates, done.raced.nfe)
+
+
+def _propose(job: EditJob, how: ProposalSet) -> Proposed:
+    found = propose(job.models, job.task, source=job.source, config=job.config, how=how)
+    return keep_in_photo(found, job.part)

@@ -1,45 +1,30 @@
 """What a person hands to `Editor` or to `lr-edit edit`, checked before anything heavy is loaded:
-a picture of any kind, words, boxes, a mode and what it may cost."""
+a picture of any kind, words, boxes or a mask, a mode and what it may cost."""
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 import numpy as np
+from jaxtyping import Bool
 from PIL import Image
 
 from lr_edit.errors import UserError, suggest_name
+from lr_edit.frame import LEAST
+from lr_edit.photo_file import Picture, read_photo, read_pil
 from lr_edit.profiles import Profile
 from lr_edit.types import Box, Merit
-from lr_edit.workspace.storage import read_image
 
 Mode = Literal["grounded", "race", "enumerate", "amortised", "paper"]
 MODES: tuple[Mode, ...] = get_args(Mode)
 WITHIN_BUDGET = ("grounded", "race", "amortised")  # the others inpaint every box
-
-
-@dataclass(frozen=True)
-class Picture:
-    """Pixels, RGB uint8 (height, width, 3), and the file they came from, where there is one."""
-
-    pixels: np.ndarray
-    path: Path | None
-
-    @property
-    def width(self) -> int:
-        """In pixels."""
-        return self.pixels.shape[1]
-
-    @property
-    def height(self) -> int:
-        """In pixels."""
-        return self.pixels.shape[0]
+Crop = Literal["context", "whole"]
+CROPS: tuple[Crop, ...] = get_args(Crop)
 
 
 @dataclass(frozen=True)
@@ -52,7 +37,9 @@ class Request:
     budget: int | None = None
     rank: Merit | None = None
     boxes: tuple[Box, ...] | None = None
+    mask: Any = field(default=None, compare=False)
     seed: int = 0
+    crop: Crop | None = None
 
     def __post_init__(self) -> None:
         for name, words in (("source", self.source), ("prompt", self.prompt)):
@@ -64,11 +51,13 @@ class Request:
             raise UserError(f"unknown mode {self.mode!r}{suggest_name(str(self.mode), MODES)}")
         if self.rank not in (None, "S", "loss"):
             raise UserError(f"rank {self.rank!r}: the best is best by 'S' or by 'loss'")
-        if self.boxes is not None and (
+        if self.boxes is not None and self.mask is not None:
+            raise UserError("boxes and a mask: give one of them, each says what may change")
+        if (self.boxes is not None or self.mask is not None) and (
             self.budget is not None or self.mode not in ("grounded", "race")
         ):
             raise UserError(
-                "boxes of your own are all inpainted: leave out the mode and the budget"
+                "boxes and masks of your own are all inpainted: leave out the mode and the budget"
             )
         if self.boxes is not None and not self.boxes:
             raise UserError("no box: give one at least, or leave boxes out")
@@ -79,6 +68,26 @@ class Request:
             raise UserError(f"a budget of {self.budget} UNet evaluations buys nothing")
         if self.seed < 0:
             raise UserError(f"seed {self.seed}: a seed is a whole number from 0")
+        if self.crop not in (None, *CROPS):
+            raise UserError(f"unknown crop {self.crop!r}{suggest_name(str(self.crop), CROPS)}")
+        if self.crop == "context" and self.mode == "paper":
+            raise UserError("the paper inpaints the whole picture: leave out the crop, or the mode")
+
+    def drawn(self, picture: Picture) -> tuple[tuple[Box, ...], np.ndarray | None]:
+        """Boxes of the user's own, or the one about the mask and that, for one picture.
+
+        Raises UserError where the mask does not fit it.
+        """
+        if self.mask is None:
+            return self.boxes or (), None
+        mask = read_mask(self.mask, picture)
+        return (mask_box(mask),), mask
+
+    def crops(self, picture: Picture, side: int) -> bool:
+        """Whether each box of a picture is inpainted in a square of its own, by models of `side`:
+        by default where the picture is larger, but in the paper's procedure."""
+        large = max(picture.width, picture.height) > side and self.mode != "paper"
+        return self.crop == "context" or (self.crop is None and large)
 
 
 def read_picture(image: Any) -> Picture:
@@ -90,7 +99,7 @@ def read_picture(image: Any) -> Picture:
             are RGB and opacity.
 
     Returns:
-        Its pixels, upright, in RGB.
+        Its pixels, upright, in RGB, and the profile of their colours.
 
     Raises:
         UserError: For what cannot be read as a picture.
@@ -98,20 +107,55 @@ def read_picture(image: Any) -> Picture:
     if isinstance(image, str | PathLike):
         return _read_file(fspath(image))
     if isinstance(image, Image.Image):
-        return Picture(_from_pil(image), None)
+        return read_pil(image)
     if hasattr(image, "detach"):  # a tensor, without importing torch
         tensor = image.detach().cpu()
         kept = tensor if str(tensor.dtype) == "torch.uint8" else tensor.float()
         image = _channels_last(kept.numpy())
     if isinstance(image, np.ndarray):
-        return Picture(_from_pil(Image.fromarray(_as_bytes(image))), None)
+        return read_pil(Image.fromarray(_as_bytes(image)))
     raise UserError(
         f"{type(image).__name__} is no picture: give a path, a PIL picture, an array or a tensor"
     )
 
 
+def read_mask(mask: Any, picture: Picture) -> Bool[np.ndarray, "height width"]:
+    """Where a picture may change: True where a mask, which is a picture of its size or an array of
+    truths, is rather white than black.
+
+    Raises UserError for another size, and for a mask that is black all over.
+    """
+    if hasattr(mask, "detach"):
+        mask = mask.detach().cpu().numpy()
+    if isinstance(mask, np.ndarray):
+        mask = mask[0] if mask.ndim == 3 and len(mask) == 1 else mask  # a tensor's (1, H, W)
+        mask = mask.astype(np.uint8) * 255 if mask.dtype == bool else mask
+    found = read_picture(mask)
+    name, whose = str(found.path or "the mask"), str(picture.path or "the picture")
+    if found.pixels.shape != picture.pixels.shape:
+        raise UserError(
+            f"{name} is {found.width}x{found.height} pixels and {whose} "
+            f"{picture.width}x{picture.height}: a mask is as large as its picture"
+        )
+    white = found.pixels.mean(2) > 127
+    if not white.any():
+        raise UserError(f"{name} is black all over: what is to be edited must be white")
+    return white
+
+
+def mask_box(mask: Bool[np.ndarray, "height width"]) -> Box:
+    """The box about what is white.
+
+    Example:
+        >>> mask_box(np.array([[0, 0, 0, 0], [0, 1, 1, 0]], dtype=bool))
+        Box(left=1, top=1, right=3, bottom=2)
+    """
+    rows, columns = np.flatnonzero(mask.any(1)), np.flatnonzero(mask.any(0))
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
+
+
 def check_picture(
-    picture: Picture, profile: Profile, *, boxes: Sequence[Box] = (), force: bool = False
+    picture: Picture, request: Request, *, profile: Profile, force: bool = False
 ) -> None:
     """UserError for what the profile's models cannot edit: a box that leaves the picture, or is
     smaller than a cell of the inpainter; without `force`, a photo by picture-book weights."""
@@ -123,14 +167,15 @@ def check_picture(
             "drawings alone: edit it with real weights, as `--profile sd2` and "
             '`Editor.from_profile("sd2")` do, or say `--force` or `force=True`'
         )
-    for box in boxes:
+    for box in request.drawn(picture)[0]:
         if box.right > width or box.bottom > height:
             raise UserError(f"box {box.as_tuple()} leaves {name}, which is {width}x{height} pixels")
-        wide, high = width * profile.cell / side, height * profile.cell / side
-        if box.right - box.left < wide or box.bottom - box.top < high:
+        seen = LEAST * side if request.crops(picture, side) else max(width, height)
+        least = math.ceil(seen * profile.cell / side)
+        if min(box.right - box.left, box.bottom - box.top) < least:
             raise UserError(
                 f"box {box.as_tuple()} is too small: in {name} the inpainter needs "
-                f"{math.ceil(wide)}x{math.ceil(high)} pixels"
+                f"{least}x{least} pixels"
             )
 
 
@@ -157,17 +202,7 @@ def _read_file(name: str | bytes) -> Picture:
         raise UserError("an image's name is empty: name a file")
     if path.is_dir():
         raise UserError(f"{name!r} is a folder: name the image")
-    return Picture(read_image(path), path)
-
-
-def _from_pil(image: Image.Image) -> np.ndarray:
-    """By the one reader of pictures, which turns, flattens and names what is wrong."""
-    if image.mode not in ("1", "L", "LA", "P", "RGB", "RGBA", "I", "I;16"):
-        image = image.convert("RGB")
-    kept = io.BytesIO()
-    image.save(kept, format="PNG", compress_level=0, exif=image.getexif(),
-               icc_profile=image.info.get("icc_profile"))  # fmt: skip
-    return read_image(kept.getvalue(), name="the picture")
+    return read_photo(path)
 
 
 def _channels_last(values: np.ndarray) -> np.ndarray:

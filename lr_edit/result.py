@@ -63,7 +63,8 @@ class EditResult:
 
     @property
     def image(self) -> Image.Image:
-        """The edited picture, at the input's size; outside `box` it is the input, bit by bit."""
+        """The edited picture, at the input's size, upright, in its colours and with its profile;
+        outside `box`, and outside a mask, it is the input, bit by bit."""
         return self.candidates[0].image
 
     @property
@@ -114,7 +115,8 @@ def save_picture(
     """Write a picture as `EditResult.save` does; `source` is the file never to be written."""
     check_output(path, source=source, overwrite=overwrite)
     with atomic_write(path) as part:
-        picture.save(part, **FORMATS[path.suffix.lower()])
+        profile = picture.info.get("icc_profile")
+        picture.save(part, **FORMATS[path.suffix.lower()], icc_profile=profile)
     return path
 
 

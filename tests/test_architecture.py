@@ -28,7 +28,8 @@ LAYERS = (
         "photo",
         "anchor_net",
     },
-    {"execution", "workspace", "learn"},
+    {"execution", "workspace", "learn", "frame", "progress"},
+    {"photo_file"},
     {"frozen", "learn_amortised", "tracking", "request"},
     {"result", "own_photos"},
     {"inpaint", "score"},
@@ -38,7 +39,7 @@ LAYERS = (
     {"propose"},
     {"method", "amortise"},
     {"budgeted_editor", "picturebook"},
-    {"stages"},
+    {"stages", "framed_models"},
     {"modes"},
     {"editor"},
     {"illustrate"},
@@ -50,7 +51,7 @@ LAYERS = (
 EVAL_LAYERS = ({"statistics", "metrics"}, {"study"}, {"report"}, {"external", "stages"})
 # The same for what measures lr_edit's cost; nobody imports it.
 BENCHMARK_LAYERS = (
-    {"timing", "full_size", "page", "evaluation_picture", "browser"},
+    {"timing", "full_size", "page", "evaluation_picture", "browser", "photos"},
     {"strategies", "training", "app_picture"},
     {"counted"},
     {"cost"},

@@ -82,10 +82,7 @@ def test_pictures_of_every_kind_give_one_edit_and_nothing_outside_its_box_change
     for result in found:
         assert result.box == box and result.score == found[0].score
         assert np.array_equal(pixels(result), pixels(found[0]))
-    changed = (pixels(found[0]) != source).any(2)
-    assert changed[box.top : box.bottom, box.left : box.right].any()
-    changed[box.top : box.bottom, box.left : box.right] = False
-    assert not changed.any()
+    assert only_changed(source, pixels(found[0]), box)
 
 
 @pytest.mark.parametrize(("name", "each"), [("fill", 1), ("z-image", 2)])
@@ -101,11 +98,7 @@ def test_a_profile_may_name_a_pipeline_with_a_transformer(
     source, boxes = photo(150, 97), [Box(8, 12, 100, 82), Box(0, 0, 40, 40)]
     result = editor(source, **WORDS, boxes=boxes, force=True)
     assert result.nfe == 2 * 2 * each and len(result.candidates) == 2
-    left, top, right, bottom = result.box.as_tuple()
-    changed = (pixels(result) != source).any(2)
-    assert changed[top:bottom, left:right].any()
-    changed[top:bottom, left:right] = False
-    assert not changed.any()
+    assert only_changed(source, pixels(result), result.box)
 
 
 def test_what_the_device_cannot_do_is_said(home: Path) -> None:
@@ -115,25 +108,64 @@ def test_what_the_device_cannot_do_is_said(home: Path) -> None:
         )
 
 
+def only_changed(before: np.ndarray, after: np.ndarray, box: Box) -> bool:
+    """Whether something changed in the box, and nothing outside of it."""
+    assert before.shape == after.shape
+    changed = (before != after).any(2)
+    inside = changed[box.top : box.bottom, box.left : box.right].any()
+    changed[box.top : box.bottom, box.left : box.right] = False
+    return bool(inside and not changed.any())
+
+
 @pytest.mark.parametrize("mode", ["grounded", "race", "enumerate", "paper"])
-def test_boxes_are_pixels_of_the_picture_that_was_given(editor: Editor, mode: Any) -> None:
+@pytest.mark.parametrize("crop", ["whole", "context"])
+def test_boxes_are_pixels_of_the_picture_in_its_own_shape(
+    editor: Editor, mode: Any, crop: Any
+) -> None:
     source = photo(640, 192)
-    small, large = (
-        editor(image, **WORDS, mode=mode, force=True)
-        for image in (np.asarray(Image.fromarray(source).resize((64, 64), 1)), source)
-    )
-    assert large.image.size == (640, 192)
-    for one in large.candidates:
-        assert one.box.right <= 640 and one.box.bottom <= 192
-        assert (one.box.left % 10, one.box.top % 3) == (0, 0)
-    assert {one.box.right - one.box.left for one in large.candidates} == {
-        10 * (one.box.right - one.box.left) for one in small.candidates
-    }
-    changed = (pixels(large) != source).any(2)
-    left, top, right, bottom = large.box.as_tuple()
-    assert changed[top:bottom, left:right].any()
-    changed[top:bottom, left:right] = False
-    assert not changed.any()
+    if (mode, crop) == ("paper", "context"):
+        with pytest.raises(UserError, match="leave out the crop"):
+            editor(source, **WORDS, mode=mode, crop=crop, force=True)
+        return
+    result = editor(source, **WORDS, mode=mode, crop=crop, force=True)
+    assert result.image.size == (640, 192) and only_changed(source, pixels(result), result.box)
+    for box in (one.box for one in result.candidates):
+        assert box.right <= 640 and box.bottom <= 192 and not box.left % 10
+        if mode == "paper":  # 64 pixels of the models' square are 640 by 192
+            assert not box.top % 3 and not box.bottom % 3
+        else:  # or 640 by 640, of which the photo is the middle
+            assert all(not y or y == 192 or not (y + 224) % 10 for y in (box.top, box.bottom))
+
+
+def test_a_mask_says_what_may_change_pixel_by_pixel(editor: Editor, tmp_path: Path) -> None:
+    source, mask = photo(150, 97), np.zeros((97, 150), dtype=bool)
+    rows, columns = np.ogrid[:97, :150]
+    mask[(rows - 50) ** 2 + (columns - 90) ** 2 < 30**2] = True
+    kinds = [mask, mask.astype(np.uint8) * 255, torch.from_numpy(mask),
+             Image.fromarray(mask), saved(mask, tmp_path / "mask.png")]  # fmt: skip
+    for crop in ("whole", "context"):
+        found = [editor(source, **WORDS, mask=one, crop=crop, force=True) for one in kinds]
+        assert all(np.array_equal(pixels(one), pixels(found[0])) for one in found)
+        changed = (pixels(found[0]) != source).any(2)
+        assert changed[mask].mean() > 0.9 and not changed[~mask].any()
+        assert found[0].box == Box(61, 21, 120, 80) and len(found[0].candidates) == 1
+
+
+@pytest.mark.parametrize(
+    ("how", "said"),
+    [
+        ({"mask": np.ones((9, 8), bool)}, "the mask is 8x9 pixels and the picture 64x64"),
+        ({"mask": np.zeros((64, 64), bool)}, "black all over"),
+        ({"mask": np.ones((64, 64), bool), "boxes": [(0, 0, 32, 32)]}, "give one of them"),
+        ({"mask": np.ones((64, 64), bool), "budget": 9}, "leave out the mode and the budget"),
+        ({"mask": 3}, "int is no picture"),
+    ],
+)
+def test_a_mask_or_a_crop_that_cannot_be_is_one_sentence(
+    editor: Editor, how: dict[str, Any], said: str
+) -> None:
+    with pytest.raises(UserError, match=said):
+        editor(photo(64, 64), **WORDS, **how)
 
 
 def test_the_edit_is_the_best_candidate_by_what_was_asked_for(editor: Editor) -> None:

@@ -15,7 +15,7 @@ import click
 from lr_edit.cli.console import find_config, show_share
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.execution.environment import pin_environment
-from lr_edit.request import MODES, Request, as_box, check_picture, read_picture
+from lr_edit.request import CROPS, MODES, Request, as_box, check_picture, read_picture
 from lr_edit.result import FORMATS, EditResult, check_output, save_picture
 from lr_edit.types import Box
 from lr_edit.workspace.paths import find_weights
@@ -43,6 +43,10 @@ class Outputs:
 @click.option("--rank", type=click.Choice(["S", "loss"]), help="What the best is best by.")
 @click.option("--box", "boxes", multiple=True, metavar="L,T,R,B",
               help="Edit in this box, in pixels; of several the best wins.")  # fmt: skip
+@click.option("--mask", help="A picture as large as the image: edit where it is white.")
+@click.option("--crop", type=click.Choice(CROPS),
+              help="Inpaint each box in a square of the image about it, or in the whole image. "
+              "Default: context where the image is larger than the models see.")  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True,
               help="Of the starting noise.")  # fmt: skip
 @click.option("--n", "count", type=click.IntRange(1), default=1, show_default=True,
@@ -58,18 +62,21 @@ class Outputs:
 def edit(
     context: click.Context, images: tuple[str, ...], *, source: str, prompt: str,
     output: str | None, overwrite: bool, mode: Any, budget: int | None, rank: Any,
-    boxes: tuple[str, ...], seed: int, count: int, show_boxes: bool, device: str | None,
-    memory: tuple[str, ...], force: bool, as_json: bool,
+    boxes: tuple[str, ...], mask: str | None, crop: Any, seed: int, count: int, show_boxes: bool,
+    device: str | None, memory: tuple[str, ...], force: bool, as_json: bool,
 ) -> None:  # fmt: skip
     """Edit images from text alone; the models load once."""
     own = tuple(map(_parse_box, boxes)) or None
-    how: dict[str, Any] = {"mode": mode, "budget": budget, "rank": rank, "boxes": own, "seed": seed}
-    Request(source, prompt, **how)
+    how: dict[str, Any] = {
+        "mode": mode, "budget": budget, "rank": rank, "boxes": own, "mask": mask, "seed": seed,
+        "crop": crop,
+    }  # fmt: skip
+    request = Request(source, prompt, **how)
     root, config = find_config(context)
     changes = dict(map(parse_memory, memory))
     config.models.with_memory(changes)
     for name in images:
-        check_picture(read_picture(name), config.models, boxes=own or (), force=force)
+        check_picture(read_picture(name), request, profile=config.models, force=force)
     plan = plan_outputs(
         [Path(name) for name in images],
         output=output, count=count, boxes=show_boxes, overwrite=overwrite,
