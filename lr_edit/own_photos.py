@@ -185,7 +185,7 @@ def _box_of(folder: Path, name: str, picture: Picture) -> Box:
         raise UserError(f"mask {path} is not black and white: save it as PNG, white where edited")
     rows, columns = (np.flatnonzero(values[..., 0].any(axis)) for axis in (1, 0))
     if not len(rows):
-        raise UserError(f"mask {path} is all black: paint white what is to be edited")
+        raise UserError(f"mask {path} is all black: make white what is to be edited")
     left, top = int(columns[0]), int(rows[0])
     return Box(left, top, int(columns[-1]) + 1, int(rows[-1]) + 1)
 
