@@ -120,7 +120,7 @@ class Desk:
 
         picture, name = self._read(wish.photo)
         request = as_request(wish)
-        check_picture(picture, self.editor.config.models, force=self._force)
+        check_picture(picture, request, profile=self.editor.config.models, force=self._force)
         # The lock is never held over a yield: who stops an edit may never come back for the rest.
         with self._busy:
             go_on(0.0, "looking at the picture")

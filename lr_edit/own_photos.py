@@ -18,7 +18,14 @@ import numpy as np
 from lr_edit.errors import UserError, shorten, suggest_name
 from lr_edit.files import read_text
 from lr_edit.profiles import Profile
-from lr_edit.request import Picture, as_box, check_picture
+from lr_edit.request import (
+    Picture,
+    Request,
+    as_box,
+    check_picture,
+    check_world,
+    mask_box,
+)
 from lr_edit.types import Box, EditTask, Truth
 from lr_edit.workspace.storage import find_tasks, read_image, write_tasks
 from lr_edit.workspace.tasks import inside
@@ -160,7 +167,8 @@ def _task(folder: Path, row: Row, profile: Profile) -> tuple[EditTask, Picture]:
     box = as_box(_numbers(row.box)) if row.box else None
     box = _box_of(folder, row.mask, picture) if row.mask else box
     if box is not None:
-        check_picture(picture, profile, boxes=[box], force=True)
+        request = Request(row.source, row.prompt, boxes=(box,), crop="whole")  # as studies see it
+        check_picture(picture, request, profile=profile, force=True)
     truth = None if box is None else Truth(box, None)
     return EditTask(_plain(image.stem), image, row.source, row.prompt, truth=truth), picture
 
@@ -183,17 +191,16 @@ def _box_of(folder: Path, name: str, picture: Picture) -> Box:
         raise UserError(f"mask {path} and its photo are of {sizes} pixels: save them at one size")
     if not np.isin(values, (0, 255)).all() or (values != values[..., :1]).any():
         raise UserError(f"mask {path} is not black and white: save it as PNG, white where edited")
-    rows, columns = (np.flatnonzero(values[..., 0].any(axis)) for axis in (1, 0))
-    if not len(rows):
-        raise UserError(f"mask {path} is all black: paint white what is to be edited")
-    left, top = int(columns[0]), int(rows[0])
-    return Box(left, top, int(columns[-1]) + 1, int(rows[-1]) + 1)
+    if not values.any():
+        raise UserError(f"mask {path} is all black: make white what is to be edited")
+    return mask_box(values[..., 0] > 0)
 
 
 def _refused(picture: Picture, profile: Profile, *, force: bool) -> Iterator[str]:
     """What is said of a photo that the profile's weights cannot know."""
     try:
-        check_picture(picture, profile, force=force)
+        if not force:
+            check_world(picture, profile)
     except UserError as error:
         yield str(error)
 

@@ -154,19 +154,27 @@ def mask_box(mask: Bool[np.ndarray, "height width"]) -> Box:
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
-def check_picture(
-    picture: Picture, request: Request, *, profile: Profile, force: bool = False
-) -> None:
-    """UserError for what the profile's models cannot edit: a box that leaves the picture, or is
-    smaller than a cell of the inpainter; without `force`, a photo by picture-book weights."""
+def check_world(picture: Picture, profile: Profile) -> None:
+    """UserError for a photo where picture-book weights are to edit it."""
     width, height, side = picture.width, picture.height, profile.side
     name = str(picture.path or "the picture")
-    if profile.world == "picturebook" and (width, height) != (side, side) and not force:
+    if profile.world == "picturebook" and (width, height) != (side, side):
         raise UserError(
             f"{name} is {width}x{height} pixels, and picture-book weights know {side}x{side} "
             "drawings alone: edit it with real weights, as `--profile sd2` and "
             '`Editor.from_profile("sd2")` do, or say `--force` or `force=True`'
         )
+
+
+def check_picture(
+    picture: Picture, request: Request, *, profile: Profile, force: bool = False
+) -> None:
+    """UserError for what the profile's models cannot edit: a box that leaves the picture, or is
+    smaller than a cell of the inpainter; without `force`, a photo by picture-book weights."""
+    if not force:
+        check_world(picture, profile)
+    width, height, side = picture.width, picture.height, profile.side
+    name = str(picture.path or "the picture")
     for box in request.drawn(picture)[0]:
         if box.right > width or box.bottom > height:
             raise UserError(f"box {box.as_tuple()} leaves {name}, which is {width}x{height} pixels")
