@@ -12,14 +12,12 @@ import math
 import subprocess
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
-from functools import lru_cache
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 from lr_edit.config import Config
 from lr_edit.errors import Unfinished, UserError, suggest_name
-from lr_edit.files import read_text
 from lr_edit.tracking.lockfile import (
     Chain,
     Entry,
@@ -56,7 +54,7 @@ def trace(root: Path, config: Config, *, row: str, metric: str) -> dict[str, Any
         raise UserError(f"no metric {metric!r} in {RESULTS}{suggest_name(metric, cells)}")
     from lr_edit.tracking.runs import run_of  # MLflow takes seconds to load
 
-    lock = _read_lock(root / "dvc.lock")
+    lock = read_lock(root / "dvc.lock")
     chain, params = _chain(lock, config, key, row)
     return {
         "key": f"{key}.{metric}",
@@ -123,14 +121,6 @@ def _chain(
     return chain_from(lock, row, last=[f"judge@{shared}"]), {"proposals": shared}
 
 
-def _read_lock(path: Path) -> dict[str, Entry]:
-    """As `read_lock`; a text is parsed once, which takes a second where there are many studies."""
-    return _parse_once(read_text(path, cure="run `dvc repro` in a checkout first"), path)
-
-
-_parse_once = lru_cache(maxsize=8)(parse_lock)
-
-
 def _made_elsewhere(root: Path, chain: Chain) -> dict[str, str]:
     """What a row read that another study of the checkout made: path -> `STAGE of FOLDER`.
 
@@ -141,7 +131,7 @@ def _made_elsewhere(root: Path, chain: Chain) -> dict[str, str]:
         out.md5: f"{entry.name} of {lock.parent.relative_to(top)}"
         for lock in sorted(top.glob("studies/*/dvc.lock"))
         if lock.parent != root
-        for entry in _read_lock(lock).values()
+        for entry in read_lock(lock).values()
         for out in entry.outs
     }
     read = (dep for entry in chain.entries for dep in entry.deps)
