@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from PIL import Image
 
 from lr_edit.cli.console import find_config, show_share
 from lr_edit.errors import Unfinished, UserError
@@ -122,6 +123,8 @@ def plan_outputs(
         check_output(named, source=images[0], overwrite=overwrite)
         beside = next(_free_names(named.parent, f"{named.stem}.boxes", {named}))
         return [Outputs((named,), beside if boxes else None)]
+    if named and named.suffix.lower() in Image.registered_extensions() and not named.is_dir():
+        check_output(named)  # a picture of a kind that is not written: no folder is meant
     taken: set[Path] = set()
     return [_plan(image, named or image.parent, count, boxes, taken) for image in images]
 

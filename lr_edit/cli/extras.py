@@ -21,10 +21,14 @@ EXTRAS = {
     "torchao": "quantise",
 }
 
+# Modules that one of these brings, and that are asked for first.
+BROUGHT_BY = {"alembic": "mlflow", "sqlalchemy": "mlflow"}
+
 
 def say_missing(error: Exception) -> str | None:
     """What to install, in a sentence; None for any error but a module that an extra brings."""
     module = str(getattr(error, "name", None)).split(".")[0]
+    module = BROUGHT_BY.get(module, module)
     if not isinstance(error, ModuleNotFoundError) or module not in EXTRAS:
         return None
     return f"this needs {module}: `pip install 'lr-edit[{EXTRAS[module]}]'`"

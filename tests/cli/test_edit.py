@@ -251,3 +251,12 @@ def test_boxes_are_drawn_over_the_edit(tiny_root: Path) -> None:
     assert run(tiny_root, *edit(image), "--mode", "enumerate", "--show-boxes") == 0
     plain, boxed = (read_image(image.with_suffix(f".{name}.png")) for name in ("edit", "boxes"))
     assert plain.shape == boxed.shape and (np.asarray(plain) != boxed).any()
+
+
+@pytest.mark.parametrize("name", ["out.bmp", "out.TIFF", "folder/out.gif"])
+def test_a_kind_of_picture_that_is_not_written_is_no_folder(
+    root: Path, image: Path, capsys: Captured, name: str
+) -> None:
+    said = refused(capsys, root, *edit(image), "--output", str(root / name))
+    assert "a picture's name ends in one of .png" in said
+    assert not (root / name).exists()

@@ -89,6 +89,6 @@ def _given(metrics: str | None, pair: Any) -> tuple[str, ...]:
             if all(member in lacks for member in members):
                 raise UserError(f"{name} needs --{lacks[members[0]]}")
         return tuple(name for name in found if name not in lacks)
-    for need in dict.fromkeys(lacks.values()):
+    for need in dict.fromkeys(lacks[name] for name in DEFAULT if name in lacks):
         say(f"left out {', '.join(n for n in DEFAULT if lacks.get(n) == need)}: pass --{need}")
     return tuple(name for name in DEFAULT if name not in lacks)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from lr_edit.cli.extras import EXTRAS
+from lr_edit.cli.extras import BROUGHT_BY, EXTRAS
 from lr_edit.workspace.pictures import write_image
 from tests.eval.picture_folder import picture, pictures
 from tests.source_tree import ROOT
@@ -50,7 +50,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def run(site: Path, code: str, *words: str | Path) -> subprocess.CompletedProcess[str]:
     """Python in the current directory, with the wheel and its base dependencies."""
-    head = BASE_INSTALL.format(hidden=set(EXTRAS))
+    head = BASE_INSTALL.format(hidden={*EXTRAS, *BROUGHT_BY})
     return subprocess.run(
         [sys.executable, "-c", head + code, *map(str, words)], text=True, capture_output=True,
         env={**os.environ, "PYTHONPATH": str(site)}, check=False,
