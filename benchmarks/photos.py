@@ -207,7 +207,8 @@ for in the whole picture either way, or told: the true box.
 Success is that of the evaluation, asked of the edit reduced to where things are as large as its
 judge knows them. *Seam* is the error, of 255, of ground at the inner rim of the box (median).
 *Sharpness* is how steep the steepest edges in the true box are, over those of the same place drawn
-right, where both ways placed the thing: 1 is as sharp. No pixel outside a box changed, in any edit.
+right, where both ways placed the thing (empty: nowhere): 1 is as sharp. No pixel outside a box
+changed, in any edit.
 Means with 95% intervals; differences are paired over tasks. Seconds are of one CPU core, beside
 other work.
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
-from benchmarks import cost, page, strategies
+from benchmarks import cost, page, photos, strategies
 from benchmarks.counted import count_edits
 from benchmarks.full_size import compile_inpainter, count_flops
 from benchmarks.strategies import Subject, time_parts
@@ -15,6 +16,7 @@ from benchmarks.training import Features, measure_training
 from lr_edit.config import load_config
 from lr_edit.frozen.models import load_models
 from lr_edit.workspace.storage import read_image, read_json, read_tasks
+from tests.source_tree import ROOT
 
 
 @pytest.fixture
@@ -75,6 +77,18 @@ def test_nothing_is_begun_once_the_time_is_up(tmp_path: Path) -> None:
     findings.add("run")
     text = page.write_page(tmp_path / "performance.json").read_text()
     assert "- counting (cpu): not begun: the 0 minutes were over" in text
+
+
+def test_photos_are_the_worlds_scenes_and_their_page_is_not_stale() -> None:
+    scene = photos.draw_scene(1, side=256, room=2)
+    box = scene.task.truth and scene.task.truth.box
+    assert box and scene.scale == 2
+    changed = (np.abs(scene.before.astype(int) - scene.after) > 9).any(2)
+    rows, columns = np.nonzero(changed)
+    assert box.top <= rows.min() // 2 and rows.max() // 2 <= box.bottom
+    assert box.left <= columns.min() // 2 and columns.max() // 2 <= box.right
+    rows_of_page = read_json(ROOT / photos.NUMBERS)
+    assert photos.write_page(rows_of_page) == (ROOT / photos.PAGE).read_text(encoding="utf-8")
 
 
 @pytest.mark.slow
