@@ -206,9 +206,9 @@ for in the whole picture either way, or told: the true box.
 
 Success is that of the evaluation, asked of the edit reduced to where things are as large as its
 judge knows them. *Seam* is the error, of 255, of ground at the inner rim of the box (median).
-*Sharpness* is how steep the steepest edges in the true box are, over those of the same place drawn
-right, where both ways placed the thing (empty: nowhere): 1 is as sharp. No pixel outside a box
-changed, in any edit.
+*Sharpness*, asked of edits in the true box, is how steep its steepest edges are, over those of the
+same place drawn right, where both ways placed the thing (empty: nowhere, or not asked): 1 is as
+sharp. No pixel outside a box changed, in any edit.
 Means with 95% intervals; differences are paired over tasks. Seconds are of one CPU core, beside
 other work.
 
