@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ HEAD = """# Edit a picture by words
 Say what is there and what should be there instead: the place is found for you."""
 
 START = "Take an example, or upload a picture and say what to edit."
-WAITING, STOPPED = "Waiting for its turn.", "Stopped: nothing was kept."
+WORKING, STOPPED = "Working on it.", "Stopped: nothing was kept."
 
 
 def serve(desk: Desk, *, host: str, port: int, say: Callable[[str], Any]) -> None:
@@ -156,7 +155,7 @@ def _connect(
 ) -> None:  # fmt: skip
     """What happens at a click."""
     _, source, prompt, *_ = wish
-    empty = {shown["slider"]: None, shown["status"]: WAITING} | {
+    empty = {shown["slider"]: None, shown["status"]: WORKING} | {
         shown[name]: gr.Column(visible=False) for name in ("first", "last")
     }
 
@@ -169,13 +168,19 @@ def _connect(
 
         yield empty
         filled = Wish(photo, source, prompt, mode, budget, seed)
-        with _in_a_sentence(say):
+        try:
             for found in desk.edit(filled, person=request.session_hash, tell=tell):
                 for note in found.pop("notes", ()):
                     gr.Warning(note, title="Note")
                 column = shown["last" if "slider" in found else "first"]
                 values = {shown[name]: value for name, value in found.items()}
                 yield values | {column: gr.Column(visible=True)}
+        except Stopped:
+            return  # `end` has said so
+        except Exception as error:
+            said = _say_why(error, say)
+            yield {shown["status"]: said}
+            raise gr.Error(said, title="No edit", duration=None, print_exception=False) from None
 
     def end(request: gr.Request) -> str:
         desk.stop(request.session_hash)
@@ -194,16 +199,10 @@ def _connect(
     page.unload(leave)
 
 
-@contextmanager
-def _in_a_sentence(say: Callable[[str], Any]) -> Iterator[None]:
-    """Inside, whatever goes wrong is told to the person, in words alone."""
-    try:
-        yield
-    except Stopped:
-        return  # `end` has said so
-    except (UserError, Unfinished) as error:
-        raise gr.Error(str(error), title="No edit", duration=None, print_exception=False) from None
-    except Exception as error:
-        said = f"{type(error).__name__}: {shorten(error)} (a defect of ours)"
-        say(said)
-        raise gr.Error(said, title="No edit", duration=None, print_exception=False) from None
+def _say_why(error: Exception, say: Callable[[str], Any]) -> str:
+    """What went wrong, in words alone; a defect of ours is told to who runs the page too."""
+    if isinstance(error, UserError | Unfinished):
+        return str(error)
+    said = f"{type(error).__name__}: {shorten(error)} (a defect of ours)"
+    say(said)
+    return said

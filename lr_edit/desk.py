@@ -35,6 +35,7 @@ from lr_edit.workspace.storage import find_tasks, read_image, write_image
 
 MOST = 12  # candidates that are shown
 EXAMPLES = 6  # pictures to try
+FOUND = "Places are found; candidates are on their way."
 Tell = Callable[[float, str], Any]
 
 
@@ -153,7 +154,7 @@ class Desk:
         return {
             "attention": draw_attention(plain, places.attention),
             "boxes": draw_boxes(plain, places.boxes),
-            "status": "CLIP does not find these words: boxes are raced for." if lost else "",
+            "status": "CLIP does not find these words: boxes are raced for." if lost else FOUND,
         }
 
     def _show_result(self, picture: Picture, result: EditResult) -> dict[str, Any]:

@@ -11,6 +11,7 @@ HEAVY = {
     "torch",
     "torchvision",
     "diffusers",
+    "gradio",
     "transformers",
     "timm",
     "open_clip",
@@ -48,7 +49,7 @@ def test_importing_the_package_stays_light() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [["--help"], *([name, "--help"] for name in ("stage", "edit", "score", "evaluate"))],
+    [["--help"], *([name, "--help"] for name in ("stage", "edit", "app", "score", "evaluate"))],
 )
 def test_help_stays_light(arguments: list[str]) -> None:
     assert not loaded_after(HELP.format(arguments=arguments)) & HEAVY

@@ -14,8 +14,9 @@ from lr_edit.config import load_config
 from lr_edit.errors import UserError
 from lr_edit.tracking.publish import publish
 from lr_edit.tracking.trace import verify
+from lr_edit.types import Box, EditTask, Truth
 from lr_edit.workspace.overlay import apply_overlay, study_files, write_study
-from lr_edit.workspace.storage import read_json, write_json
+from lr_edit.workspace.storage import read_json, write_json, write_tasks
 from tests.finished_study import lock, make_study
 from tests.source_tree import ROOT
 
@@ -181,3 +182,20 @@ def test_a_study_is_published_beside_the_others_and_verified_on_its_own(
     changed["variants"]["learned"]["iou"]["mean"] = 0.9
     write_json(results, changed)
     assert verify(study)["cells"]["variants.learned.iou"]["verdict"] == "different"
+
+
+@pytest.mark.parametrize("profile", ["sd2", "picturebook"])
+@pytest.mark.parametrize(("known", "kept"), [(2, True), (1, False), (0, False)])
+def test_rows_on_true_boxes_are_kept_where_every_task_has_one(
+    top: Path, profile: str, known: int, kept: bool
+) -> None:
+    """One task with a box once kept them, and they failed on the others."""
+    truths = [Truth(Box(0, 0, 8, 8), None)] * known + [None] * (2 - known)
+    tasks = [
+        EditTask(f"t{number}", Path(f"{number}.png"), "a boat", "a swan", truth=truth)
+        for number, truth in enumerate(truths)
+    ]
+    write_tasks(top / "photos/tasks.json", tasks)
+    files = study_files(top, "photos", profile=profile, data=top / "photos")
+    params = yaml.safe_load(files["params.yaml"])
+    assert ("truth" in {row["boxes"] for row in params["proposals"].values()}) == kept

@@ -11,8 +11,9 @@ import yaml
 from eval.external.photos import CRITERIA, criteria, write_photo_tasks
 from lr_edit.cli.main import main
 from lr_edit.errors import UserError
+from lr_edit.types import EditTask
 from lr_edit.workspace.overlay import study_files
-from lr_edit.workspace.storage import find_tasks, read_image, write_image
+from lr_edit.workspace.storage import find_tasks, read_image, write_image, write_tasks
 from tests.source_tree import ROOT
 
 
@@ -34,6 +35,18 @@ def test_photos_become_tasks_and_missing_ones_are_named(tmp_path: Path, capsys) 
     assert "1 tasks" in said.out and "59 photos are missing" in said.err and second in said.err
     (task,) = find_tasks(tmp_path)
     assert task.id == first and read_image(tmp_path / task.image).shape == (30, 40, 3)
+
+
+def test_tasks_that_are_there_keep_their_words(tmp_path: Path) -> None:
+    """`lr-edit photos FOLDER` once wrote over a tasks.json of the user's."""
+    first, second = (row["id"] for row in criteria()[:2])
+    for name in (first, second, "mine"):
+        write_image(tmp_path / f"{name}.png", np.zeros((2, 2, 3), dtype=np.uint8))
+    own = [EditTask(name, Path(f"{name}.png"), "a hat", "a cap") for name in ("mine", first)]
+    write_tasks(tmp_path / "tasks.json", own)
+    write_photo_tasks(tmp_path)
+    words = {task.id: task.source for task in find_tasks(tmp_path)}
+    assert set(words) == {first, second, "mine"} and words[first] == words["mine"] == "a hat"
 
 
 def test_a_folder_without_such_photos_and_two_photos_of_one_task_are_refused(
