@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import re
+import subprocess
+import sys
 
 import pytest
 
@@ -41,3 +43,20 @@ def test_every_promise_names_a_test_that_is_there() -> None:
     text = (ROOT / "SECURITY.md").read_text(encoding="utf-8")
     named = re.findall(r"`(tests/[\w/.]+)`", text)
     assert named and not [name for name in named if not (ROOT / name).is_file()]
+
+
+def test_bandit_finds_nothing() -> None:
+    words = [
+        "-m",
+        "bandit",
+        "-q",
+        "-ll",
+        "-c",
+        "pyproject.toml",
+        "-r",
+        "lr_edit",
+        "eval",
+        "benchmarks",
+    ]
+    done = subprocess.run([sys.executable, *words], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout
