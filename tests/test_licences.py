@@ -30,11 +30,11 @@ KNOWN = {
 
 def said(package: str) -> str:
     """The licence that a package names."""
-    own = metadata(package)
-    classified = [line.split(" :: ")[-1] for line in own.get_all("Classifier") or []
-                  if line.startswith("License ::")]  # fmt: skip
-    first = (own.get("License") or "").split("\n")[0]
-    return own.get("License-Expression") or ", ".join(classified) or first
+    own = metadata(package).json
+    lines = [str(line) for line in own.get("classifier", [])]
+    classified = [line.split(" :: ")[-1] for line in lines if line.startswith("License ::")]
+    first = str(own.get("license", "")).split("\n")[0]
+    return str(own.get("license_expression", "")) or ", ".join(classified) or first
 
 
 @pytest.mark.parametrize("package", PINS)

@@ -20,11 +20,15 @@ from typing import Any
 import numpy as np
 import yaml
 from PIL import Image
+from safetensors.torch import load, save
 
 from eval.external.mask_files import read_mask
 from lr_edit.config import load_config
 from lr_edit.errors import UserError
 from lr_edit.files import read_csv, read_json, read_yaml
+from lr_edit.frozen.dino import load_dino
+from lr_edit.picturebook import anchors
+from lr_edit.request import Request, read_picture
 from lr_edit.tracking.lockfile import read_lock
 from lr_edit.types import Bank, Choice, EditTask
 from lr_edit.workspace.pictures import read_image
@@ -187,6 +191,36 @@ def _bank() -> Bank:
     )  # fmt: skip
 
 
+def _load_anchors(path: Path) -> None:
+    """A model with these weights, as the loaders take it; right weights alone are read."""
+    home = path.parent / "anchors"
+    (home / "model.safetensors").write_bytes(path.read_bytes())
+    load_dino(f"local-dir:{home}")
+
+
+def _weights(folder: Path, rng: random.Random) -> bytes:
+    """A model's file: spoiled, or with a tensor gone, of another shape, or with NaN in it."""
+    data = (folder / "weights").read_bytes()
+    if rng.random() < 0.5:
+        return _spoil(data, rng)
+    tensors = load(data)
+    name = rng.choice(list(tensors))
+    how = rng.randrange(4)
+    if how == 0:
+        del tensors[name]
+    elif how == 1:
+        tensors[name] = tensors[name].flatten()[:1]
+    elif how == 2:
+        tensors[name] = tensors[name] * float("nan")
+    return save(tensors)
+
+
+def _ask(path: Path) -> None:
+    """Words for an edit."""
+    source, prompt = json.loads(path.read_text(encoding="utf-8"))
+    Request(source, prompt)
+
+
 def _as_yaml(value: Any) -> bytes:
     return yaml.safe_dump(value, allow_unicode=True).encode(errors="replace")
 
@@ -197,6 +231,8 @@ def _areas(folder: Path) -> Iterator[tuple[str, tuple[Callable, Callable]]]:
     released = {"1.png": ["a boat", "a fish"], "2.png": ["a cup", "a tree"]}
     choices = json.loads(_saved(write_choices, {"a": [Choice(0, 1)], "b": []}, folder))
     bank = _saved(write_bank, _bank(), folder)
+    anchors.export(anchors.build(), folder / "anchors")
+    (folder / "weights").write_bytes((folder / "anchors/model.safetensors").read_bytes())
     params = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))
     lock["stages"] = dict(list(lock["stages"].items())[:3])
@@ -209,6 +245,9 @@ def _areas(folder: Path) -> Iterator[tuple[str, tuple[Callable, Callable]]]:
     yield "locks.lock", (read_lock, lambda rng: _text(lock, rng, _as_yaml))
     yield "choices.json", (read_choices, lambda rng: _text(choices, rng, _as_json))
     yield "tables.safetensors", (read_bank, lambda rng: _spoil(bank, rng))
+    yield "photos.png", (read_picture, _picture)
+    yield "weights.safetensors", (_load_anchors, lambda rng: _weights(folder, rng))
+    yield "words.json", (_ask, lambda rng: _as_json([rng.choice(ODD) for _ in range(2)]))
     yield "any.json", (read_json, lambda rng: _spoil(_as_json(listed), rng))
     yield "any.yaml", (read_yaml, lambda rng: _spoil(_as_yaml(lock), rng))
 
