@@ -43,6 +43,7 @@ ODD: list[Any] = [
     {"a": 1}, "\u202e",
     "../" * 9 + "etc/passwd", ["a"], "1e999", "nan", "\n", "a\nb", "-", ".", "..", "C:\\x", "~",
 ]  # fmt: skip
+WORDS = [word for word in ODD if isinstance(word, str)]
 KINDS = ("PNG", "JPEG", "GIF", "WEBP", "TIFF", "BMP", "JPEG2000", "PPM", "AVIF")
 MODES = ("RGB", "L", "RGBA", "LA", "P", "1", "CMYK", "I;16", "I", "F")
 
@@ -247,7 +248,7 @@ def _areas(folder: Path) -> Iterator[tuple[str, tuple[Callable, Callable]]]:
     yield "tables.safetensors", (read_bank, lambda rng: _spoil(bank, rng))
     yield "photos.png", (read_picture, _picture)
     yield "weights.safetensors", (_load_anchors, lambda rng: _weights(folder, rng))
-    yield "words.json", (_ask, lambda rng: _as_json([rng.choice(ODD) for _ in range(2)]))
+    yield "words.json", (_ask, lambda rng: _as_json(rng.choices(WORDS, k=2)))
     yield "any.json", (read_json, lambda rng: _spoil(_as_json(listed), rng))
     yield "any.yaml", (read_yaml, lambda rng: _spoil(_as_yaml(lock), rng))
 
