@@ -1,7 +1,8 @@
 """What the pages take from the project instead of saying it again.
 
-On a page `<!-- departures -->`, `<!-- tables -->`, `<!-- measures -->` become the departures that
-the code marks, the tables that the reports hold, and the metrics by their keys.
+On a page the marks `<!-- departures -->`, `<!-- tables -->`, `<!-- measures -->` and
+`<!-- models -->` become the departures that the code marks, the tables that the reports hold, the
+metrics by their keys, and README's table of models.
 """
 
 from __future__ import annotations
@@ -37,10 +38,18 @@ def on_page_markdown(markdown: str, **_: Any) -> str:
         ("departures", departures_list),
         ("tables", tables_list),
         ("measures", measures_list),
+        ("models", models_table),
     ):
         if f"<!-- {mark} -->" in markdown:
             markdown = markdown.replace(f"<!-- {mark} -->", rows())
     return markdown
+
+
+def models_table() -> str:
+    """README's table of profiles."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    (table,) = re.findall(r"^\| profile \|.*?\n\n", readme, re.MULTILINE | re.DOTALL)
+    return str(table).strip()
 
 
 def departures() -> Iterator[tuple[str, str, str]]:
