@@ -1,4 +1,5 @@
-"""Which extra of the package brings a library that is not here: `pip install 'lr-edit[NAME]'`.
+"""What to do about errors that are nobody's defect: a library that an extra of the package brings,
+and a device that is full.
 
 The base install evaluates edits. A test keeps this table and pyproject.toml the same.
 """
@@ -32,3 +33,15 @@ def say_missing(error: Exception) -> str | None:
     if not isinstance(error, ModuleNotFoundError) or module not in EXTRAS:
         return None
     return f"this needs {module}: `pip install 'lr-edit[{EXTRAS[module]}]'`"
+
+
+def say_exhausted(error: Exception) -> str | None:
+    """The same where models or pictures do not fit the memory; None for any other error. PyTorch is
+    known by its names: nothing of it is loaded for this."""
+    full = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
+    if not full:
+        return None
+    return (
+        "out of memory, even with one box at a time: `--memory offload=group`, or `memory:` of the "
+        "profile, takes less; what was finished is kept"
+    )

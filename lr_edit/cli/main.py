@@ -26,7 +26,7 @@ from lr_edit.cli.console import (
 )  # fmt: skip
 from lr_edit.cli.data import data
 from lr_edit.cli.edit import edit
-from lr_edit.cli.extras import say_missing
+from lr_edit.cli.extras import say_exhausted, say_missing
 from lr_edit.cli.grouped import GroupedHelp
 from lr_edit.cli.picturebook import COMMANDS
 from lr_edit.config import Config, load_config
@@ -295,6 +295,6 @@ def main(arguments: list[str] | None = None) -> None:
         if said := say_missing(error):
             click.echo(f"lr-edit: {said}", err=True)
             sys.exit(2)
-        said = f"{type(error).__name__}: {shorten(error)}"
-        click.echo(f"lr-edit: {said} (a defect of ours; --debug shows where)", err=True)
+        ours = f"{type(error).__name__}: {shorten(error)} (a defect of ours; --debug shows where)"
+        click.echo(f"lr-edit: {say_exhausted(error) or ours}", err=True)
         sys.exit(1)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 import pytest
+import torch
 
 from tests.tiny import run
 
@@ -82,3 +83,23 @@ def test_help_lists_every_command_once_under_what_it_is_for() -> None:
     assert sorted(listed) == sorted(cli.commands)
     page = cli.get_help(click.Context(cli, info_name="lr-edit"))
     assert all(f"\n{title}:\n" in page for title in GROUPS) and "More:" not in page
+
+
+@pytest.mark.filterwarnings("ignore:out of memory")  # said before the batch is halved
+@pytest.mark.parametrize(
+    "error",
+    [torch.OutOfMemoryError("CUDA out of memory"),
+     RuntimeError("[enforce fail] DefaultCPUAllocator: can't allocate memory: you tried ...")],
+)  # fmt: skip
+def test_a_full_device_is_no_defect_of_ours(
+    tiny_root: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise error
+
+    monkeypatch.setattr("lr_edit.frozen.inpainter.Inpainter.inpaint", full)
+    words = ["--source", "a boat", "--prompt", "a fish"]
+    image = str(tiny_root / "data/images/eval-000.png")
+    assert run(tiny_root, "edit", image, *words) == 1
+    said = capsys.readouterr().err
+    assert "out of memory" in said and "--memory offload=group" in said and "defect" not in said
