@@ -28,6 +28,7 @@ $(STAMP): pyproject.toml constraints.txt
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt --no-deps $(PAGE)
 	@touch $@
+	@echo "Installed. \`make pull\` fetches data and weights; \`source .venv/bin/activate\` brings lr-edit"
 
 pull: setup  ## fetch the bundled data and weights into data/ and models/
 	@$(BIN)/dvc pull --quiet $(wildcard *.dvc)

@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from lr_edit.errors import UserError, suggest_name
+from lr_edit.errors import UserError, shorten, suggest_name
 from lr_edit.frame import LEAST
 from lr_edit.photo_file import Picture, read_photo, read_pil
 from lr_edit.profiles import Profile
@@ -210,6 +210,9 @@ def _read_file(name: str | bytes) -> Picture:
         raise UserError("an image's name is empty: name a file")
     if path.is_dir():
         raise UserError(f"{name!r} is a folder: name the image")
+    if not path.exists():
+        brought = "; `make pull` brings the bundled ones" if path.parts[:1] == ("data",) else ""
+        raise UserError(f"{shorten(path)} is missing: name a picture that is there{brought}")
     return read_photo(path)
 
 

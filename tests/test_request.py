@@ -45,3 +45,10 @@ def test_a_box_that_is_none_is_one_sentence(box: tuple) -> None:
     with pytest.raises(UserError, match="left < right"):
         as_box(box)
     assert as_box([1, 2.0, 3, 4]) == Box(1, 2, 3, 4)
+
+
+def test_a_picture_that_is_not_there_is_said_with_what_brings_it() -> None:
+    with pytest.raises(UserError, match=r"data/no.png is missing: .*`make pull` brings"):
+        read_picture("data/no.png")
+    with pytest.raises(UserError, match=r"no.png is missing: name a picture that is there$"):
+        read_picture("no.png")

@@ -49,9 +49,7 @@ def try_inputs(top: Path, args: argparse.Namespace, rng: random.Random) -> Itera
     """Bad input by the thousand."""
     inputs.prepare_areas(top)
     verdicts, bad = inputs.try_inputs(top, count=args.cases, rng=rng)
-    yield from areas(verdicts)
-    for line in bad:
-        yield Line(f"bad input: {line}", 1, 0, 1)
+    yield from areas(verdicts, bad)
 
 
 GROUPS: dict[str, Trial] = {
@@ -70,13 +68,14 @@ GROUPS: dict[str, Trial] = {
 }
 
 
-def areas(verdicts: Counter[str]) -> Iterator[Line]:
-    """One line an area: how many of its cases were read, and how many refused."""
+def areas(verdicts: Counter[str], bad: list[str]) -> Iterator[Line]:
+    """One line an area: how many of its cases were read, how many refused, and what ended badly."""
     for area in sorted({key.split(":")[0] for key in verdicts}):
         read, refused = (verdicts[f"{area}: {how}"] for how in ("read", "refused"))
         tried = sum(n for key, n in verdicts.items() if key.startswith(f"{area}:"))
-        name, note = area.split(".")[0], f"{read} read, {refused} refused in a sentence"
-        yield Line(f"bad input: {name}", tried, read + refused, tried - read - refused, note)
+        said = [line.split(", ", 1)[1] for line in bad if line.startswith(f"{area},")]
+        note = "; ".join([f"{read} read, {refused} refused in a sentence", *said])
+        yield Line(f"bad input: `{area}`", tried, read + refused, tried - read - refused, note)
 
 
 def page(found: dict[str, dict[str, Any]]) -> str:

@@ -158,6 +158,13 @@ def _picture(rng: random.Random) -> bytes:
     return _spoil(file.getvalue(), rng)
 
 
+def _mask(rng: random.Random) -> bytes:
+    """Black and white, as masks are."""
+    file, bits = BytesIO(), np.frombuffer(rng.randbytes(64 * 64), np.uint8) % 2 * 255
+    Image.fromarray(bits.reshape(64, 64)).convert(rng.choice(["L", "1", "RGB"])).save(file, "PNG")
+    return _spoil(file.getvalue(), rng)
+
+
 def _csv(rng: random.Random) -> bytes:
     cells = [
         "a.png",
@@ -205,7 +212,7 @@ def _weights(folder: Path, rng: random.Random) -> bytes:
     if rng.random() < 0.5:
         return _spoil(data, rng)
     tensors = load(data)
-    name = rng.choice(list(tensors))
+    name = rng.choice(sorted(tensors))
     how = rng.randrange(4)
     if how == 0:
         del tensors[name]
@@ -238,7 +245,7 @@ def _areas(folder: Path) -> Iterator[tuple[str, tuple[Callable, Callable]]]:
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))
     lock["stages"] = dict(list(lock["stages"].items())[:3])
     yield "images.png", (read_image, _picture)
-    yield "masks.png", (read_mask, _picture)
+    yield "masks.png", (read_mask, lambda rng: rng.choice([_picture, _mask])(rng))
     yield "tasks.json", (read_tasks, lambda rng: _text(listed, rng, _as_json))
     yield "released.json", (read_tasks, lambda rng: _text(released, rng, _as_json))
     yield "lists.csv", (read_csv, _csv)

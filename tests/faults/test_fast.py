@@ -19,7 +19,7 @@ def test_bad_input_is_read_or_refused_in_a_sentence(tmp_path: Path, seed: int) -
     inputs.prepare_areas(tmp_path)
     verdicts, bad = inputs.try_inputs(tmp_path, count=140, rng=random.Random(seed))
     assert not bad and sum(verdicts.values()) == 140
-    assert all(line.tried == 10 and not line.lost for line in areas(verdicts))
+    assert all(line.tried == 10 and not line.lost for line in areas(verdicts, bad))
 
 
 def test_flipped_bits_in_dvc_s_objects_are_found(tmp_path: Path) -> None:
