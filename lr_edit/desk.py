@@ -7,7 +7,7 @@ import shutil
 import tempfile
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -25,13 +25,14 @@ from lr_edit.illustrate import (
     fit_to_screen,
     write_command,
 )
+from lr_edit.photo_file import read_photo
 from lr_edit.picturebook.tasks import make_task
 from lr_edit.picturebook.world import draw
 from lr_edit.request import WITHIN_BUDGET, Picture, Request, check_picture
 from lr_edit.result import EditResult
 from lr_edit.types import EditTask
 from lr_edit.workspace.paths import locate
-from lr_edit.workspace.storage import find_tasks, read_image, write_image
+from lr_edit.workspace.storage import find_tasks, write_image
 
 MOST = 12  # candidates that are shown
 EXAMPLES = 6  # pictures to try
@@ -130,8 +131,9 @@ class Desk:
         with self._busy, warnings.catch_warnings(record=True) as said:
             warnings.simplefilter("always", Notice)
             result = self.editor(
-                picture.pixels, source=request.source, prompt=request.prompt, mode=request.mode,
-                budget=request.budget, seed=request.seed, force=self._force, callback=go_on,
+                picture.as_image(picture.pixels), source=request.source, prompt=request.prompt,
+                mode=request.mode, budget=request.budget, seed=request.seed, force=self._force,
+                callback=go_on,
             )  # fmt: skip
         command = write_command(request, name, profile=self._profile, force=self._force)
         notes = [str(one.message) for one in said]
@@ -145,10 +147,10 @@ class Desk:
         data = path.read_bytes()
         same = [one for one in self.examples if one.path.name == path.name]
         name = next((one.name for one in same if one.path.read_bytes() == data), path.name)
-        return Picture(read_image(data, name=path.name), Path(path.name)), name
+        return replace(read_photo(data, name=path.name), path=Path(path.name)), name
 
     def _show_places(self, picture: Picture, request: Request) -> dict[str, Any]:
-        places = find_places(self.editor, picture, source=request.source)
+        places = find_places(self.editor, picture, request=request)
         plain = Image.fromarray(picture.pixels)
         lost = request.mode == "grounded" and not places.found
         return {

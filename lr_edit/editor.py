@@ -177,7 +177,7 @@ class Editor:
     def _edit(self, picture: Picture, request: Request, progress: Progress) -> EditResult:
         self._say_what_is_cut(request)
         profile = self.config.models
-        canvas = _canvas(picture, request, profile)
+        canvas = as_canvas(picture, request, profile=profile)
         framed = FramedInpainter(self.models.inpainter, canvas)
         anchors = FramedAnchors(self.models.anchors, part=canvas.part, side=profile.side)
         study = self.config.study.model_copy(update={"seed": request.seed})
@@ -249,7 +249,7 @@ class Editor:
                 )
 
 
-def _canvas(picture: Picture, request: Request, profile: Profile) -> Canvas:
+def as_canvas(picture: Picture, request: Request, *, profile: Profile) -> Canvas:
     """How the models will see a picture: as the paper's square, or in its own shape."""
     width, height = picture.width, picture.height
     whole = Frame(0, 0, width, height) if request.mode == "paper" else frame_photo(width, height)

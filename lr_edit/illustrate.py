@@ -5,16 +5,16 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from lr_edit.editor import Editor
+from lr_edit.editor import Editor, as_canvas
+from lr_edit.framed_models import Canvas, FramedAnchors, keep_in_photo
 from lr_edit.frozen.images import resize_to_side
-from lr_edit.photo import square_to_photo, working_image
 from lr_edit.propose import propose
 from lr_edit.request import Picture, Request
 from lr_edit.result import EditResult
@@ -28,7 +28,7 @@ CHOSEN, OTHER, EDGE = "#e4003a", "#ffffff", "#202020"
 class Places:
     """Where an edit may be, before anything is inpainted.
 
-    attention  DINO's, 0 to 1, on its own grid (rows, cols)
+    attention  DINO's, 0 to 1, of the picture at the models' size (rows, cols)
     boxes      those that CLIP finds by the source words, the best first, in pixels of the picture
     found      whether CLIP finds the words at all: if not, boxes are raced for
     """
@@ -38,25 +38,23 @@ class Places:
     found: bool
 
 
-def find_places(editor: Editor, picture: Picture, *, source: str) -> Places:
-    """Attention, and the boxes for the source words where the study has such a set."""
-    config, models = editor.config, editor.models
-    square = working_image(picture.pixels, side=config.models.side)
-    image = torch.from_numpy(square.transpose(2, 0, 1).copy())
+def find_places(editor: Editor, picture: Picture, *, request: Request) -> Places:
+    """Attention, and the boxes for the source words where the study has such a set: looked for in
+    the very square in which the edit is."""
+    config, side = editor.config, editor.config.models.side
+    canvas = as_canvas(picture, request, profile=config.models)
+    anchors = FramedAnchors(editor.models.anchors, part=canvas.part, side=side)
     if "grounded" not in config.proposals:
-        small = resize_to_side(image, side=config.models.attention_side)
-        return Places(_spread(models.anchors.attention(small)[0].cpu().numpy()), (), False)
-    task = EditTask("edit", Path("edit"), source, source)
-    how = config.proposal_set("grounded")
-    maps, _, boxes = propose(models, task, source=image, config=config, how=how)
-    found = maps.grounding is not None and maps.grounding.drop >= config.models.found
-    places = [
-        square_to_photo(
-            Box(*row), side=config.models.side, width=picture.width, height=picture.height
-        )
-        for row in boxes.flatten(0, 1).tolist()
-    ]
-    return Places(_spread(maps.attention.numpy()), tuple(places), found)
+        small = resize_to_side(canvas.square, side=config.models.attention_side)
+        return Places(_in_photo(anchors.attention(small)[0], canvas), (), False)
+    task = EditTask("edit", Path("edit"), request.source, request.prompt)
+    models, how = replace(editor.models, anchors=anchors), config.proposal_set("grounded")
+    proposed = propose(models, task, source=canvas.square, config=config, how=how)
+    found = proposed[0].grounding
+    known = found is not None and found.drop >= config.models.found
+    maps, _, boxes = keep_in_photo(proposed, canvas.part)
+    places = tuple(canvas.place(Box(*row)) for row in boxes.flatten(0, 1).tolist())
+    return Places(_in_photo(maps.attention, canvas), places, known)
 
 
 def draw_attention(picture: Image.Image, attention: np.ndarray) -> Image.Image:
@@ -110,6 +108,13 @@ def write_command(
     words += ["--budget", str(request.budget)] if request.budget else []
     words += ["--seed", str(request.seed), *(["--force"] if force else [])]
     return shlex.join(words)
+
+
+def _in_photo(attention: torch.Tensor, canvas: Canvas) -> np.ndarray:
+    """The part of a map of the square that is the photo."""
+    light = Image.fromarray(_spread(attention.cpu().numpy()).astype(np.float32))
+    square = light.resize((canvas.side, canvas.side), Image.Resampling.BICUBIC)
+    return np.asarray(square.crop(canvas.part.as_tuple())).clip(0, 1)
 
 
 def _spread(values: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from lr_edit.cli.main import main
 from lr_edit.config import load_config
@@ -18,6 +18,8 @@ from lr_edit.desk import Desk, Stopped, Wish
 from lr_edit.editor import Editor
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models
+from lr_edit.illustrate import find_places
+from lr_edit.request import Request, read_picture
 from lr_edit.workspace.storage import read_image
 from tests.fakes import FakeAnchors, FakeClip, FakeInpainter
 
@@ -99,6 +101,21 @@ def test_a_photo_is_refused_by_picture_book_weights_unless_forced(
         next(edit(desk, photo=str(photo)))
     *_, last = edit(make_desk(root, tmp_path / "b", force=True), photo=str(photo))
     assert read_image(last["picture"]).shape == (60, 90, 3) and last["command"].endswith("--force")
+
+
+def test_places_are_looked_for_where_the_edit_is_and_a_profile_stays(
+    root: Path, tmp_path: Path
+) -> None:
+    photo, own = tmp_path / "wide.png", ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB"))
+    picture = Image.effect_noise((96, 48), 40).convert("RGB")
+    picture.save(photo, icc_profile=own.tobytes())
+    desk = make_desk(root, tmp_path / "a", force=True)
+    request = Request("a boat", "a fish")
+    found = find_places(desk.editor, read_picture(photo), request=request)
+    assert found.attention.shape == (32, 64)  # not stretched to the square
+    *_, last = edit(desk, photo=str(photo))
+    with Image.open(last["picture"]) as edited:
+        assert edited.size == (96, 48) and edited.info["icc_profile"] == own.tobytes()
 
 
 def test_a_stopped_edit_ends_and_the_next_one_does_not(desk: Desk) -> None:
