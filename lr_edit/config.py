@@ -28,8 +28,11 @@ from lr_edit.types import LossWeights, Merit, Sampler
 
 Map = Literal["dino", "relevance", "diffedit"]  # where anchors come from, or a box
 MAPS = get_args(Map)
-Own = Literal["truth", "released", "grounding", "occlusion"]  # anchors that have boxes of their own
-PAIRED = dict(zip(get_args(Own), ("truth", "released", "grounded", "occlusion"), strict=True))
+Own = Literal["truth", "released", "grounding", "occlusion", "detector", "whole"]
+OWNERS = {  # boxes that anchors of their own have
+    "truth": "truth", "released": "released", "grounded": "grounding", "occlusion": "occlusion",
+    "detected": "detector", "segmented": "detector", "whole": "whole",
+}  # fmt: skip
 
 
 class Propose(_Frozen):
@@ -82,11 +85,13 @@ class ProposalSet(_Frozen):
     """A way to draw boxes for every task, and to inpaint them.
 
     `propose` and `inpaint` state what they change of the study's. Anchors are the highest cells of
-    a map, or need none; a box by `threshold` is drawn about the map itself."""
+    a map, or need none; a box by `threshold` is drawn about the map itself, one `detected` by the
+    profile's `detector`, `segmented` by its `segmenter`; `whole` pictures are its `editor`'s."""
 
     anchors: Map | Literal["grid", "random", "centre"] | Own
-    boxes: Literal["squares", "random", "threshold", "truth", "released", "grounded", "occlusion"]
-    draws: Count = 1  # random rectangles per anchor
+    boxes: Literal["squares", "random", "threshold", "truth", "released", "grounded", "occlusion",
+                   "detected", "segmented", "whole"]  # fmt: skip
+    draws: Count = 1  # random rectangles per anchor; of `whole`: pictures
     prompt: Literal["scene", "object"] = "scene"  # the task's prompt, or the wanted thing alone
     template: Template = "{}"  # around those; release: "a high quality image of {}."
     relevance: bool = False  # compute text relevance, which nets with text read
@@ -97,7 +102,7 @@ class ProposalSet(_Frozen):
 
     @model_validator(mode="after")
     def _belongs_together(self) -> ProposalSet:
-        if PAIRED.get(self.anchors) != {v: v for v in PAIRED.values()}.get(self.boxes):
+        if OWNERS.get(self.boxes) != {name: name for name in OWNERS.values()}.get(self.anchors):
             raise ValueError(f"anchors {self.anchors} and boxes {self.boxes} do not go together")
         if self.boxes == "threshold" and self.anchors not in MAPS:
             raise ValueError(f"boxes by threshold need anchors from a map: {', '.join(MAPS)}")
@@ -123,9 +128,7 @@ class Variant(_Frozen):
 class Ablation(Variant):
     """A variant that may use a part of the candidates; scored from tables, it inpaints nothing.
 
-    `scope: dataset` chooses by what was learned on other images (see `DatasetNet`): the best size
-    there for `fixed`, a net for `net`.
-    """
+    `scope: dataset` chooses by what was learned on other images: the best size, or a net."""
 
     points: Count | None = None  # the first so many anchors; default: all
     sizes: tuple[Index, ...] | None = Field(None, min_length=1)  # their indices; default: all
@@ -140,8 +143,7 @@ class Ablation(Variant):
 
 
 class DatasetNet(_Frozen):
-    """Dataset-level AnchorNets, trained by the stage `amortise` of studies/train: one for each of
-    `tasks`, blind and with text, from each of `seeds` starts."""
+    """AnchorNets trained by studies/train: for each of `tasks` and `seeds`, blind and with text."""
 
     proposals: str
     tasks: tuple[Count, ...] = Field(min_length=1)
@@ -153,14 +155,13 @@ class DatasetNet(_Frozen):
 
 
 class Race(_Frozen):
-    """How `lr-edit edit` uses its NFE (UNet evaluations), by default or on the top k boxes alone
-    (`amortised`): previews, each by what it changes of `inpaint`, then full quality. With
-    `entrants` only the top k boxes enter, where the profile has dataset-level nets."""
+    """How `lr-edit edit` uses its NFE (UNet evaluations) in a race, or on the top k boxes alone
+    (`amortised`): previews, each by what it changes of `inpaint`, then full quality."""
 
     proposals: str = "dino"
     previews: tuple[Inpaint, ...] = ()
     budget: Count = 400
-    entrants: Count | None = None
+    entrants: Count | None = None  # only the top k boxes, where the profile has nets
     rank: Merit = "S"  # who goes on, and who wins
 
 
@@ -222,8 +223,6 @@ def load_config(path: Path | None = None, *, profile: str | None = None) -> Conf
         UserError: A file that is missing or not YAML, an unknown key, an impossible value.
 
     Example:
-        >>> load_config().models.side
-        64
         >>> load_config(profile="sd2").race.budget
         300
     """

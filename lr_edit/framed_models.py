@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from torch.nn import functional as F
 from lr_edit.budgeted_editor import Proposed
 from lr_edit.frame import Frame, frame_box
 from lr_edit.frozen import AnchorModel, Inpainter
+from lr_edit.frozen.wrapped import WrappedInpainter
 from lr_edit.types import Box, Sampler
 
 RING = 1 / 16  # of the side: what is about an edit and says how its colours are to be matched
@@ -118,32 +118,16 @@ class FramedAnchors:
         return found * (high[:, None] & wide[None, :]).to(found)
 
 
-class _PassedOn:
-    """A value that is the inpainter's own."""
-
-    def __set_name__(self, _owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, one: FramedInpainter, _owner: type) -> Any:
-        return getattr(one.inpainter, self._name)
-
-    def __set__(self, one: FramedInpainter, value: Any) -> None:
-        setattr(one.inpainter, self._name, value)
-
-
-class FramedInpainter:
+class FramedInpainter(WrappedInpainter):
     """An inpainter that fills each box of the method's square in the box's own frame of the photo.
 
     made  what it made last for every box of the square
     """
 
-    nfe, max_batch, watch = _PassedOn(), _PassedOn(), _PassedOn()
-
     def __init__(self, inpainter: Inpainter, canvas: Canvas) -> None:
-        self.inpainter, self._canvas = inpainter, canvas
+        super().__init__(inpainter)
+        self._canvas = canvas
         self.made: dict[Box, Made] = {}
-        self.noise, self.predict = inpainter.noise, inpainter.predict
-        self.nfe_per_image = inpainter.nfe_per_image
 
     def inpaint(
         self,

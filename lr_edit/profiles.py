@@ -118,6 +118,9 @@ class Profile(Frozen):
     memory: Memory = Memory()
     tiny_vae: Weights | None = None  # an AutoencoderTiny for previews
     anchor_net: Weights | None = None  # dataset-level nets: what the stage `amortise` makes
+    detector: Weights | None = None  # finds boxes by words: `anchors: detector`
+    segmenter: Weights | None = None  # finds outlines in them: `boxes: segmented`
+    editor: Weights | None = None  # edits the whole picture by an instruction: `anchors: whole`
     judges: Judges
     inpaint: dict[str, Any] = {}  # what the parts of these names start from: `with_defaults`
     race: dict[str, Any] = {}
@@ -140,15 +143,28 @@ class Profile(Frozen):
             raise UserError(f"memory: {describe_error(error, Memory)}") from None
         return self.model_copy(update={"memory": memory})
 
+    def model(self, role: str) -> Weights:
+        """The model of a role that a profile may lack; UserError where this one does."""
+        if (found := self.roles.get(role)) is None:
+            raise UserError(f"the profile names no `{role}`: add one, or drop the rows that use it")
+        return found
+
     @property
     def roles(self) -> dict[str, Weights]:
         """Every model by its role."""
-        own = ("anchors", "clip", "inpainter", "tiny_vae", "anchor_net")
+        own = ("anchors", "clip", "inpainter", "tiny_vae", "anchor_net", "detector", "segmenter",
+               "editor")  # fmt: skip
         named = {role.replace("_", " "): getattr(self, role) for role in own}
         named |= {f"judge {role}": part for role, part in self.judges}
         return {role: part for role, part in named.items() if part is not None}
 
 
+# The models that a proposal set's boxes need beside everybody's.
+NEEDED = {
+    "detected": ("detector",),
+    "segmented": ("detector", "segmenter"),
+    "whole": ("editor",),
+}
 # Which parts are tables, or lists of them, since others are laid over them: "*" is any name.
 _RACE: dict[str, Any] = {"previews": [{}]}
 _PARTS: dict[str, Any] = {"inpaint": {}, "race": _RACE, "amortised": _RACE}

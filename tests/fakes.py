@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from lr_edit.frozen.detectors import Detection
 from lr_edit.frozen.images import check_images
 from lr_edit.types import Sampler
 
@@ -114,3 +115,26 @@ class FakeInpainter:
         self.nfe += len(noise)
         seen = (1 - strength) * check_images(image) + strength * noise
         return seen * drawn(zlib.crc32(prompt.encode()), 3)[:, None, None]
+
+
+class FakeDetector:
+    """Has these boxes, the surest first, whatever it is shown; keeps the words."""
+
+    def __init__(self, *boxes: tuple[float, float, float, float]) -> None:
+        self._boxes = torch.tensor(boxes).float()
+        self.words: list[str] = []
+
+    def find(self, image: Tensor, words: str) -> Detection:
+        check_images(image)
+        self.words.append(words)
+        return Detection(self._boxes, torch.linspace(0.9, 0.1, len(self._boxes)))
+
+
+class FakeSegmenter:
+    """The left half of every box; of one that begins at 0, nothing."""
+
+    def segment(self, image: Tensor, boxes: Tensor) -> Tensor:
+        masks = torch.zeros(len(boxes), *image.shape[-2:], dtype=torch.bool)
+        for mask, (left, top, right, bottom) in zip(masks, boxes.tolist(), strict=True):
+            mask[top:bottom, left : (left + right) // 2] = left > 0
+        return masks

@@ -20,6 +20,7 @@ from diffusers import (
     AutoencoderKL,
     DDIMScheduler,
     StableDiffusionInpaintPipeline,
+    StableDiffusionInstructPix2PixPipeline,
     StableDiffusionXLInpaintPipeline,
     UNet2DConditionModel,
 )
@@ -87,7 +88,15 @@ def autoencoder(*, full: bool, channels: int = 4, shift: float | None = None) ->
     )  # fmt: skip
 
 
-def write_sd(folder: Path, *, text: int = 32, full: bool = False, **how: Any) -> None:
+def write_sd(
+    folder: Path,
+    *,
+    text: int = 32,
+    full: bool = False,
+    kind: Any = StableDiffusionInpaintPipeline,
+    channels: int = 9,
+    **how: Any,
+) -> None:
     """Stable Diffusion 1 and 2 inpainting: nine channels, one text encoder."""
     torch.manual_seed(0)
     tokens = tokenizer(folder / "tokens")
@@ -98,7 +107,7 @@ def write_sd(folder: Path, *, text: int = 32, full: bool = False, **how: Any) ->
         real = {"vocab_size": 49408, "hidden_size": text, "intermediate_size": 4 * text,
                 "num_hidden_layers": layers, "num_attention_heads": heads}  # fmt: skip
     unet = made(full, UNet2DConditionModel,
-        in_channels=9, sample_size=64, cross_attention_dim=text,
+        in_channels=channels, sample_size=64, cross_attention_dim=text,
         block_out_channels=(320, 640, 1280, 1280) if full else (8, 16),
         layers_per_block=2 if full else 1, norm_num_groups=32 if full else 4,
         attention_head_dim=((5, 10, 20, 20) if text == 1024 else 8) if full else 4,
@@ -106,12 +115,17 @@ def write_sd(folder: Path, *, text: int = 32, full: bool = False, **how: Any) ->
         **({} if full else {"down_block_types": ("CrossAttnDownBlock2D", "DownBlock2D"),
                             "up_block_types": ("UpBlock2D", "CrossAttnUpBlock2D")}),
     )  # fmt: skip
-    pipeline = StableDiffusionInpaintPipeline(
+    pipeline = kind(
         vae=autoencoder(full=full), text_encoder=text_encoder(tokens, text, full=real),
         tokenizer=tokens, unet=unet, scheduler=DDIMScheduler(steps_offset=1), safety_checker=None,
         feature_extractor=None, requires_safety_checker=False,
     )  # fmt: skip
     save(pipeline, folder, **how)
+
+
+def write_pix2pix(folder: Path) -> None:
+    """InstructPix2Pix: the picture's latents beside the noise."""
+    write_sd(folder, kind=StableDiffusionInstructPix2PixPipeline, channels=8, variant=None)
 
 
 def write_sdxl(folder: Path, *, depth: int = 1, full: bool = False, **how: Any) -> None:

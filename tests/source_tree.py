@@ -6,12 +6,17 @@ from functools import cache
 from pathlib import Path
 
 from lr_edit.stages import TABLE
+from lr_edit.stages.candidates import INPAINTED, WAYS
 from lr_edit.workspace.source import Module, Place, SourceTree, read_module
 
 # What makes a stage's results: for stages that keep items, the functions that make one.
 ENTRIES: dict[str, list[Place]] = {
     **{stage: [(module, "run")] for stage, module in TABLE.items()},
-    "candidates": [("lr_edit.stages.candidates", name) for name in ("_load", "_make")],
+    "candidates": [
+        ("lr_edit.stages.candidates", function.__name__)
+        for way in (INPAINTED, *WAYS.values())
+        for function in (way.load, way.make)
+    ],
     "judge": [("eval.stages.judge", name) for name in ("load_judges", "_judge")],
 }
 ROOT = Path(__file__).resolve().parent.parent

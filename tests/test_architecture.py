@@ -38,6 +38,7 @@ LAYERS = (
     {"saliency"},
     {"propose"},
     {"method", "amortise"},
+    {"detect", "instruct"},
     {"budgeted_editor", "picturebook"},
     {"stages", "framed_models"},
     {"modes"},

@@ -37,14 +37,27 @@ ABLATIONS: dict[str, dict[str, Any]] = {
 
 def write_models(folder: Path) -> None:
     """Every model of the picture-book profile, untrained."""
-    from lr_edit.picturebook import anchors, clip, inpainter, judge, perceptual, vae
+    from lr_edit.picturebook import (
+        anchors,
+        clip,
+        detector,
+        editor,
+        inpainter,
+        judge,
+        perceptual,
+        vae,
+    )
 
     anchors.export(anchors.build(), folder / "anchors")
     judge.export(judge.build(), folder / "judge")
     perceptual.export(perceptual.build(), folder / "perceptual")
     for name in ("scoring-clip", "evaluation-clip"):
         clip.export(clip.build(name), folder / name, name=name)
-    inpainter.export(inpainter.build(), vae.build(), folder=folder / "inpainter")
+    autoencoder = vae.build()
+    inpainter.export(inpainter.build(), autoencoder, folder=folder / "inpainter")
+    detector.export(detector.build(), folder / "detector")
+    net = editor.build(folder / "inpainter", scale=autoencoder.config.scaling_factor)
+    editor.export(net, autoencoder, folder=folder / "editor")
     write_json(folder / "anchor-net/card.json", {"best_size": {"J": 0, "S": 1}})  # no nets
 
 

@@ -143,7 +143,7 @@ def write_qwen(folder: Path) -> None:
     save(QwenImagePipeline(**_qwen_parts()), folder, variant=None)
 
 
-def write_qwen_edit(folder: Path) -> None:
+def write_qwen_edit(folder: Path, *, kind: Any = QwenImageEditPipeline) -> None:
     """Qwen-Image-Edit: Qwen2.5-VL sees the picture too."""
     parts = _qwen_parts()
     pictures = Qwen2VLImageProcessor(
@@ -153,7 +153,7 @@ def write_qwen_edit(folder: Path) -> None:
         image_processor=pictures, tokenizer=parts["tokenizer"],
         video_processor=Qwen2VLVideoProcessor(patch_size=14, merge_size=2), chat_template=_CHAT,
     )  # fmt: skip
-    save(QwenImageEditPipeline(processor=processor, **parts), folder, variant=None)
+    save(kind(processor=processor, **parts), folder, variant=None)
 
 
 def _qwen_parts() -> dict[str, Any]:

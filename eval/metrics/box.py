@@ -15,7 +15,22 @@ HIT = 0.5
 
 
 def box_iou(boxes: Real[Any, "*n 4"], truth: Real[Any, "*#n 4"]) -> Float[Any, "*n"]:
-    """Intersection over union, in float64: an array for arrays, a tensor for tensors."""
+    """Intersection over union of each box with the true one.
+
+    Args:
+        boxes: Half-open (left, top, right, bottom) in pixels; arrays or tensors, of any shape
+            before the last axis.
+        truth: The true boxes, as many, or one for all.
+
+    Returns:
+        float64 in [0, 1], without the last axis: an array for arrays, a tensor for tensors.
+
+    Source: Jaccard's index; Everingham et al., The PASCAL Visual Object Classes Challenge, 2010.
+
+    Example:
+        >>> box_iou(np.array([[0, 0, 10, 10], [5, 0, 15, 10]]), np.array([0, 0, 10, 10])).round(3)
+        array([1.   , 0.333])
+    """
     if not isinstance(boxes, np.ndarray):
         import torch
 
@@ -31,14 +46,24 @@ def box_iou(boxes: Real[Any, "*n 4"], truth: Real[Any, "*#n 4"]) -> Float[Any, "
 def box_hit(
     boxes: Real[np.ndarray, "*n 4"], truth: Real[np.ndarray, "*#n 4"]
 ) -> Float[np.ndarray, "*n"]:
-    """1 where the IoU is at least 0.5, else 0."""
+    """1 where the IoU with the true box is at least 0.5, else 0: arguments as `box_iou`.
+
+    Example:
+        >>> box_hit(np.array([[0, 0, 10, 10], [5, 0, 15, 10]]), np.array([0, 0, 10, 10]))
+        array([1., 0.])
+    """
     return np.asarray(box_iou(boxes, truth) >= HIT, float)
 
 
 def area_ratio(
     boxes: Real[np.ndarray, "*n 4"], truth: Real[np.ndarray, "*#n 4"]
 ) -> Float[np.ndarray, "*n"]:
-    """Area of the box over the true one's: 1 is as large as the object."""
+    """Area of the box over the true one's: 1 is as large as the object. Arguments as `box_iou`.
+
+    Example:
+        >>> area_ratio(np.array([[0, 0, 20, 10]]), np.array([0, 0, 10, 10]))
+        array([2.])
+    """
     return np.asarray(_area(np.asarray(boxes, float)) / _area(np.asarray(truth, float)))
 
 

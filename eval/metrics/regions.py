@@ -21,7 +21,15 @@ Protocol = Literal["strict", "pie-bench"]
 
 
 def as_mask(mask: Shaped[Tensor, "n 1 h w"]) -> Bool[Tensor, "n 1 h w"]:
-    """Bool from bool, 0/1 or 0/255; ValueError for any other value."""
+    """A mask as bool, from bool, 0/1 or 0/255.
+
+    Raises:
+        ValueError: Any other value: a soft mask has no one meaning.
+
+    Example:
+        >>> as_mask(torch.tensor([[[[0, 255]]]]))
+        tensor([[[[False,  True]]]])
+    """
     if mask.dtype == torch.bool:
         return mask
     if not (((mask == 0) | (mask == 1)).all() or ((mask == 0) | (mask == 255)).all()):
@@ -49,7 +57,25 @@ def region_pixels(
     *,
     region: Region,
 ) -> Bool[Tensor, "n 1 h w"]:
-    """True where the region is. Only `whole` does without a mask."""
+    """Which pixels of images a metric reads.
+
+    Args:
+        images: (N, 3, H, W) in [0, 1].
+        mask: (N, 1, H, W) or one for all, True where the picture was to change; only the region
+            "whole" does without.
+        region: "background", "edited" or "whole".
+
+    Returns:
+        (N, 1, H, W), True where the region is.
+
+    Raises:
+        ValueError: Images, mask or region that cannot be, or a mask of another size.
+
+    Example:
+        >>> mask = torch.tensor([[[[True, False]]]])
+        >>> region_pixels(torch.zeros(1, 3, 1, 2), mask, region="background")
+        tensor([[[[False,  True]]]])
+    """
     check_images(images)
     if region not in get_args(Region):
         raise ValueError(f"unknown region {region!r}; known: {', '.join(get_args(Region))}")

@@ -104,6 +104,11 @@ def edit_success(
         truth: Where the old thing stood, what is wanted, what must stay; None: all is NaN.
         words: What the task calls the old thing.
         judge: Who tells kinds and colours; it takes no part in choosing.
+
+    Returns:
+        A `Verdict` an edit: 1, 0, or NaN where the category does not ask.
+
+    Source: this project; thresholds were chosen on labelled edits, see the module.
     """
     if truth is None or not is_judged(truth):
         return [UNKNOWN] * len(edited)
@@ -158,7 +163,12 @@ def _is_placed(
 
 def squares_in(box: Box, *, side: int) -> list[Box]:
     """Squares of `SQUARES` spread over a box no more than `STRIDE` apart; the box if all are larger
-    than both of its sides."""
+    than both of its sides.
+
+    Example:
+        >>> squares_in(Box(0, 0, 16, 16), side=64)
+        [Box(left=0, top=0, right=16, bottom=16)]
+    """
     wide, high = box.right - box.left, box.bottom - box.top
     squares = []
     for share in SQUARES:

@@ -13,8 +13,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eval.metrics.registry import ABLATED, Measure
+from eval.report.figures import save_figure
 from lr_edit.config import Ablation, Config
-from lr_edit.workspace.storage import atomic_write
 
 GROUP = "amortised"
 SHOWN = ("expected_loss", "score_s", "iou", "success")
@@ -41,8 +41,7 @@ def draw_amortised(path: Path, config: Config, *, results: dict[str, Any], note:
         _draw_gap_closed(panels[SHOWN.index("expected_loss")], results)
     bars = " Bars: 95% intervals of the paired difference to the first line." if results else ""
     figure.supxlabel(note + bars, fontsize=7, color=INK, wrap=True)
-    with atomic_write(path) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
+    save_figure(figure, path)
 
 
 def _draw_panel(

@@ -17,8 +17,8 @@ from matplotlib.patheffects import withStroke
 
 from eval.report.contact_sheet import CHOSEN, TRUTH
 from eval.report.edits import Row, caption
+from eval.report.figures import save_figure
 from lr_edit.types import Bank, Box, Choice, LossWeights
-from lr_edit.workspace.storage import atomic_write
 
 INK = "#333333"
 COLUMNS = ("source, true box", "attention, anchors", "loss (yellow: low)",
@@ -48,8 +48,7 @@ def draw_anatomy(path: Path, examples: Sequence[Example], *, variant: str, note:
     for panels, one in zip(grid, examples, strict=False):
         _draw_row(list(panels), one, variant)
     figure.supxlabel(note, fontsize=7, color=INK, wrap=True)
-    with atomic_write(path) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
+    save_figure(figure, path, as_pdf=False)
 
 
 def _draw_row(panels: Sequence[Axes], one: Example, variant: str) -> None:

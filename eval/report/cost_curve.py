@@ -15,8 +15,8 @@ from matplotlib.figure import Figure
 from scipy import optimize
 
 from eval.metrics.registry import BY_KEY, Measure
+from eval.report.figures import save_figure
 from lr_edit.config import Config
-from lr_edit.workspace.storage import atomic_write
 
 TICKS = (1, 3, 9, 18, 27, 54)  # candidates
 INK, RANDOM = "#333333", "#1f6fb2"
@@ -70,8 +70,7 @@ def draw_cost(path: Path, results: dict[str, Any], *, config: Config, note: str)
             axes.legend(frameon=False, fontsize=8, loc="upper left")
     _draw_legend(legend, names, config)
     figure.supxlabel(note, fontsize=7, color=INK, wrap=True)
-    with atomic_write(path) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
+    save_figure(figure, path)
 
 
 def _strategies(results: dict[str, Any]) -> dict[str, str]:

@@ -10,7 +10,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from eval.report.edits import Row
-from lr_edit.workspace.storage import atomic_write
+from eval.report.figures import save_figure
 
 INK, ACCENT = "#333333", "#1f6fb2"
 
@@ -39,5 +39,4 @@ def draw_sizes(path: Path, rows: Sequence[Row], *, variant: str, title: str, not
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     figure.supxlabel(note, fontsize=6, color=INK, wrap=True)
-    with atomic_write(path) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
+    save_figure(figure, path)

@@ -7,6 +7,7 @@ is escaped.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
@@ -14,6 +15,7 @@ from eval.metrics.registry import describe_world
 from eval.report.captions import write_glossary
 from eval.report.claims import read_claims
 from eval.report.edits import Row, caption
+from eval.report.figures import pdf_of
 from eval.report.render import render
 from eval.report.tables import Table
 from lr_edit.config import Config
@@ -27,6 +29,7 @@ FIGURES = {
     "sizes.png": "Side of the chosen box against side of the object",
     "worst.png": "The ten worst edits of the method, with the first missing link",
 }
+PICTURES = ("anatomy.png", "worst.png")  # what is no drawing has no PDF
 
 
 def gallery_page(
@@ -44,7 +47,7 @@ def gallery_page(
         tasks=[_describe_task(row, config) for row in rows],
         tables=tables,
         figures=[
-            (file, words)
+            (file, words, "" if file in PICTURES else pdf_of(Path(file)).as_posix())
             for file, words in FIGURES.items()
             if file != "amortised.png" or results["ablations"].get("amortised")
         ],

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from lr_edit.workspace.storage import atomic_write
+from eval.report.figures import save_figure
 
 DPI = 120
 INK, ACCENT, FLOOR = "#333333", "#1f6fb2", "#b23a1f"
@@ -41,7 +41,7 @@ def draw_training(
             panel.axis("off")
         axes[0][0].text(0.5, 0.5, "no variant of this study learns", ha="center")
     figure.supxlabel(note, fontsize=8, color=INK, wrap=True)
-    _save(figure, path)
+    save_figure(figure, path)
 
 
 def _draw_curve(axes: Axes, one: Mapping[str, Any], *, title: str) -> None:
@@ -77,9 +77,3 @@ def _draw_ends(axes: Axes, one: Mapping[str, Any], learning: Mapping[str, Any]) 
     axes.set_title(title, fontsize=9)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
-
-
-def _save(figure: Figure, path: Path) -> None:
-    """No date and no version in the file: equal figures are equal bytes."""
-    with atomic_write(path) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})

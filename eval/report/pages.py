@@ -19,6 +19,7 @@ from eval.report.contact_sheet import contact_sheet, example_tasks, show_worst, 
 from eval.report.cost_curve import draw_cost
 from eval.report.diagnosis_page import draw_sizes
 from eval.report.edits import Row, read_rows
+from eval.report.figures import pdf_of
 from eval.report.gallery import gallery_page
 from eval.report.learning_curves import draw_training
 from eval.report.race_page import write_race_pages
@@ -26,6 +27,8 @@ from eval.report.readme import insert_results, write_results_page, write_tables_
 from eval.report.render import render_latex
 from eval.report.study_tables import study_tables
 from eval.report.tables import write_csv
+from eval.study.strata import GROUP as GROUP_OF_STRATA
+from eval.study.strata import METRICS
 from lr_edit.config import Config, load_config
 from lr_edit.errors import UserError
 from lr_edit.workspace.paths import checkout, reports_folder
@@ -110,7 +113,17 @@ def in_order(results: dict[str, Any], config: Config) -> dict[str, Any]:
         for group, rows in config.ablations.items()
         if (known := results["ablations"].get(group, {}))
     }
-    return {**results, **by_variant, "ablations": ablations}
+    whole = {**results, **by_variant, "ablations": ablations}
+    if "strata" in results:
+        rows = config.ablations.get(GROUP_OF_STRATA, {})
+        whole["strata"] = {
+            metric: {name: found[name] for name in rows if name in found}
+            for metric in METRICS
+            if (found := results["strata"].get(metric))
+        }
+        changes = results["changes"]
+        whole["changes"] = {name: changes[name] for name in config.variants if name in changes}
+    return whole
 
 
 def _write_study(root: Path, out: Path, config: Config) -> list[Path]:
@@ -137,17 +150,17 @@ def _write_study(root: Path, out: Path, config: Config) -> list[Path]:
     return written
 
 
-def read_held_out(top: Path) -> Claim | None:
+def read_held_out(top: Path) -> list[Claim]:
     """What leads of the study of the split `test`, on which nothing was chosen."""
     root = top / "studies" / HELD_OUT
     file = reports_folder(root) / "results.json"
     if not file.is_file():
-        return None
+        return []
     config, results = load_config(root / "params.yaml"), read_json(file)
     leads = [one for one in read_claims(in_order(results, config), config) if one.leads]
     tasks = results["meta"]["tasks"]["headline"]
     words = f"On {tasks} other tasks, on which nothing was chosen (split {config.study.split}): "
-    return replace(leads[0], finding=words + leads[0].finding) if leads else None
+    return [replace(one, finding=words + one.finding) for one in leads]
 
 
 def _draw_figures(out: Path, config: Config, results: dict[str, Any], rows: list[Row]) -> list[str]:
@@ -168,7 +181,8 @@ def _draw_figures(out: Path, config: Config, results: dict[str, Any], rows: list
     picked = [shown[at * len(shown) // SHOWCASE] for at in range(SHOWCASE) if shown]
     showcase(out / "showcase.png", [by_id[name] for name in dict.fromkeys(picked)], variant=method)
     drawn = ["cost.png", "sizes.png", "contact_sheet.png", "worst.png", "showcase.png"]
-    (out / "amortised.png").unlink(missing_ok=True)  # not every study has it
+    for left in (out / "amortised.png", pdf_of(out / "amortised.png")):
+        left.unlink(missing_ok=True)  # not every study has it
     if nets := results["ablations"].get(GROUP):
         draw_amortised(out / "amortised.png", config, results=nets, note=note)
         drawn.append("amortised.png")

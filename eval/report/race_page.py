@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, ScalarFormatter
 
 from eval.metrics.registry import describe_world
+from eval.report.figures import save_figure
 from eval.report.render import render
 from eval.study.race import FULL, GROUP, OTHERS, Above, Interval, Measured
 from lr_edit.config import Config
@@ -182,5 +183,4 @@ def draw_race(path: Path, measured: Measured, *, config: Config, note: str) -> N
     left.set(xlabel="NFE per task (UNet evaluations)", ylabel="retention, % ↑")
     right.set(xlabel="NFE per candidate", ylabel="rank correlation with finals ↑")
     figure.supxlabel(note, fontsize=7, color=INK, wrap=True)
-    with atomic_write(path) as part:
-        figure.savefig(part, format="png", metadata={"Software": None})
+    save_figure(figure, path)

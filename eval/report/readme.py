@@ -12,6 +12,7 @@ from typing import Any
 
 from eval.metrics.registry import BY_KEY, describe_world
 from eval.report.amortised import GROUP
+from eval.report.baselines import describe_baselines
 from eval.report.captions import table_caption, write_glossary
 from eval.report.claims import Claim, read_claims
 from eval.report.render import render
@@ -26,15 +27,14 @@ BUDGET = 100_000  # UNet evaluations of a default study
 START, END = "<!-- results -->", "<!-- /results -->"
 # Rows and columns that a reader of README sees; rows that were not run are left out.
 FIRST = (
-    "learned", "dino-random-size", "text-128-top-3-by-loss", "grounded-1", "grounded-5",
-    "ground-truth-box",
+    "learned", "dino-random-size", "grounded-1", "grounded-5", "detected", "ground-truth-box",
 )  # fmt: skip
 GROUPS = (GROUP, "grounded", "default")  # of the ablations: whose rows may be among them
 COLUMNS = ("success", "iou", "score_s", "nfe")
 
 
 def insert_results(
-    page: str, results: dict[str, Any], *, config: Config, held_out: Claim | None = None
+    page: str, results: dict[str, Any], *, config: Config, held_out: Sequence[Claim] = ()
 ) -> str:
     """README.md with the study's results between its two marks; UserError without the marks."""
     before, start, rest = page.partition(START)
@@ -44,9 +44,11 @@ def insert_results(
     return f"{before}{START}\n{front_results(results, config, held_out=held_out)}{END}{after}"
 
 
-def front_results(results: dict[str, Any], config: Config, *, held_out: Claim | None = None) -> str:
+def front_results(
+    results: dict[str, Any], config: Config, *, held_out: Sequence[Claim] = ()
+) -> str:
     """A row per line of `FIRST`, and the claims that lead; means with 95% intervals. `held_out`
-    answers one of them on tasks on which nothing was chosen."""
+    answers some of them on tasks on which nothing was chosen."""
     ablations = results.get("ablations", {})
     groups = {name: group for group in GROUPS for name in ablations.get(group, {})}
     known = {name: ablations[group][name] for name, group in groups.items()}
@@ -62,8 +64,8 @@ def front_results(results: dict[str, Any], config: Config, *, held_out: Claim | 
     ]
     heads = [f"{BY_KEY[key].title}{', %' if BY_KEY[key].power == 2 else ''}" for key in COLUMNS]
     claims = [claim for claim in read_claims(results, config) if claim.leads]
-    if held_out:
-        claims = [one for one in claims if one.question != held_out.question] + [held_out]
+    answered = {one.question for one in held_out}
+    claims = [*(one for one in claims if one.question not in answered), *held_out]
     return render(
         "front.md.j2", rows=rows, heads=heads, claims=[one.finding for one in claims],
         glossary=write_glossary(results), meta=results["meta"],
@@ -102,6 +104,7 @@ def write_results_page(tables: Sequence[Table], results: dict[str, Any], *, conf
         judges=[(role, name) for role, name in meta["judges"].items() if name],
         shared=" and ".join(meta["shared_with_method"]),
         agreement=_agreement(results),
+        baselines=describe_baselines(results, config),
         baseline=config.title_of(meta["baseline"]),
         worth=[
             {"title": BY_KEY[key].title, "points": f"{100 * by:.0f}", "said": _worth(key)}

@@ -3,7 +3,7 @@
 Variants, and their tests against the baseline
 A  beside the paper's Table 2: random boxes        B  beside its Table 1: other editors
 C  regions    D  losses    E  learners and cost    F  by category
-G and on: the remaining groups of `ablations`, in the order of params.yaml
+G and on: the remaining groups of `ablations`, in the order of params.yaml, and where rows differ
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from dataclasses import replace
 from typing import Any
 
 from eval.metrics.registry import ABLATED, APART, BY_KEY, MEASURES, Measure
+from eval.report.baselines import baseline_tables
 from eval.report.captions import table_caption
 from eval.report.tables import Cell, Column, Line, Table
 from eval.study.preferences import JUDGED, PAPER
@@ -53,6 +54,7 @@ def study_tables(results: dict[str, Any], config: Config) -> list[Table]:
         *named,
         _categories(results, config),
         *rest,
+        *baseline_tables(results, config, letters=AFTER_F[len(rest) :]),
     ]
     return [table for table in tables if any(table.blocks.values())]
 

@@ -20,10 +20,12 @@ from eval.report.versions import provenance
 from eval.study.ablations import ablation_results, ablation_scores
 from eval.study.agreement import Edit, judge_agreement, known_verdicts
 from eval.study.ceilings import ceiling_scores
+from eval.study.changes import change_results
 from eval.study.evaluate import count_failed, read_judgements, summarise
 from eval.study.learning import TrainingRecord, learning_results, read_training, training_curves
 from eval.study.results import build_results
 from eval.study.scores import Scores, read_scores, rows, write_rows
+from eval.study.strata import GROUP, METRICS, compare_by_stratum
 from lr_edit.config import Config
 from lr_edit.types import Bank, EditTask
 from lr_edit.workspace.paths import reports_folder
@@ -56,8 +58,17 @@ def write_report(root: Path, config: Config) -> None:
         method=describe_method(root, config, tasks=tasks, others=list(chain(*ablated.values()))),
         nfe=sum(bank.nfe for bank in chain(*banks.values())),
         failed={name: count_failed(each) for name, each in banks.items()},
-        agreement=judge_agreement(_verdicts(root, banks, tasks)),
+        agreement=judge_agreement(find_verdicts(root, config, tasks=tasks, banks=banks)),
     )
+    if GROUP in ablated:
+        how: dict[str, Any] = {"resamples": study.resamples, "seed": study.seed}
+        results |= {
+            "strata": {
+                metric: compare_by_stratum(ablated[GROUP], tasks, metric=metric, **how)
+                for metric in METRICS
+            },
+            "changes": change_results(root, list(config.variants), tasks=tasks, **how),
+        }
     write_json(out / "results.json", results)
     write_json(out / "metrics.json", flat_metrics(results))
     write_json(out / "provenance.json", provenance(root, config.models))
@@ -69,10 +80,15 @@ def write_report(root: Path, config: Config) -> None:
     write_pages(root, config)
 
 
-def _verdicts(root: Path, banks: dict[str, list[Bank]], tasks: list[EditTask]) -> dict[Edit, float]:
-    """What the judge says of every candidate of the study."""
+def find_verdicts(
+    root: Path, config: Config, *, tasks: list[EditTask], banks: dict[str, list[Bank]]
+) -> dict[Edit, float]:
+    """What the judge says of every candidate of the study that a task and a box name: an outline's,
+    or an editor's of the whole picture, is another picture in the same box."""
     found: dict[Edit, float] = {}
     for name, each in banks.items():
+        if config.proposal_set(name).boxes in ("segmented", "whole"):
+            continue
         judged = read_judgements(root, name, tasks=tasks)
         found |= known_verdicts([task.id for task in tasks], banks=each, judged=judged)
     return found

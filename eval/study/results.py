@@ -12,6 +12,8 @@ method      the variant that stands for it: its name, causes of failure, prefere
 agreement   draw of labelled edits -> how often the judge says what a person said
 failed      variant, or group/row -> candidates of its proposal set that were no pictures
 learning    variant -> start, end, floor, share of the gap closed, share of tasks that fell
+strata      metric -> row of `baselines` -> what a scene holds -> mean, and the paired difference
+changes     variant -> where its edits changed the picture: hit, miss, leak
 meta        what was measured, by which judges, and what the reader must know
 """
 

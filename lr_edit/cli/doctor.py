@@ -14,7 +14,7 @@ from rich.table import Table
 
 from lr_edit.config import Config
 from lr_edit.errors import UserError
-from lr_edit.profiles import Weights
+from lr_edit.profiles import NEEDED, Profile, Weights
 from lr_edit.workspace.paths import checkout, locate
 from lr_edit.workspace.storage import write_json
 
@@ -97,7 +97,7 @@ def pull(
     folder; returns the file that says what came. `say` gets sizes and licences before."""
     from lr_edit.frozen import hub
 
-    models = config.models
+    models = _without_unused(config)
     if all(part.folder for part in models.roles.values()):
         raise UserError(f"the weights of {config.profile!r} are bundled: run `dvc pull`")
     wanted = hub.repositories(models)
@@ -122,6 +122,14 @@ def pull(
     path = checkout(root) / "weights" / f"{config.profile}.json"
     write_json(path, found)
     return path
+
+
+def _without_unused(config: Config) -> Profile:
+    """The profile without the models that no proposal set of the study asks for: a detector or an
+    editor are gigabytes."""
+    asked = {role for how in config.proposals.values() for role in NEEDED.get(how.boxes, ())}
+    other = {role for roles in NEEDED.values() for role in roles} - asked
+    return config.models.model_copy(update=dict.fromkeys(other))
 
 
 def _version(package: str) -> str:

@@ -83,8 +83,12 @@ def card(context: click.Context) -> None:
     root, config = load_study(context)
     models, reports = root / "models/picturebook", root / "reports"
     pool = load_pool("val", 512, folder=cache_folder(root) / "picturebook")
-    found, edits = measures.measure_edits(models, config.inpaint, track=track)
+    edit = measures.in_true_boxes(models, config.inpaint)
+    found, edits = measures.measure_edits(models, edit, track=track)
     note(models, "inpainter", **found, **measures.measure_speed(models))
+    edit = measures.as_instructed(models, config.proposal_set("instructed").inpaint)
+    found, told = measures.measure_edits(models, edit, track=track)
+    note(models, "editor", **found)
     found, rebuilt = measures.measure_reconstructions(models, pool)
     note(models, "vae", **found)
     found, maps = measures.measure_bank(models, pool, propose=config.propose)
@@ -92,6 +96,7 @@ def card(context: click.Context) -> None:
     for name, exhibits, columns in (
         ("edits", edits[::4][:48], 8),
         ("worst", measures.worst(edits), 5),
+        ("instructed", told[::8][:32], 8),
         ("reconstructions", [*rebuilt[:14], *measures.worst(rebuilt)], 8),
         ("attention", [*maps[:8], *measures.worst(maps)], 6),
     ):

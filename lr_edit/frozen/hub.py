@@ -22,6 +22,7 @@ from huggingface_hub import HfApi, constants, hf_hub_download, snapshot_download
 from huggingface_hub.errors import GatedRepoError
 
 from lr_edit.errors import UserError
+from lr_edit.frozen.editors import find_editor
 from lr_edit.frozen.pipelines import find_kind
 from lr_edit.frozen.weights import VGG
 from lr_edit.profiles import Profile, Weights
@@ -37,7 +38,8 @@ _COPIED = re.compile(r".*\.(json|txt|model|jinja)$")  # configurations and vocab
 class Repository:
     """One repository of the hub as a profile's loaders use it.
 
-    `kind` is the library that loads it: diffusers, timm or open_clip.
+    `kind` is the library that loads it: diffusers, timm, open_clip or transformers. `edits`: a
+    pipeline is for whole pictures, not for masks.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Repository:
     licence: str | None = None
     gated: bool = False
     pipeline: str | None = None
+    edits: bool = False
 
 
 @dataclass(frozen=True)
@@ -76,9 +79,11 @@ def repositories(profile: Profile) -> list[Repository]:
 def repository(role: str, part: Weights) -> Repository | None:
     """Where a role's weights lie; None for a trunk of LPIPS that torchvision keeps as a pickle."""
     own: dict[str, Any] = {"revision": part.revision, "licence": part.licence}
-    if role in ("inpainter", "tiny vae"):
-        own |= {"gated": part.gated, "pipeline": part.pipeline}
+    if role in ("inpainter", "tiny vae", "editor"):
+        own |= {"gated": part.gated, "pipeline": part.pipeline, "edits": role == "editor"}
         return Repository(part.name, "diffusers", variant=part.variant, **own)
+    if role in ("detector", "segmenter"):
+        return Repository(part.name, "transformers", gated=part.gated, **own)
     if role in ("anchors", "judge structure"):
         config = timm.get_pretrained_cfg(part.name)
         name = config.hf_hub_id if config else None
@@ -129,8 +134,9 @@ def offer(one: Repository) -> Offer:
 
 def components(one: Repository, index: dict[str, Any]) -> list[str]:
     """The folders of a pipeline that are loaded, from its model_index.json. UserError, before
-    anything is fetched, for a class that does not inpaint here."""
-    find_kind(one.name, one.pipeline or index.get("_class_name", "pipeline without a name"))
+    anything is fetched, for a class that does not inpaint, or edit, here."""
+    find = find_editor if one.edits else find_kind
+    find(one.name, one.pipeline or index.get("_class_name", "pipeline without a name"))
     return [
         name
         for name, value in index.items()
@@ -146,7 +152,7 @@ def needed(
     `parts` are a pipeline's folders; without them the repository is one model.
     """
     files = sorted(files)
-    if one.kind != "diffusers":
+    if one.kind in ("timm", "open_clip"):
         wanted = {"timm": "model.safetensors", "open_clip": "open_clip_model.safetensors"}[one.kind]
         weights = [wanted] if wanted in files else []
         return [*(f for f in files if f == "config.json"), *_unpickled(weights, files, one.name)]

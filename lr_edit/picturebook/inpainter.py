@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from diffusers import (
     AutoencoderKL,
+    DiffusionPipeline,
     DPMSolverMultistepScheduler,
     StableDiffusionInpaintPipeline,
     UNet2DConditionModel,
@@ -55,7 +56,7 @@ _SHARES = torch.tensor([0.36, 0.36, 0.28])  # how often each of them is drawn
 _EARLY = 1 / 3  # times are u^this: the words matter at high noise, where most of the draws then are
 _OUTSIDE = 0.1  # weight of what is pasted over anyway
 _MISSING = 1.0  # weight of telling from the middle of the net what is missing
-_IGNORE = -100  # a mask whose thing cannot be told
+IGNORE = -100  # a mask whose thing cannot be told
 
 
 class SmallInpainter(nn.Module):
@@ -181,7 +182,7 @@ def missing_labels(scene: Scene, cell: Cells, *, thing: Thing | None) -> tuple[i
     """Class of kind and colour of what a mask hides: the last of each is nothing."""
     if thing:
         return KINDS.index(thing.kind), list(COLOURS).index(thing.colour)
-    return (_IGNORE, _IGNORE) if covered(scene, cell) else (len(KINDS), len(COLOURS))
+    return (IGNORE, IGNORE) if covered(scene, cell) else (len(KINDS), len(COLOURS))
 
 
 @torch.no_grad()
@@ -232,8 +233,8 @@ def loss(
     t = (torch.rand(n, generator=generator) ** _EARLY * (TIMES - 1)).round().long()
     tokens, missing = data.tokens[indices].clone(), data.missing[indices, which].clone()
     dropped = torch.rand(n, generator=generator) < 0.1
-    tokens[dropped], missing[dropped] = words.encode([""]), _IGNORE
-    signal, level = _levels(_scheduler(), t)
+    tokens[dropped], missing[dropped] = words.encode([""]), IGNORE
+    signal, level = levels(scheduler(), t)
     noisy, velocity = signal * x + level * noise, signal * noise - level * x
     entry = torch.cat([noisy, mask, masked], 1)
     at = home(net)
@@ -247,11 +248,12 @@ def loss(
     return error + _MISSING * naming
 
 
-def _scheduler() -> DPMSolverMultistepScheduler:
+def scheduler() -> DPMSolverMultistepScheduler:
+    """The noise schedule, and the solver that the pipelines are exported with."""
     return DPMSolverMultistepScheduler(**SCHEDULE)
 
 
-def _levels(scheduler: DPMSolverMultistepScheduler, t: Tensor) -> tuple[Tensor, Tensor]:
+def levels(scheduler: DPMSolverMultistepScheduler, t: Tensor) -> tuple[Tensor, Tensor]:
     """Signal and noise level at time t, (n, 1, 1, 1) each."""
     power = scheduler.alphas_cumprod[t].view(-1, 1, 1, 1)
     return power.sqrt(), (1 - power).sqrt()
@@ -264,7 +266,7 @@ def pipeline(net: SmallInpainter, vae: AutoencoderKL) -> StableDiffusionInpaintP
         text_encoder=net.text,
         tokenizer=words.tokenizer(),
         unet=net.unet,
-        scheduler=_scheduler(),
+        scheduler=scheduler(),
         safety_checker=None,
         feature_extractor=None,
         requires_safety_checker=False,
@@ -273,7 +275,11 @@ def pipeline(net: SmallInpainter, vae: AutoencoderKL) -> StableDiffusionInpaintP
 
 def export(net: SmallInpainter, vae: AutoencoderKL, *, folder: Path) -> None:
     """The pipeline in half precision, as `from_pretrained` reads it."""
-    halves = pipeline(net, vae)
+    save_halves(pipeline(net, vae), folder)
+
+
+def save_halves(halves: DiffusionPipeline, folder: Path) -> None:
+    """Write a pipeline's folder, its weights in half precision; in memory they stay as they are."""
     halves.vae.register_to_config(_name_or_path="")  # else the folder it was loaded from is kept
     dtypes = [(part, part.dtype) for part in (halves.vae, halves.text_encoder, halves.unet)]
     for part, _ in dtypes:

@@ -21,9 +21,11 @@ from lr_edit.boxes import anchor_points, cells_to_pixels, square_boxes
 from lr_edit.config import Inpaint, ProposalSet, Propose
 from lr_edit.frozen import Inpainter
 from lr_edit.frozen.dino import load_dino
+from lr_edit.frozen.editors import load_editor
 from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.judge import NONE, load_judge
 from lr_edit.inpaint import inpaint_candidates, noise_seed
+from lr_edit.instruct import Instructed
 from lr_edit.picturebook.pool import Pool
 from lr_edit.picturebook.tasks import make_task
 from lr_edit.picturebook.vae import GRID, reconstruct
@@ -35,6 +37,7 @@ from lr_edit.types import EditTask
 EDITS = {"replace": 96, "recolour": 96, "remove": 64}  # held-out edits of `val`
 _FIRST = 5_000  # beyond the tasks of data/
 Track = Callable[[Iterable, str], Iterable]
+Edit = Callable[[EditTask, Tensor], Tensor]  # a task and its source -> the edit, both uint8
 
 
 @dataclass(frozen=True)
@@ -46,18 +49,38 @@ class Exhibit:
     worth: float
 
 
-def measure_edits(
-    models: Path, inpaint: Inpaint, *, track: Track, counts: dict[str, int] = EDITS
-) -> tuple[dict[str, float], list[Exhibit]]:
-    """Replace, recolour and remove in the true box, told by the judge; source beside edit."""
-    judge = load_judge(f"local-dir:{models / 'judge'}")
+def in_true_boxes(models: Path, inpaint: Inpaint) -> Edit:
+    """Edits by the shipped inpainter, in the true box."""
     inpainter = load_inpainter(f"local-dir:{models / 'inpainter'}")
+    return lambda task, source: _inpaint(inpainter, task, source, inpaint)
+
+
+def as_instructed(models: Path, inpaint: Inpaint) -> Edit:
+    """Edits of the whole picture by the shipped editor."""
+    editor = load_editor(f"local-dir:{models / 'editor'}")
+
+    def edit(task: EditTask, source: Tensor) -> Tensor:
+        images, _ = inpaint_candidates(
+            Instructed(editor, source=task.source), source, prompt=task.prompt,
+            boxes=torch.tensor([[[0, 0, SIDE, SIDE]]]), sampler=inpaint.sampler,
+            seed=noise_seed(task.id, 0), feather=0, batch=1,
+        )  # fmt: skip
+        return images[0, 0]
+
+    return edit
+
+
+def measure_edits(
+    models: Path, edit: Edit, *, track: Track, counts: dict[str, int] = EDITS
+) -> tuple[dict[str, float], list[Exhibit]]:
+    """Replace, recolour and remove, told by the judge at the true box; source beside edit."""
+    judge = load_judge(f"local-dir:{models / 'judge'}")
     kinds, colours, nones, exhibits = [], [], [], []
     wanted = [name for name, count in counts.items() for _ in range(count)]
-    for index, category in enumerate(track(wanted, "edits in the true box")):
+    for index, category in enumerate(track(wanted, "held-out edits")):
         task, before, _ = make_task(category, "val", index=_FIRST + index)
         source = torch.from_numpy(draw(before).copy()).permute(2, 0, 1)
-        edited = _edit(inpainter, task, source, inpaint)
+        edited = edit(task, source)
         truth = task.truth
         assert truth is not None and truth.box is not None
         kind, colour = (p[0] for p in judge.probabilities(edited[None].float() / 255, [truth.box]))
@@ -107,7 +130,7 @@ def measure_speed(models: Path, *, batch: int = 27, repeats: int = 5) -> dict[st
     }
 
 
-def _edit(inpainter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) -> Tensor:
+def _inpaint(inpainter: Inpainter, task: EditTask, source: Tensor, inpaint: Inpaint) -> Tensor:
     boxes = draw_boxes(
         task,
         torch.zeros(1, 2, dtype=torch.int64),

@@ -34,9 +34,9 @@ def make_task(
     """
     rng = scene_rng(split, 1_000_000 + index, seed=seed)
     count = _things(split, index, rng=rng)
-    before, old, new = _draw_edit(category, count, rng=rng)
+    before, old, new = draw_edit(category, count, rng=rng)
     while category == "add" and new is None:  # the scene is full
-        before, old, new = _draw_edit(category, count, rng=rng)
+        before, old, new = draw_edit(category, count, rng=rng)
     if category == "add":
         after = replace(before, things=(*before.things, new)) if new else before
         truth = Truth(None, _label(new), _bystanders(before, None))
@@ -67,7 +67,7 @@ def _things(split: str, index: int, *, rng: np.random.Generator) -> int:
     return 1 if index % 2 == 0 else int(rng.integers(2, 4))
 
 
-def _draw_edit(
+def draw_edit(
     category: str, count: int, *, rng: np.random.Generator
 ) -> tuple[Scene, Thing, Thing | None]:
     """A scene, the thing in it that is edited, and what takes its place or stands beside it."""

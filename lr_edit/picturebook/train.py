@@ -17,14 +17,17 @@ from torch import nn
 
 from lr_edit.config import Inpaint
 from lr_edit.errors import UserError, suggest_name
-from lr_edit.picturebook import anchors, clip, inpainter, judge, perceptual, vae
+from lr_edit.picturebook import anchors, clip, detector, editor, inpainter, judge, perceptual, vae
 from lr_edit.picturebook.pool import Pool, load_pool
 from lr_edit.picturebook.trainer import Recipe, fit, load_average
 from lr_edit.types import Track
 from lr_edit.workspace.storage import read_json, write_json
 
 # In the order they are trained: the inpainter needs the autoencoder, the trunk is measured with it.
-NAMES = ("vae", "inpainter", "scoring-clip", "anchors", "judge", "evaluation-clip", "perceptual")
+NAMES = (
+    "vae", "inpainter", "scoring-clip", "anchors", "judge", "evaluation-clip", "perceptual",
+    "detector", "editor",
+)  # fmt: skip
 SCENES = {"inpainter": 12_000}  # others: 20,000
 HELD_OUT = 512  # scenes of `val`
 
@@ -41,10 +44,12 @@ class Trainee:
     export: Callable[[Path], None]
 
 
-def enrol(name: str, *, cache: Path) -> Trainee:
+def enrol(name: str, *, models: Path, cache: Path) -> Trainee:
     """A fresh model by name, and what it learns from."""
     if name not in NAMES:
         raise UserError(f"unknown model {name!r}{suggest_name(name, NAMES)}")
+    if name == "editor":
+        return _editor(models, cache)
     pool = load_pool("pretrain", SCENES.get(name, 20_000), folder=cache)
     if name == "inpainter":
         return _inpainter(pool, cache)
@@ -52,7 +57,7 @@ def enrol(name: str, *, cache: Path) -> Trainee:
         return _perceptual(pool, cache)
     package: Any = {
         "scoring-clip": clip, "evaluation-clip": clip, "anchors": anchors, "judge": judge,
-        "vae": vae,
+        "vae": vae, "detector": detector,
     }[name]  # fmt: skip
     named = {"name": name} if package is clip else {}
     also: dict[str, Any] = {"pool": pool} if package is vae else named
@@ -93,6 +98,26 @@ def _inpainter(pool: Pool, cache: Path) -> Trainee:
     )
 
 
+def _editor(models: Path, cache: Path) -> Trainee:
+    if not (start := models / "inpainter").is_dir():
+        raise UserError(
+            "the editor starts from the inpainter: run `lr-edit picturebook train inpainter`"
+        )
+    frozen = AutoencoderKL.from_pretrained(start / "vae").float().eval().requires_grad_(False)
+    data = editor.encode(frozen, path=cache / "pairs.safetensors")
+    net = editor.build(start, scale=frozen.config.scaling_factor)
+    return Trainee(
+        net,
+        editor.RECIPE,
+        size=len(data.tokens),
+        loss=lambda indices, generator: editor.loss(
+            net, data, indices=indices, generator=generator
+        ),
+        measure=lambda _: {},
+        export=lambda folder: editor.export(net, frozen, folder=folder),
+    )
+
+
 def _perceptual(pool: Pool, cache: Path) -> Trainee:
     frozen = _autoencoder(cache, needed_by="perceptual trunk")
 
@@ -119,7 +144,7 @@ def train(
     name: str, *, models: Path, cache: Path, track: Track, device: str = "cpu"
 ) -> dict[str, Any]:
     """Train one model, write its folder below `models`, and return what was measured."""
-    trainee = enrol(name, cache=cache)
+    trainee = enrol(name, models=models, cache=cache)
     checkpoint, steps = cache / f"{name}.ckpt.safetensors", trainee.recipe.steps
     records = fit(
         trainee.module,
@@ -146,7 +171,7 @@ def learning_curve(
     *, models: Path, cache: Path, inpaint: Inpaint, track: Callable
 ) -> list[dict[str, float]]:
     """What the inpainter reached at every step whose weights were kept."""
-    from lr_edit.picturebook.measures import measure_edits  # it loads what a study loads
+    from lr_edit.picturebook import measures  # it loads what a study loads
 
     net, frozen = inpainter.build(), _autoencoder(cache, needed_by="inpainter")
     rows = []
@@ -159,7 +184,8 @@ def learning_curve(
             home = Path(folder)
             (home / "judge").symlink_to((models / "judge").resolve())
             inpainter.export(net, frozen, folder=home / "inpainter")
-            found, _ = measure_edits(home, inpaint, track=track)
+            edit = measures.in_true_boxes(home, inpaint)
+            found, _ = measures.measure_edits(home, edit, track=track)
         rows.append({"steps": float(path.suffixes[0][3:]), **found})
     note(models, "inpainter", curve=rows)
     return rows

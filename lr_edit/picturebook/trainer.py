@@ -73,7 +73,7 @@ def fit(
     """
     torch.set_num_threads(1)
     module.to(device)
-    weights = dict(module.named_parameters())
+    weights = trained(module)
     optimizers = _optimizers(module, recipe)
     average = {name: w.detach().clone() for name, w in weights.items()}
     first = _load(checkpoint, weights, average, optimizers) if checkpoint else 0
@@ -107,10 +107,16 @@ def home(module: nn.Module) -> torch.device:
     return next(module.parameters()).device
 
 
+def trained(module: nn.Module) -> dict[str, nn.Parameter]:
+    """The parameters that learn, by name: a library's class may hold some that a loss never
+    reaches."""
+    return {name: w for name, w in module.named_parameters() if w.requires_grad}
+
+
 def load_average(module: nn.Module, checkpoint: Path) -> None:
     """The averaged weights of a checkpoint into a module."""
     with safe_open(checkpoint, "pt") as file:
-        for name, w in module.named_parameters():
+        for name, w in trained(module).items():
             w.data.copy_(file.get_tensor(f"average/{name}"))
 
 
@@ -157,7 +163,7 @@ def _matrix(w: Tensor, *, like: Tensor) -> Tensor:
 
 
 def _optimizers(module: nn.Module, recipe: Recipe) -> list[_Optimizer]:
-    weights = dict(module.named_parameters())
+    weights = trained(module)
     tables = {id(m.weight) for m in module.modules() if isinstance(m, nn.Embedding)}
     matrices = {
         name: w

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import platform
 import warnings
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from lr_edit.errors import Notice, Unfinished, UserError
 from lr_edit.execution.local import Execute, Failed, choose_executor
 from lr_edit.files import empty_folder
 from lr_edit.frozen import weights
-from lr_edit.profiles import Profile
+from lr_edit.profiles import NEEDED, Profile
 from lr_edit.types import Bank, EditTask, Track
 from lr_edit.workspace.cache import Cache
 from lr_edit.workspace.code import code_digest
@@ -35,6 +36,7 @@ from lr_edit.workspace.storage import (
 )
 
 if TYPE_CHECKING:
+    from lr_edit.frozen.detectors import Detector, Segmenter
     from lr_edit.frozen.models import Models
 
 _FOLDERS = {"tables": "artifacts/tables", "images": "artifacts/candidates"}  # of parts of a task
@@ -100,8 +102,9 @@ class CandidateMaker:
     def __init__(self, root: Path, config: Config, *, name: str) -> None:
         self._root, self._profile, self._name = root, config.models, name
         self._config = _own_parameters(config, name)
+        self._way = WAYS.get(config.proposal_set(name).boxes, INPAINTED)
         self._common = self._common_key()
-        self._models: Models | None = None
+        self._models: Any = None
 
     def key(self, task: EditTask, source: np.ndarray) -> str:
         """A task's key in the cache: everything that its candidates depend on."""
@@ -115,15 +118,16 @@ class CandidateMaker:
                     f"{platform.node()} has other code, libraries or weights in {self._root}:"
                     " bring every machine to the same commit and packages, and run `dvc pull` there"
                 )
-            self._models = _load(self._root, self._profile)
-        return _make(self._models, item, config=self._config, name=self._name)
+            self._models = self._way.load(self._root, self._profile)
+        return self._way.make(self._models, item, config=self._config, name=self._name)
 
     def _common_key(self) -> str:
         """Everything that candidates depend on beside the task."""
         profile, how = self._profile, self._config.proposal_set(self._name)
         frozen = [profile.anchors, profile.clip, profile.inpainter, profile.tiny_vae]
+        frozen += [profile.model(role) for role in NEEDED.get(how.boxes, ())]
         return content_key(
-            code_digest(__name__, "_load", "_make"),
+            code_digest(__name__, self._way.load.__name__, self._way.make.__name__),
             [part and weights.identify(self._root, part) for part in frozen]
             + ([profile.memory.moves] if profile.memory.moves else []),
             self._config.model_dump(mode="json"),
@@ -155,6 +159,76 @@ def _make(
     source, how = torch.from_numpy(item.source.copy()), config.proposal_set(name)
     bank, images = make_bank(models, item.task, source=source, config=config, how=how)
     return bank, images.numpy()
+
+
+def _load_detector(root: Path, profile: Profile) -> tuple[Models, Detector, None]:
+    from lr_edit.frozen.detectors import load_detector
+
+    models, part = _load(root, profile), profile.model("detector")
+    name = weights.resolve(root, part.name)
+    return models, load_detector(name, revision=part.revision, device=models.device), None
+
+
+def _load_segmenter(root: Path, profile: Profile) -> tuple[Models, Detector, Segmenter]:
+    from lr_edit.frozen.detectors import load_segmenter
+
+    (models, detector, _), part = _load_detector(root, profile), profile.model("segmenter")
+    name = weights.resolve(root, part.name)
+    return models, detector, load_segmenter(name, revision=part.revision, device=models.device)
+
+
+def _make_detected(
+    loaded: tuple[Models, Detector, Segmenter | None],
+    item: CandidateTask,
+    *,
+    config: Config,
+    name: str,
+) -> tuple[Bank, np.ndarray]:
+    import torch
+
+    from lr_edit.detect import detected_bank
+
+    source, how = torch.from_numpy(item.source.copy()), config.proposal_set(name)
+    models, detector, segmenter = loaded
+    bank, images = detected_bank(
+        models, item.task, detector=detector, segmenter=segmenter, source=source, config=config,
+        how=how,
+    )  # fmt: skip
+    return bank, images.numpy()
+
+
+def _load_editor(root: Path, profile: Profile) -> Models:
+    from lr_edit.frozen.editors import load_with_editor
+
+    return load_with_editor(root, profile)
+
+
+def _make_whole(
+    models: Models, item: CandidateTask, *, config: Config, name: str
+) -> tuple[Bank, np.ndarray]:
+    import torch
+
+    from lr_edit.instruct import instructed_bank
+
+    source, how = torch.from_numpy(item.source.copy()), config.proposal_set(name)
+    bank, images = instructed_bank(models, item.task, source=source, config=config, how=how)
+    return bank, images.numpy()
+
+
+@dataclass(frozen=True)
+class Way:
+    """A way to make candidates: its functions, which stand for it in the key."""
+
+    load: Callable[..., Any]
+    make: Callable[..., tuple[Bank, np.ndarray]]
+
+
+INPAINTED = Way(_load, _make)
+WAYS = {  # by a proposal set's boxes
+    "detected": Way(_load_detector, _make_detected),
+    "segmented": Way(_load_segmenter, _make_detected),
+    "whole": Way(_load_editor, _make_whole),
+}
 
 
 def _unfinished(failed: dict[str, Failed], name: str, *, of: int) -> Unfinished:

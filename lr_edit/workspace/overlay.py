@@ -19,7 +19,7 @@ import yaml
 from lr_edit.config import Config, as_config
 from lr_edit.errors import UserError, shorten, suggest_name
 from lr_edit.files import read_yaml
-from lr_edit.profiles import Profile, lay_profiles
+from lr_edit.profiles import NEEDED, Profile, lay_profiles
 from lr_edit.workspace.paths import locate
 from lr_edit.workspace.storage import atomic_write, find_tasks
 
@@ -60,6 +60,7 @@ def study_files(
     config = as_config(params, path=overlay)
     if config.models.anchor_net is None:
         params["ablations"] = _without_nets(params["ablations"])
+    params = _without_models(params, config.models)
     params = _without_truth(params, config.models, data or locate(top, config.models.data))
     params = _with_data(params, config.profile, folder=folder, data=data) if data else params
     config = as_config(params, path=overlay)
@@ -124,9 +125,19 @@ def _without_truth(params: dict[str, Any], profile: Profile, data: Path) -> dict
         known = profile.world == "picturebook"
     else:
         known = all(task.truth for task in find_tasks(data))
-    if known:
-        return params
-    sets = {name: row for name, row in params["proposals"].items() if row["boxes"] != "truth"}
+    return params if known else _without_boxes(params, {"truth"})
+
+
+def _without_models(params: dict[str, Any], profile: Profile) -> dict[str, Any]:
+    """The rows on boxes of models that the profile has."""
+    return _without_boxes(
+        params, {boxes for boxes, roles in NEEDED.items() if not {*roles} <= profile.roles.keys()}
+    )
+
+
+def _without_boxes(params: dict[str, Any], boxes: set[str]) -> dict[str, Any]:
+    """The proposal sets of other boxes, and the rows on them."""
+    sets = {name: row for name, row in params["proposals"].items() if row["boxes"] not in boxes}
 
     def rows(table: dict[str, Any]) -> dict[str, Any]:
         return {name: row for name, row in table.items() if row["proposals"] in sets}

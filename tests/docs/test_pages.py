@@ -20,14 +20,16 @@ from eval.metrics.pair import Pair
 from eval.metrics.suite import SUITE, measure
 from lr_edit.choose import best_of_bank, choose, pick_sizes
 from lr_edit.config import Config, as_config, load_config
+from lr_edit.detect import detected_bank
 from lr_edit.frozen import Inpainter
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import inpaint_candidates
+from lr_edit.instruct import instructed_bank
 from lr_edit.method import learn_sizes, make_bank
 from lr_edit.profiles import lay_profiles
 from lr_edit.types import EditTask, Sampler
 from lr_edit.workspace.overlay import apply_overlay
-from tests.fakes import FakeAnchors, FakeClip, FakeInpainter
+from tests.fakes import FakeAnchors, FakeClip, FakeDetector, FakeInpainter, FakeSegmenter
 from tests.source_tree import ROOT, modules
 
 PAGES = sorted((ROOT / "docs").rglob("*.md"))
@@ -57,8 +59,8 @@ def _above(name: str) -> Iterator[str]:
 
 @each_page
 def test_every_path_that_a_page_names_is_there(page: Path) -> None:
-    made = ("studies/NAME", "studies/gentle", "reports/sd2", "reports/NAME", "reports/gentle",
-            "studies/train/artifacts")  # fmt: skip
+    made = ("studies/NAME", "studies/gentle", "studies/outlines", "reports/sd2", "reports/NAME",
+            "reports/gentle", "studies/train/artifacts")  # fmt: skip
     paths = re.findall(r"`((?:lr_edit|eval|reports|studies|tests)/[\w./-]*)`", page.read_text())
     missing = [one for one in paths if not one.startswith(made) and not (ROOT / one).exists()]
     assert not missing
@@ -170,6 +172,28 @@ def test_the_variant_of_the_page_learns_and_chooses() -> None:
     sizes = pick_sizes("table", bank, weights=lowest.losses)
     found = choose(bank, sizes, rank="loss", weights=lowest.losses)
     assert found == best_of_bank(bank, rank="loss", weights=lowest.losses)
+
+
+def test_the_baselines_of_the_page_are_rows() -> None:
+    config = laid(*snippets("A baseline", "yaml"))
+    assert config.profiles["sd2"].model("segmenter").name == "facebook/sam2.1-hiera-tiny"
+    models = Models(FakeAnchors(), FakeClip(), FakeInpainter())
+    source = torch.randint(256, (3, 64, 64), generator=torch.Generator().manual_seed(0)).byte()
+    task = EditTask("one", Path("one.png"), "a red boat", "a blue fish")
+    both = {"source": source, "config": config}
+    banks = {}
+    for name, segmenter in (("owl", None), ("outline", FakeSegmenter())):
+        how = config.proposals[config.variants[name].proposals]
+        detector = FakeDetector((20, 20, 40, 44), (4, 40, 30, 60))
+        banks[name], _ = detected_bank(
+            models, task, detector=detector, segmenter=segmenter, how=how, **both
+        )
+    how = config.proposals["instructed"]
+    banks["instructed"], _ = instructed_bank(models, task, how=how, **both)
+    assert {name: len(bank.boxes) for name, bank in banks.items()} == {
+        "owl": 2, "outline": 1, "instructed": 1,
+    }  # fmt: skip
+    assert best_of_bank(banks["owl"], rank=config.variants["owl"].rank).point == 0
 
 
 def test_the_metric_of_the_page_measures(monkeypatch: pytest.MonkeyPatch) -> None:

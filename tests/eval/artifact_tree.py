@@ -23,7 +23,7 @@ from tests.source_tree import ROOT
 SIDE, POINTS = 32, 3
 CATEGORIES = ("replace", "recolour", "replace", "remove", "recolour", "add", "replace", "recolour")
 SIZES = {"dino": 6, "dino-random": 2, "centre": 4, "random-random": 1, "grounded": 1,
-         "occlusion": 1, "truth": 1}  # fmt: skip
+         "occlusion": 1, "truth": 1, "detected": 1, "detected-5": 1, "instructed": 1}  # fmt: skip
 JUDGED = (
     "clip_whole", "clip_edited", "clip_directional", "clip_i", "lpips", "structure_distance",
     "background_mse", "background_psnr", "background_ssim", "iou", "hit", "success",
@@ -45,14 +45,13 @@ def make_tree(root: Path, config: Config) -> list[EditTask]:
     for task in tasks:
         write_image(root / "artifacts/tasks" / task.image, _picture(rng))
     write_tasks(root / "artifacts/tasks/tasks.json", tasks)
-    for name, how in config.proposals.items():
-        points = 1 if how.anchors in ("truth", "centre") else POINTS
+    for name in config.proposals:
+        shape = count_points(config, name), SIZES[name]
         for task in tasks:
-            write_candidates(root, name, task, rng, shape=(points, SIZES[name]))
+            write_candidates(root, name, task, rng, shape=shape)
     for name, variant in config.variants.items():
-        points = 1 if config.proposal_set(variant.proposals).anchors == "truth" else POINTS
-        sizes = SIZES[variant.proposals]
-        drawn = rng.integers((points, sizes), size=(len(tasks), variant.seeds, 2))
+        shape = count_points(config, variant.proposals), SIZES[variant.proposals]
+        drawn = rng.integers(shape, size=(len(tasks), variant.seeds, 2))
         rows = {
             task.id: [Choice(int(p), int(s)) for p, s in row]
             for task, row in zip(tasks, drawn, strict=True)
@@ -68,15 +67,20 @@ def make_tree(root: Path, config: Config) -> list[EditTask]:
     return tasks
 
 
+def count_points(config: Config, proposals: str) -> int:
+    """Anchors of a proposal set here."""
+    how = config.proposal_set(proposals)
+    alone = how.anchors in ("truth", "centre", "whole") or how.propose.points == 1
+    return 1 if alone else POINTS
+
+
 def _ablations(config: Config, tasks: int, rng: np.random.Generator) -> dict:
     """What the stage ablate leaves: choices within the part of the bank that a row sees."""
     found: dict = {}
     for group, rows in config.ablations.items():
         found[group] = {}
         for name, row in rows.items():
-            points = (
-                1 if config.proposal_set(row.proposals).anchors in ("truth", "centre") else POINTS
-            )
+            points = count_points(config, row.proposals)
             shape = (
                 min(points, row.points or points),
                 len(row.sizes or range(SIZES[row.proposals])),

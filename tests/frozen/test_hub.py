@@ -17,7 +17,8 @@ from lr_edit.frozen.clip import load_clip
 from lr_edit.frozen.hub import Offer, Repository, adopt, needed, record, table
 from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.types import Sampler
-from tests.hub_layout import COMMIT, served, write_sd, write_sdxl
+from tests.detector_layout import write_grounding_dino
+from tests.hub_layout import COMMIT, served, write_pix2pix, write_sd, write_sdxl
 from tests.source_tree import ROOT
 from tests.tiny import tiny_params, write_params
 from tests.transformer_layout import write_klein
@@ -35,6 +36,25 @@ DINO = "vit_base_patch8_224.dino"
 
 # What the libraries say while the tests write half-precision pipelines.
 pytestmark = pytest.mark.filterwarnings("ignore::FutureWarning", "ignore::UserWarning")
+
+ADOPT_AND_LOAD = """
+import sys
+from pathlib import Path
+import torch
+from lr_edit.frozen.detectors import load_detector
+from lr_edit.frozen.editors import load_editor
+from lr_edit.frozen.hub import Repository, adopt
+from lr_edit.types import Sampler
+folder, commit = Path(sys.argv[1]), sys.argv[2]
+adopt(Repository("org/finder", "transformers", revision=commit), folder)
+adopt(Repository("org/editor", "diffusers", revision=commit, edits=True), folder)
+picture = torch.full((1, 3, 64, 64), 0.5)
+print(len(load_detector("org/finder", revision=commit).find(picture, "a cat").boxes))
+editor = load_editor("org/editor", revision=commit)
+editor.inpaint(picture, "a cat", masks=torch.ones(1, 1, 64, 64, dtype=torch.bool),
+               noise=editor.noise(64, 0), sampler=Sampler(2, 2.0, 1.0))
+print(editor.nfe)
+"""
 
 
 def test_of_a_pipeline_the_variant_the_configurations_and_nothing_else_is_fetched() -> None:
@@ -150,6 +170,39 @@ def test_the_parts_of_a_pipeline_with_a_language_model_are_copied_whole(
     assert made.isfinite().all() and inpainter.nfe == 1
 
 
+def test_a_detector_and_an_editor_copied_from_a_folder_load_without_a_network(
+    tmp_path: Path,
+) -> None:
+    """In a process of its own: transformers reads where the hub's cache is when it is imported."""
+    write_grounding_dino(tmp_path / "from/org--finder")
+    write_pix2pix(tmp_path / "from/org--editor")
+    done = subprocess.run(
+        [sys.executable, "-c", ADOPT_AND_LOAD, str(tmp_path / "from"), COMMIT],
+        env={**os.environ, "HF_HOME": str(tmp_path / "hf"), "PYTHONPATH": str(ROOT)},
+        capture_output=True, text=True, timeout=300,
+    )  # fmt: skip
+    assert done.stdout.split() == ["12", "6"], done.stderr
+
+
+def test_a_pipeline_that_edits_no_whole_pictures_is_refused_before_it_is_fetched(
+    tmp_path: Path,
+) -> None:
+    write_sd(tmp_path / "org--name")
+    with pytest.raises(UserError, match="StableDiffusionInpaintPipeline edits no whole pictures"):
+        adopt(Repository("org/name", "diffusers", revision=COMMIT, edits=True), tmp_path)
+
+
+def test_a_pull_fetches_what_the_studys_rows_ask_for() -> None:
+    from lr_edit.cli.doctor import _without_unused
+    from lr_edit.config import load_config
+    from lr_edit.frozen.hub import repositories
+
+    alone = {one.name for one in repositories(_without_unused(load_config(profile="sd2")))}
+    study = load_config(ROOT / "params.yaml", profile="sd2")
+    whole = {one.name for one in repositories(_without_unused(study))}
+    assert whole - alone == {"IDEA-Research/grounding-dino-tiny", "timbrooks/instruct-pix2pix"}
+
+
 def test_what_cannot_inpaint_here_is_refused_before_it_is_fetched(tmp_path: Path) -> None:
     place = tmp_path / "org--name"
     place.mkdir()
@@ -181,7 +234,7 @@ def test_every_profile_names_repositories_with_licences() -> None:
     profiles = load_config(ROOT / "params.yaml").profiles
     for name in set(profiles) - {"picturebook"}:
         found = repositories(profiles[name])
-        assert {one.kind for one in found} == {"diffusers", "timm", "open_clip"}
+        assert {one.kind for one in found} == {"diffusers", "timm", "open_clip", "transformers"}
         assert all(one.licence for one in found)
         assert next(one for one in found if one.kind == "diffusers").revision
     assert load_config(profile="sdxl").models.side == 1024

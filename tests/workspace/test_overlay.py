@@ -117,6 +117,19 @@ def test_a_profile_and_a_data_folder_alone_make_a_study(top: Path) -> None:
     assert rows and not any(row.get("scope") == "dataset" for row in rows)  # sd2 has no such nets
 
 
+def test_rows_on_models_that_a_profile_lacks_are_left_out(top: Path) -> None:
+    data = write_pair(top / "photos")
+    sets = {}
+    for profile in ("z-image", "sd2"):
+        params = yaml.safe_load(
+            study_files(top, profile, profile=profile, data=data)["params.yaml"]
+        )
+        sets[profile] = set(params["proposals"])
+        assert all(row["proposals"] in sets[profile] for row in params["variants"].values())
+    assert sets["sd2"] - sets["z-image"] == {"instructed"}  # Z-Image edits no whole pictures
+    assert "detected" in sets["z-image"]
+
+
 def test_data_outside_the_checkout_is_named_by_its_whole_path(top: Path, tmp_path_factory) -> None:
     data = write_pair(tmp_path_factory.mktemp("photos"))
     stages = pipeline(top, "mine", data=data)

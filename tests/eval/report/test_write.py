@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -11,11 +12,11 @@ from PIL import Image
 
 from eval.metrics.registry import BY_KEY
 from eval.report.contact_sheet import example_tasks
-from eval.report.write import write_report
+from eval.report.write import find_verdicts, write_report
 from eval.statistics import paired_difference
 from eval.study.evaluate import evaluate
 from lr_edit.errors import UserError
-from lr_edit.workspace.storage import read_json, study_tasks
+from lr_edit.workspace.storage import read_banks, read_json, study_tasks
 from tests.eval.artifact_tree import CATEGORIES, make_tree, small_config
 
 CONFIG = small_config()
@@ -26,7 +27,7 @@ FILES = {
     "provenance.json",
     "README.md", "training_curves.png", "contact_sheet.png", "cost.png", "worst.png", "sizes.png",
     "anatomy.png", "amortised.png", "index.html", "gallery", "edits.jsonl", "training.json",
-    "showcase.png",
+    "showcase.png", "pdf",
 }  # fmt: skip
 
 
@@ -130,6 +131,15 @@ def test_pictures_open_and_carry_no_date(root: Path) -> None:
             assert not {"date", "Software", "Creation Time"} & set(picture.info)
 
 
+def test_every_drawing_is_a_pdf_too_without_a_date(root: Path) -> None:
+    drawn = {"cost", "sizes", "training_curves", "amortised"}
+    assert {path.stem for path in (root / "reports/pdf").iterdir()} == drawn
+    for path in (root / "reports/pdf").iterdir():
+        content = path.read_bytes()
+        assert content.startswith(b"%PDF") and b"CreationDate" not in content
+        assert b"Matplotlib" not in content and b"Type3" not in content
+
+
 def test_examples_show_the_headline_and_one_of_each_category_apart(root: Path) -> None:
     tasks = study_tasks(root)
     shown_tasks = example_tasks(tasks, count=5)
@@ -137,6 +147,16 @@ def test_examples_show_the_headline_and_one_of_each_category_apart(root: Path) -
     assert len(shown_tasks) == len({task.id for task in shown_tasks}) == 5
     assert kinds.count("remove") == kinds.count("add") == 1
     assert example_tasks(tasks[:1], count=12) == tasks[:1]
+
+
+def test_an_editors_whole_picture_is_not_taken_for_the_whole_image_inpainted(root: Path) -> None:
+    tasks = study_tasks(root)[:1]
+    banks = {name: read_banks(root, name, tasks=tasks) for name in ("centre", "instructed")}
+    box = banks["centre"][0].boxes[:1, :1]
+    banks["instructed"] = [replace(banks["instructed"][0], boxes=box)]
+    alone = {"centre": banks["centre"]}
+    both, one = (find_verdicts(root, CONFIG, tasks=tasks, banks=each) for each in (banks, alone))
+    assert both == one and one
 
 
 def test_scores_of_other_tasks_are_refused(root: Path) -> None:
