@@ -48,8 +48,8 @@ def serve(desk: Desk, *, host: str, port: int, say: Callable[[str], Any]) -> Non
     """Show the page until interrupted; `say` is told where it is, and what is a defect of ours."""
     page = build_page(desk, say=say)
     _, address, _ = launch(page, host=host, port=port)
-    say(f"{address.rstrip('/')} (Ctrl-C ends it)")
     try:
+        say(f"{address.rstrip('/')} (Ctrl-C ends it)")
         wait_until_interrupted()
     finally:
         page.close(verbose=False)

@@ -128,9 +128,10 @@ def feather_mask(
     """0 outside of each mask, rising inward to 1 over `feather` pixels from its edge.
 
     Example:
-        >>> mask = torch.tensor([[[[False, True, True, True, False]]]])
+        >>> mask = torch.tensor([[[[False, True], [False, False]]]])
         >>> feather_mask(mask, feather=0)
-        tensor([[[[0., 1., 1., 1., 0.]]]])
+        tensor([[[[0., 1.],
+                  [0., 0.]]]])
     """
     solid = masks.float()
     soft = F.avg_pool2d(F.pad(solid, (feather,) * 4, mode="replicate"), 2 * feather + 1, stride=1)

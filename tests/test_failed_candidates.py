@@ -18,6 +18,7 @@ from lr_edit.errors import Notice
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import inpaint_candidates
 from lr_edit.score import WORST, score_candidates
+from lr_edit.stages.candidates import INPAINTED, Way
 from lr_edit.stages.candidates import run as make_candidates
 from lr_edit.stages.prepare import run as prepare
 from lr_edit.types import Box, EditTask, Sampler
@@ -91,7 +92,7 @@ def test_a_stage_keeps_the_others_goes_on_and_says_how_many_failed(
     def track(items: Any, *_: Any, **__: Any) -> Any:
         return items
 
-    monkeypatch.setattr("lr_edit.stages.candidates._load", load)
+    monkeypatch.setattr("lr_edit.stages.candidates.INPAINTED", Way(load, INPAINTED.make))
     config = load_config(tiny_root / "params.yaml")
     prepare(tiny_root, config)
     with pytest.warns(Notice, match="2 candidates of dino are no pictures"):

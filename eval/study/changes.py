@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
-import torch
-from torch import Tensor
 
-from eval.metrics.change import Aspect, where_changed
 from eval.metrics.registry import is_headline
 from eval.statistics import estimate
 from eval.study.evaluate import cell
@@ -22,6 +19,7 @@ from lr_edit.types import EditTask
 from lr_edit.workspace.pictures import read_image
 from lr_edit.workspace.storage import study_image
 
+Aspect = Literal["hit", "miss", "leak", "leak_size", "auc"]  # of `eval.metrics.change`
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
 
 
@@ -46,13 +44,17 @@ def change_results(
 
 def _changes(root: Path, folder: Path, task: EditTask) -> list[float]:
     """Every aspect of one edit."""
+    import torch  # tables do without
+
+    from eval.metrics.change import where_changed
+
     assert task.truth is not None and task.truth.box is not None
-    before = _as_tensor(study_image(root, task).transpose(1, 2, 0))
-    after = _as_tensor(read_image(folder / f"{task.id}.png"))
+    before, after = (
+        torch.from_numpy(pixels.copy())[None].float() / 255
+        for pixels in (
+            study_image(root, task), read_image(folder / f"{task.id}.png").transpose(2, 0, 1)
+        )
+    )  # fmt: skip
     box, mask = task.truth.box, torch.zeros(1, 1, *before.shape[-2:], dtype=torch.bool)
     mask[..., box.top : box.bottom, box.left : box.right] = True
     return [float(where_changed(before, after, mask=mask, aspect=aspect)) for aspect in ASPECTS]
-
-
-def _as_tensor(pixels: np.ndarray) -> Tensor:
-    return torch.from_numpy(pixels.copy()).permute(2, 0, 1)[None].float() / 255

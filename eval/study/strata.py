@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from eval.metrics.registry import CROWDED, is_headline
-from eval.metrics.success import old_label
 from eval.statistics import estimate, paired_difference
 from eval.study.evaluate import cell
 from eval.study.scores import Scores
@@ -41,6 +40,8 @@ def _is_headline(task: EditTask) -> bool:
 
 def _has_alike(task: EditTask) -> bool:
     """Whether something else in the scene is of the named kind or colour."""
+    from eval.metrics.success import old_label  # it brings torch, which tables do without
+
     old = old_label(task.source)
     others = [label for label, _ in task.truth.bystanders] if task.truth else []
     return any(old.kind == one.kind or old.colour == one.colour for one in others)

@@ -100,7 +100,7 @@ def parse_lock(text: str, path: Path) -> Mapping[str, Entry]:
     stages = parse_yaml(text, path).get("stages") or {}
     try:
         return MappingProxyType({name: _entry(name, row) for name, row in stages.items()})
-    except (KeyError, TypeError, AttributeError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"{path} is not a dvc.lock ({error!r}): run `dvc repro`") from None
 
 
@@ -179,7 +179,8 @@ def content_md5(path: Path) -> str:
 def _entry(name: str, row: dict[str, Any]) -> Entry:
     deps, outs = (tuple(_items(row.get(part) or [])) for part in ("deps", "outs"))
     cmd = row["cmd"] if isinstance(row["cmd"], str) else "\n".join(row["cmd"])
-    return Entry(name, cmd, deps, outs, row.get("params") or {})
+    params = row.get("params") or {}
+    return Entry(name, cmd, deps, outs, {file: dict(rows) for file, rows in params.items()})
 
 
 def _items(rows: list[dict[str, Any]]) -> list[LockedFile]:

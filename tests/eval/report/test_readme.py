@@ -103,7 +103,7 @@ def test_a_strip_of_other_variants_is_refused(tmp_path: Path) -> None:
         place = ROOT / "reports" / name
         copy = shutil.copytree if place.is_dir() else shutil.copyfile
         copy(place, tmp_path / name)
-    with pytest.raises(UserError, match=r"shows 7 edits, and params\.yaml has 2 variants"):
+    with pytest.raises(UserError, match=r"shows 9 edits, and params\.yaml has 2 variants"):
         read_rows(tmp_path, variants=["learned", "untrained"])
 
 
