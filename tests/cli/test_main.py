@@ -27,7 +27,7 @@ def test_models_list_says_what_is_there(tiny_root: Path, capsys: Captured) -> No
     bundled = [row for row in rows if row["profile"] == "picturebook"]
     full_size = [row for row in rows if row["profile"] == "sd2"]
     assert len(bundled) == 10 and all(row["present"] for row in bundled)
-    assert len(full_size) == 7 and not any(row["present"] for row in full_size)
+    assert len(full_size) == 9 and not any(row["present"] for row in full_size)
     assert run(tiny_root, "models", "list") == 0
     assert len(capsys.readouterr().out.splitlines()) == len(rows)
 
