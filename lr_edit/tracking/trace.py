@@ -27,6 +27,7 @@ from lr_edit.tracking.lockfile import (
     parse_lock,
     read_lock,
 )  # fmt: skip
+from lr_edit.tracking.rows import read_rows
 from lr_edit.workspace.paths import checkout, reports_folder
 from lr_edit.workspace.storage import read_json
 
@@ -56,10 +57,11 @@ def trace(root: Path, config: Config, *, row: str, metric: str) -> dict[str, Any
 
     lock = read_lock(root / "dvc.lock")
     chain, params = _chain(lock, config, key, row)
+    keys = next((one.keys for one in read_rows(root) if one.id == row), None)
     return {
         "key": f"{key}.{metric}",
         "value": cells[metric],
-        "run": run_of(root, chain.keys) if key.startswith("variants.") else None,
+        "run": run_of(root, keys) if keys else None,
         "input_key": chain.keys.input,
         "output_key": chain.keys.output,
         "params": params,
@@ -171,9 +173,9 @@ def as_text(found: dict[str, Any]) -> str:
 
 
 def _no_run(key: str) -> str:
-    if key.startswith("variants."):
-        return "not published in this checkout: lr-edit publish"
-    return "none: variants alone are runs; this row was scored from their candidates"
+    if key.startswith("ceilings."):
+        return "none: a ceiling, the best of the whole table, is no run"
+    return "not published in this checkout: lr-edit publish"
 
 
 def _is_data(item: dict[str, Any]) -> bool:

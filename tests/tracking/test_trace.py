@@ -18,6 +18,7 @@ from lr_edit.config import load_config
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.tracking.lockfile import content_md5, read_study
 from lr_edit.tracking.publish import default_uri, publish
+from lr_edit.tracking.rows import read_rows
 from lr_edit.tracking.runs import run_of
 from lr_edit.tracking.trace import TOLERANCE, as_text, differs, trace, verdict, verify
 from lr_edit.workspace.storage import read_json, write_json
@@ -107,6 +108,13 @@ def test_a_published_cell_names_its_run(root: Path) -> None:
     chain = next(one for one in read_study(root) if one.variant == name)
     found = trace(root, CONFIG, row=name, metric="iou")
     assert found["run"] is not None and found["run"] == run_of(root, chain.keys)
+
+
+@pytest.mark.parametrize("row", ["learned", "learners/gumbel", "baselines/detected-5"])
+def test_a_row_of_any_table_is_looked_up_by_its_own_keys(row: str, monkeypatch) -> None:
+    rows = {one.keys: one.id for one in read_rows(ROOT)}
+    monkeypatch.setattr("lr_edit.tracking.runs.run_of", lambda _, keys: rows[keys])
+    assert trace(ROOT, CONFIG, row=row, metric="success")["run"] == row
 
 
 def test_code_that_changes_no_output_leaves_a_cell_its_run(root: Path) -> None:
