@@ -16,6 +16,8 @@ from transformers import (
     GroundingDinoForObjectDetection,
     GroundingDinoImageProcessor,
     GroundingDinoProcessor,
+    MMGroundingDinoConfig,
+    MMGroundingDinoForObjectDetection,
     Owlv2Config,
     Owlv2ForObjectDetection,
     Owlv2ImageProcessor,
@@ -48,7 +50,9 @@ def write_owl2(folder: Path) -> None:
     _write(folder, Owlv2ForObjectDetection(config), Owlv2Processor(pictures, tokens))
 
 
-def write_grounding_dino(folder: Path) -> None:
+def write_grounding_dino(
+    folder: Path, *, config: Any = GroundingDinoConfig, model: Any = GroundingDinoForObjectDetection
+) -> None:
     """GroundingDINO: Swin sees, BERT reads, and both meet in a deformable DETR."""
     torch.manual_seed(0)
     names = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *_LETTERS, *(f"##{c}" for c in _LETTERS)]
@@ -59,15 +63,21 @@ def write_grounding_dino(folder: Path) -> None:
         image_size=64, embed_dim=8, depths=[1, 1, 1, 1], num_heads=[1, 1, 2, 2], window_size=4,
         out_indices=[2, 3, 4], out_features=["stage2", "stage3", "stage4"],
     )  # fmt: skip
-    config = GroundingDinoConfig(
+    sizes = config(
         backbone_config=swin,
         text_config={"model_type": "bert", "vocab_size": len(tokens), **_TEXT},
         d_model=32, encoder_layers=1, decoder_layers=2, encoder_attention_heads=2,
         decoder_attention_heads=2, encoder_ffn_dim=32, decoder_ffn_dim=32, num_queries=12,
     )  # fmt: skip
     pictures = GroundingDinoImageProcessor(size={"shortest_edge": 160, "longest_edge": 192})
-    model = GroundingDinoForObjectDetection(config)
-    _write(folder, model, GroundingDinoProcessor(pictures, tokens))
+    _write(folder, model(sizes), GroundingDinoProcessor(pictures, tokens))
+
+
+def write_mm_grounding_dino(folder: Path) -> None:
+    """The same as MMDetection trained it anew."""
+    write_grounding_dino(
+        folder, config=MMGroundingDinoConfig, model=MMGroundingDinoForObjectDetection
+    )
 
 
 def write_clipseg(folder: Path) -> None:
@@ -122,5 +132,5 @@ def write_owl(folder: Path) -> None:
 
 DETECTORS: dict[str, Callable[[Path], None]] = {
     "owl": write_owl, "owl2": write_owl2, "grounding-dino": write_grounding_dino,
-    "clipseg": write_clipseg,
+    "mm-grounding-dino": write_mm_grounding_dino, "clipseg": write_clipseg,
 }  # fmt: skip

@@ -12,7 +12,7 @@ import re
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -49,7 +49,7 @@ class Repository:
     licence: str | None = None
     gated: bool = False
     pipeline: str | None = None
-    edits: bool = False
+    edits: bool = field(default=False, compare=False)  # one that does both is fetched once
 
 
 @dataclass(frozen=True)

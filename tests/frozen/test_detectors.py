@@ -10,7 +10,13 @@ import torch
 from torch import Tensor
 
 from lr_edit.errors import UserError
-from lr_edit.frozen.detectors import BoxSegmenter, ZeroShotDetector, load_detector, load_segmenter
+from lr_edit.frozen.detectors import (
+    _ASKED,
+    BoxSegmenter,
+    ZeroShotDetector,
+    load_detector,
+    load_segmenter,
+)
 from tests.detector_layout import DETECTORS, write_sam2
 
 SIDE = 64
@@ -90,3 +96,12 @@ def test_a_configuration_without_a_class_is_refused(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps(config | {"architectures": None}))
     with pytest.raises(UserError, match="a model without a name is no detector"):
         load_detector(f"local-dir:{tmp_path}")
+
+
+def test_every_class_has_its_contract_test(tmp_path: Path) -> None:
+    written = set()
+    for name, write in DETECTORS.items():
+        write(tmp_path / name)
+        config = json.loads((tmp_path / name / "config.json").read_text())
+        written |= set(config["architectures"])
+    assert written == set(_ASKED)

@@ -192,6 +192,17 @@ def test_a_pipeline_that_edits_no_whole_pictures_is_refused_before_it_is_fetched
         adopt(Repository("org/name", "diffusers", revision=COMMIT, edits=True), tmp_path)
 
 
+@pytest.mark.parametrize("profile", ["flux-kontext", "flux2-klein", "qwen-image-edit"])
+def test_weights_that_inpaint_and_edit_are_fetched_once(profile: str) -> None:
+    from lr_edit.config import load_config
+    from lr_edit.frozen.hub import repositories, repository
+
+    models = load_config(profile=profile).models
+    found = repositories(models)
+    assert len({one.name for one in found}) == len(found)
+    assert repository("editor", models.model("editor")) in found  # as what came is written down
+
+
 def test_a_pull_fetches_what_the_studys_rows_ask_for() -> None:
     from lr_edit.cli.doctor import _without_unused
     from lr_edit.config import load_config
