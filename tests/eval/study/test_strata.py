@@ -16,6 +16,7 @@ from lr_edit.workspace.storage import write_image, write_tasks
 BOAT, HOW = Box(4, 4, 12, 12), {"resamples": 99, "seed": 0}
 OTHERS = {
     "alike": (Label("fish", "red"), Box(20, 20, 28, 28)),
+    "same kind": (Label("boat", "blue"), Box(20, 20, 28, 28)),
     "other": (Label("fish", "blue"), Box(20, 20, 28, 28)),
 }
 
@@ -51,6 +52,13 @@ def test_a_task_stands_under_all_that_it_holds() -> None:
         "difference": 1.0, "low": 1.0, "high": 1.0, "n": 5,
     }  # fmt: skip
     assert "paired" not in found["first"]["one"]
+
+
+@pytest.mark.parametrize(("other", "alike"), [("alike", 5), ("same kind", 5), ("other", 0)])
+def test_a_thing_is_alike_by_its_kind_or_by_its_colour(other: str, alike: int) -> None:
+    tasks = [task(f"a{n}", other) for n in range(5)]
+    found = compare_by_stratum([scores("first", [1.0] * 5)], tasks, metric="success", **HOW)
+    assert found["first"].get("alike", {"n": 0})["n"] == alike
 
 
 def test_of_few_tasks_nothing_is_said() -> None:
