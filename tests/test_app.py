@@ -40,6 +40,8 @@ def address(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Iter
          "app", "--port", port],
         stderr=subprocess.PIPE, stdout=subprocess.DEVNULL, text=True, cwd=root,
         env={**os.environ, "PYTHONPATH": str(ROOT)},
+        # A job of a shell's background ignores it, and hands that down.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.default_int_handler),
     )  # fmt: skip
     assert server.stderr is not None
     with server.stderr as said:

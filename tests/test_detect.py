@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -112,7 +113,11 @@ def test_boxes_without_an_outline_are_filled_as_a_whole() -> None:
     inner, image = FakeInpainter(), source()[None].float() / 255
     masks = torch.zeros(1, 1, SIDE, SIDE, dtype=torch.bool)
     masks[..., 8:16, 8:16] = True
-    how = {"masks": masks, "noise": inner.noise(SIDE, 0), "sampler": Sampler(2, 1.0, 1.0)}
+    how: dict[str, Any] = {
+        "masks": masks,
+        "noise": inner.noise(SIDE, 0),
+        "sampler": Sampler(2, 1.0, 1.0),
+    }
     made = Outlined(inner, {}, feather=0).inpaint(image, "a fish", **how)
     plain = FakeInpainter().inpaint(image, "a fish", **how)
     assert torch.equal(made.where(masks, 0), plain.where(masks, 0))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from lr_edit.errors import Notice, UserError
-from lr_edit.photo import full_size, photo_to_square, square_to_photo, working_image
+from lr_edit.photo import photo_to_square, square_to_photo, working_image
 from lr_edit.types import Box
 from lr_edit.workspace.storage import read_image
 
@@ -48,29 +48,6 @@ def test_a_box_has_its_place_in_a_photo_of_any_size(box: Box, width: int, height
 def test_columns_and_rows_are_scaled_each_by_its_own_side() -> None:
     box = square_to_photo(Box(16, 0, 32, 64), side=SIDE, width=640, height=128)
     assert box == Box(160, 0, 320, 128)
-
-
-@given(boxes(), st.integers(1, 3 * SIDE), st.integers(1, 3 * SIDE), st.integers(0, 4))
-def test_only_the_box_of_a_photo_changes(box: Box, width: int, height: int, feather: int) -> None:
-    rng = np.random.default_rng(0)
-    photo = rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
-    edited = rng.integers(0, 256, (SIDE, SIDE, 3), dtype=np.uint8)
-    found = full_size(photo, edited, box=box, feather=feather)
-    if (width, height) == (SIDE, SIDE):  # the editor has pasted it already
-        assert found is edited
-        return
-    there = square_to_photo(box, side=SIDE, width=width, height=height)
-    outside = np.ones((height, width), dtype=bool)
-    outside[there.top : there.bottom, there.left : there.right] = False
-    assert (found[outside] == photo[outside]).all()
-
-
-def test_the_seam_fades_inward_and_its_middle_is_the_edit() -> None:
-    photo = np.zeros((256, 512, 3), dtype=np.uint8)
-    edited = np.full((SIDE, SIDE, 3), 200, dtype=np.uint8)
-    row = full_size(photo, edited, box=Box(16, 16, 48, 48), feather=2)[128, :, 0]
-    assert row[127] == 0 and row[128 + 20] == 200  # the box begins at column 128
-    assert (np.diff(row[127 : 127 + 17].astype(int)) > 0).all()  # 2 of 64 are 16 of 512
 
 
 def save(path: Path, pixels: np.ndarray, **how: Any) -> Path:

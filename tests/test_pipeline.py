@@ -35,10 +35,14 @@ def small_params() -> dict:
 
 @pytest.fixture
 def project(tmp_path: Path, tiny_models: Path) -> Path:
+    """As `make_project` makes it."""
+    return make_project(tmp_path / "project", tiny_models)
+
+
+def make_project(root: Path, models: Path) -> Path:
     """A checkout without git: the real dvc.yaml and code, the tiny study."""
-    root = tmp_path / "project"
     root.mkdir()
-    write_root(root, tiny_models, copy=True)
+    write_root(root, models, copy=True)
     write_params(root, small_params())
     shutil.copy(ROOT / "dvc.yaml", root / "dvc.yaml")
     for package in ("lr_edit", "eval"):
@@ -51,6 +55,14 @@ def project(tmp_path: Path, tiny_models: Path) -> Path:
 
 def dvc(root: Path, *words: str) -> str:
     """What `dvc` says; the test fails with it if the command does."""
+    process = start_dvc(root, *words)
+    said, _ = process.communicate(timeout=1200)
+    assert process.returncode == 0, said[-4000:]
+    return said
+
+
+def start_dvc(root: Path, *words: str) -> subprocess.Popen[str]:
+    """`dvc` at work, with caches beside the checkout."""
     tools = Path(sys.executable).parent
     own = {
         "PATH": f"{tools}{os.pathsep}{os.environ['PATH']}",
@@ -59,12 +71,10 @@ def dvc(root: Path, *words: str) -> str:
         "DVC_SITE_CACHE_DIR": str(root.parent / "site"),
         "DVC_GLOBAL_CONFIG_DIR": str(root.parent / "config"),
     }
-    done = subprocess.run(
+    return subprocess.Popen(
         [sys.executable, "-m", "dvc", *words], cwd=root, env={**os.environ, **own},
-        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=1200,
+        stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    assert done.returncode == 0, done.stdout[-4000:]
-    return done.stdout
 
 
 def reproduced(root: Path, *targets: str) -> set[str]:

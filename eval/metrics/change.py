@@ -46,7 +46,11 @@ def pixel_difference(
         >>> pixel_difference(source, source + 0.25).max()  # lighter everywhere: nothing changed
         tensor(0., dtype=torch.float64)
     """
-    gap = edited.double() - source.double()
+    return difference_of(edited.double() - source.double())
+
+
+def difference_of(gap: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n h w"]:
+    """`pixel_difference` of what an edit added to its source, in float64."""
     weights = torch.tensor(_LUMINANCE, dtype=gap.dtype, device=gap.device).view(3, 1, 1)
     shift = (gap * weights).sum(1).flatten(1).median(dim=1).values
     return (gap - shift.view(-1, 1, 1, 1)).abs().mean(1)
@@ -99,11 +103,9 @@ def judge_change(
         )
     if aspect == "leak_size":
         return _mean(difference, ~inside)
-    changed = (difference > threshold).double()
-    if aspect == "leak":
-        return _mean(changed, ~inside)
-    hit = _mean(changed, inside)
-    return hit if aspect == "hit" else 1 - hit
+    where = ~inside if aspect == "leak" else inside
+    changed = ((difference > threshold) & where).sum((1, 2)).double() / where.sum((1, 2))
+    return 1 - changed if aspect == "miss" else changed
 
 
 def _mean(

@@ -6,13 +6,16 @@ A float resize without that rounding moves a similarity by up to 0.04 points.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
-from torchvision.transforms import InterpolationMode
-from torchvision.transforms.functional import center_crop, resize, to_pil_image, to_tensor
+
+if TYPE_CHECKING:
+    from torchvision.transforms import InterpolationMode
 
 
 def resize_pictures(
@@ -30,8 +33,10 @@ def resize_pictures(
     Returns:
         (N, 3, crop, crop) in [0, 1], each value a whole number of 255ths.
     """
-    how, crop = InterpolationMode(interpolation), crop or side
-    return torch.cat([_resize(image, side, crop, how) for image in images])
+    from torchvision.transforms import InterpolationMode  # a second that pixels do not need
+
+    how = InterpolationMode(interpolation)
+    return torch.cat([_resize(image, side, crop=crop or side, how=how) for image in images])
 
 
 def resize_to(
@@ -44,7 +49,9 @@ def resize_to(
 
 
 def _resize(
-    image: Tensor, side: int, crop: int, how: InterpolationMode
+    image: Tensor, side: int, *, crop: int, how: InterpolationMode
 ) -> Float[Tensor, "1 3 crop crop"]:
+    from torchvision.transforms.functional import center_crop, resize, to_pil_image, to_tensor
+
     picture = to_pil_image((image * 255).round().byte().cpu(), mode="RGB")
     return to_tensor(center_crop(resize(picture, [side], interpolation=how), [crop, crop]))[None]

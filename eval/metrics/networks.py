@@ -1,6 +1,7 @@
 """The networks that measure: which a protocol or a profile names, loaded, with their digests.
 
 Nothing is downloaded. Weights that are not here are a `UserError`, and `cure` says how to get them.
+Libraries are imported where a network is loaded: pixels are measured without any.
 """
 
 from __future__ import annotations
@@ -12,19 +13,13 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, cast
 
-import lpips
 import torch
 from huggingface_hub import try_to_load_from_cache
 from safetensors.torch import load_file
 from torch import Tensor, nn
-from torchvision.models import get_model_weights
 
 from eval.metrics import pie_bench
-from eval.metrics.clip import PictureClip
 from lr_edit.errors import UserError, suggest_name
-from lr_edit.frozen.clip import load_clip
-from lr_edit.frozen.dino import load_dino
-from lr_edit.frozen.perceptual import load_perceptual
 from lr_edit.frozen.weights import LOCAL, VGG, folder_of, loading, resolve
 from lr_edit.profiles import Profile, Weights
 from lr_edit.workspace.storage import content_key
@@ -85,9 +80,14 @@ def load_network(role: str, weights: Weights, *, root: Path) -> Network:
     """`local-dir:` folders are below the root. UserError where weights are missing."""
     name, on = resolve(root, weights.name), device()
     if role == "clip":
+        from eval.metrics.clip import PictureClip
+        from lr_edit.frozen.clip import load_clip
+
         model: Any = PictureClip(load_clip(name, weights.pretrained, device=on))
         module = model.model
     elif role in ("structure", "dino"):
+        from lr_edit.frozen.dino import load_dino
+
         model = module = load_dino(name, device=on).model
     else:
         model = module = load_lpips(root, weights, device=on)
@@ -99,6 +99,8 @@ def load_lpips(root: Path, weights: Weights, *, device: str = "cpu") -> nn.Modul
     """The project's own trunk from a folder, or the lpips package's `alex`, `vgg`, `squeeze`."""
     name = weights.name
     if folder_of(name):
+        from lr_edit.frozen.perceptual import load_perceptual
+
         return load_perceptual(resolve(root, name), device=device).module
     if name not in TRUNKS:
         raise UserError(f"unknown LPIPS network {name!r}{suggest_name(name, TRUNKS)}")
@@ -107,6 +109,8 @@ def load_lpips(root: Path, weights: Weights, *, device: str = "cpu") -> nn.Modul
         raise UserError(
             f"weights {name!r}: the trunk is not here; {say_cure('perceptual', weights)}"
         )
+    import lpips
+
     with loading(name), warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # torchvision's, of argument names
         # The package itself would have torchvision unpickle a trunk, which can run code.
@@ -119,6 +123,8 @@ def load_lpips(root: Path, weights: Weights, *, device: str = "cpu") -> nn.Modul
 def _trunk_file(name: str, revision: str | None) -> Path:
     """Where the libraries' caches keep a trunk's weights."""
     if trunk := TRUNKS[name]:
+        from torchvision.models import get_model_weights
+
         url = cast(Any, get_model_weights(trunk)).IMAGENET1K_V1.url
         return Path(torch.hub.get_dir()) / "checkpoints" / url.rsplit("/", 1)[1]
     found = try_to_load_from_cache(VGG, "model.safetensors", revision=revision)

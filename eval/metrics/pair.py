@@ -12,10 +12,9 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from eval.metrics.change import pixel_difference
+from eval.metrics.change import difference_of
 from eval.metrics.clip import Embedder
 from eval.metrics.eight_bits import resize_to
-from eval.metrics.pixels import squared_error
 from eval.metrics.regions import Protocol, Region
 from eval.metrics.registry import Measure
 from eval.metrics.ssim import similarity_map
@@ -70,9 +69,14 @@ class PairTensors:
     protocol: Protocol
 
     @cached_property
+    def gap(self) -> Float[Tensor, "1 3 h w"]:
+        """What the edit added to the source, in float64."""
+        return self.edited.double() - self.source.double()
+
+    @cached_property
     def error(self) -> Float[Tensor, "1 1 h w"]:
         """The squared error of every pixel."""
-        return squared_error(self.source, self.edited)
+        return self.gap.square().mean(1, keepdim=True)
 
     @cached_property
     def similarity(self) -> Float[Tensor, "1 1 rows cols"]:
@@ -82,7 +86,7 @@ class PairTensors:
     @cached_property
     def difference(self) -> Float[Tensor, "1 h w"]:
         """By how much every pixel changed."""
-        return pixel_difference(self.source, self.edited)
+        return difference_of(self.gap)
 
     def region(self, region: Region) -> Bool[Tensor, "1 1 h w"]:
         """True where it is."""

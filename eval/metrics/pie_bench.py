@@ -31,7 +31,6 @@ from jaxtyping import Bool, Float, UInt8
 from PIL import Image
 from torch import Tensor, nn
 from torch.nn import functional as F
-from torchvision.transforms.functional import resize
 
 from eval.metrics.regions import missing_where_empty
 
@@ -132,6 +131,8 @@ def dino_keys(images: Float[Tensor, "n 3 h w"], model: nn.Module) -> Float[Tenso
     is antialiased, as torchvision does since 0.17. A model that takes one size alone is shown that
     size; ValueError if the image cannot have it.
     """
+    from torchvision.transforms.functional import resize  # a second that pixels do not need
+
     vit = cast(Any, model.eval())
     side = SHORT if vit.dynamic_img_size else int(vit.patch_embed.img_size[0])
     device = next(vit.parameters()).device

@@ -167,7 +167,7 @@ _ALL = (
     *_regional("edited"),
     *_changes(),
     Metric(Measure("whole_l1", "L1", "Whole", False, "whole", power=2),
-           lambda seen: mean_absolute_error(seen.source, seen.edited)),
+           lambda seen: seen.gap.abs().mean((1, 2, 3))),
     Metric(Measure("dino_i", "DINO", "Whole", True, "whole", power=2),
            lambda seen: dino_similarity(seen.source, seen.edited, backbone=seen.networks["dino"]),
            "dino"),

@@ -39,7 +39,7 @@ def loading(name: str, *, needs: tuple[str, ...] = ()) -> Iterator[None]:
             yield
     # RuntimeError and ValueError: timm and open_clip for unknown names and misfitting weights.
     # The others: configurations of another kind than a loader thinks of.
-    except (OSError, RuntimeError, ValueError, SafetensorError, KeyError, TypeError,
+    except (OSError, RuntimeError, ValueError, SafetensorError, LookupError, TypeError,
             AttributeError) as error:  # fmt: skip
         said = f"{type(error).__name__}: {error}".splitlines()
         cause = " ".join(line.strip() for line in said[:2]).split(". ")[0][:300]

@@ -34,15 +34,22 @@ def run(root: Path, config: Config, *, track: Track) -> None:
         for name, row in table.items()
     ]
     found: dict[str, dict[str, Any]] = {group: {} for group in config.ablations}
+    made: dict[Ablation, dict[str, Any]] = {}  # one row may stand in many groups
     for group, name, row in track(rows, "ablations", total=len(rows)):
-        sets = [read_banks(root, each, tasks=tasks) for each in (*row.previews, row.proposals)]
-        banks = [bank.part(points=row.points, sizes=row.sizes) for bank in sets[-1]]
-        found[group][name] = (
-            _race(row, list(zip(*sets, strict=True)), _priors(root, config, row, banks))
-            if row.previews
-            else _row(root, config, row, tasks=tasks, banks=banks)
-        )
+        if row not in made:
+            made[row] = _make(root, config, row, tasks=tasks)
+        found[group][name] = made[row]
     write_json(root / "artifacts/ablations.json", found)
+
+
+def _make(root: Path, config: Config, row: Ablation, *, tasks: list[EditTask]) -> dict[str, Any]:
+    """What a row chooses, of the candidates that its tables hold."""
+    sets = [read_banks(root, each, tasks=tasks) for each in (*row.previews, row.proposals)]
+    banks = [bank.part(points=row.points, sizes=row.sizes) for bank in sets[-1]]
+    if row.previews:
+        rounds = list(zip(*sets, strict=True))
+        return _race(row, rounds, _priors(root, config, row, banks))
+    return _row(root, config, row, tasks=tasks, banks=banks)
 
 
 @dataclass(frozen=True)

@@ -180,7 +180,7 @@ def test_the_baselines_of_the_page_are_rows() -> None:
     models = Models(FakeAnchors(), FakeClip(), FakeInpainter())
     source = torch.randint(256, (3, 64, 64), generator=torch.Generator().manual_seed(0)).byte()
     task = EditTask("one", Path("one.png"), "a red boat", "a blue fish")
-    both = {"source": source, "config": config}
+    both: dict[str, Any] = {"source": source, "config": config}
     banks = {}
     for name, segmenter in (("owl", None), ("outline", FakeSegmenter())):
         how = config.proposals[config.variants[name].proposals]

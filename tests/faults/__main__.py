@@ -25,7 +25,7 @@ from lr_edit.execution.environment import pin_environment
 pin_environment(one_thread=True)  # before torch is imported
 
 from lr_edit.workspace.storage import read_json, write_json  # noqa: E402
-from tests.faults import inputs, kills, machine, places, soak, trials  # noqa: E402
+from tests.faults import inputs, kills, machine, places, soak, together, trials  # noqa: E402
 from tests.faults.trials import Line  # noqa: E402
 from tests.source_tree import ROOT  # noqa: E402
 
@@ -60,10 +60,14 @@ GROUPS: dict[str, Trial] = {
     "disk": lambda top, _args, _rng: iter(machine.try_full_disk(base(top))),
     "cache": lambda top, _args, rng: iter(machine.try_removed_and_flipped_cache(base(top), rng)),
     "store": lambda top, _args, rng: iter([machine.try_flipped_store(top, rng)]),
+    "read-only": lambda top, _args, _rng: iter(machine.try_read_only(base(top))),
     "neighbours": lambda top, _args, _rng: iter(machine.try_concurrently(base(top))),
+    "repros": lambda top, _args, _rng: iter([together.try_two_repros(top)]),
     "mlflow": lambda top, _args, _rng: iter(machine.try_mlflow(top)),
+    "dying": lambda top, _args, rng: iter([together.try_dying_mlflow(top, times=8, rng=rng)]),
     "places": lambda top, _args, _rng: places.try_places(top),
     "inputs": try_inputs,
+    "suite": lambda _top, _args, _rng: iter(together.try_suites()),
     "soak": lambda top, args, _rng: iter([soak.edit_often(top, times=args.edits)]),
 }
 

@@ -161,8 +161,10 @@ def _picture(rng: random.Random) -> bytes:
 def _mask(rng: random.Random) -> bytes:
     """Black and white, as masks are."""
     file, bits = BytesIO(), np.frombuffer(rng.randbytes(64 * 64), np.uint8) % 2 * 255
-    Image.fromarray(bits.reshape(64, 64)).convert(rng.choice(["L", "1", "RGB"])).save(file, "PNG")
-    return _spoil(file.getvalue(), rng)
+    picture = Image.fromarray(bits.reshape(64, 64) * rng.randrange(2))
+    picture = picture.convert(rng.choice(["L", "1", "RGB", "RGBA", "P"]))
+    picture.save(file, rng.choice(["PNG", "TIFF", "WEBP"]), lossless=True)
+    return file.getvalue() if rng.random() < 0.5 else _spoil(file.getvalue(), rng)
 
 
 def _csv(rng: random.Random) -> bytes:
@@ -245,7 +247,7 @@ def _areas(folder: Path) -> Iterator[tuple[str, tuple[Callable, Callable]]]:
     lock = yaml.safe_load((ROOT / "dvc.lock").read_text(encoding="utf-8"))
     lock["stages"] = dict(list(lock["stages"].items())[:3])
     yield "images.png", (read_image, _picture)
-    yield "masks.png", (read_mask, lambda rng: rng.choice([_picture, _mask])(rng))
+    yield "masks.png", (read_mask, lambda rng: rng.choice([_picture, _mask, _mask, _mask])(rng))
     yield "tasks.json", (read_tasks, lambda rng: _text(listed, rng, _as_json))
     yield "released.json", (read_tasks, lambda rng: _text(released, rng, _as_json))
     yield "lists.csv", (read_csv, _csv)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import hashlib
 import os
 import random
@@ -52,6 +53,49 @@ def try_full_disk(base: Path) -> list[Line]:
         lost += codes != {1}
         lines.append(Line(f"disk full in `{stage}`", 3, 3 - lost, lost, f"exit codes {codes}"))
     return lines
+
+
+def try_read_only(base: Path) -> list[Line]:
+    """Folders that nobody may write into, though a process be root's: one sentence, all kept."""
+
+    def barred(root: Path, *, words: list[str]) -> int:
+        _give_up_override()
+        reading, writing = os.pipe()
+        os.dup2(writing, 1)
+        os.dup2(writing, 2)
+        code = run(root, "stage", *words)
+        said = os.read(reading, 2**16)
+        return 99 if b"Traceback" in said or b"defect of ours" in said else code
+
+    lines = []
+    for stage in ("prepare", "candidates", "train", "edit", "evaluate", "report"):
+        words, out = STAGES[stage]
+        root = base.parent / "barred"
+        _fresh(base, root, out)
+        places = [root, *(at for at in root.rglob("*") if at.is_dir() and not at.is_symlink())]
+        before = digests(root)
+        for place in places:
+            place.chmod(0o555)
+        code = end(fork(root, partial(barred, words=words)))
+        kept = digests(root) == before
+        for place in places:
+            place.chmod(0o755)
+        again = end(begin(root, words))
+        good = code == 2 and kept and not again and digests(root / out) == digests(base / out)
+        note = f"exit code {code}"
+        lines.append(Line(f"read-only folders in `{stage}`", 1, int(good), int(not good), note))
+    return lines
+
+
+def _give_up_override() -> None:
+    """This process obeys the permissions of files from now on, root's too (Linux: CAP_DAC_*)."""
+    libc = ctypes.CDLL(None, use_errno=True)
+    head, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+    if libc.capget(head, sets):
+        raise OSError(ctypes.get_errno(), "capget")
+    sets[0] &= ~0b1110  # effective: DAC_OVERRIDE, DAC_READ_SEARCH, FOWNER
+    if libc.capset(head, sets):
+        raise OSError(ctypes.get_errno(), "capset")
 
 
 def try_removed_and_flipped_cache(base: Path, rng: random.Random) -> list[Line]:

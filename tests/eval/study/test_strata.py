@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +31,7 @@ def task(name: str, *others: str, category: str = "replace") -> EditTask:
     return EditTask(name, Path(f"images/{name}.png"), source, "a cup", category, truth=truth)
 
 
-def scores(name: str, success: list[float]) -> Scores:
+def scores(name: str, success: Sequence[float]) -> Scores:
     names = tuple(str(at) for at in range(len(success)))
     return Scores(
         name, names, ("replace",) * len(names), {"success": np.array(success, float)[:, None]}
