@@ -31,7 +31,6 @@ SUITES = {  # what has its own trials in the suite: name -> their file
     "killed workers and raising items on this machine": "tests/execution/test_local.py",
     "Ray: killed workers, raising items, a lost head": "tests/execution/test_ray.py",
     "NaN and black pictures": "tests/test_failed_candidates.py",
-    "two queued experiments, a study in another folder": "tests/test_experiments.py",
 }
 
 
