@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from eval.report.figures import PDF
 from eval.report.write import write_report
 from lr_edit.config import Config
 from lr_edit.workspace.paths import reports_folder
@@ -12,5 +13,6 @@ from lr_edit.workspace.storage import remove_leftovers
 
 def run(root: Path, config: Config) -> None:
     """Write tables and figures."""
-    remove_leftovers(reports_folder(root))
+    for folder in (reports_folder(root), reports_folder(root) / PDF):
+        remove_leftovers(folder)
     write_report(root, config)
