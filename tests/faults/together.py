@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from xml.etree import ElementTree  # of a file that pytest writes here
 
+import psutil
 from mlflow import MlflowClient
 
 from lr_edit.tracking.publish import publish
@@ -53,9 +54,9 @@ def try_two_repros(top: Path) -> Line:
     return Line("two `dvc repro` at once", 1, int(good), int(not good), f"exit codes {codes}")
 
 
-def _results(root: Path) -> dict[str, str]:
-    """What a study leaves, but for what its place is written into."""
-    return digests(root / "artifacts") | digests(root / "reports")
+def _results(root: Path) -> list[dict[str, str]]:
+    """What a study leaves."""
+    return [digests(root / folder) for folder in ("artifacts", "reports")]
 
 
 def try_dying_mlflow(top: Path, *, times: int, rng: random.Random) -> Line:
@@ -98,8 +99,6 @@ def _publisher(address: str) -> Callable[[Path], int]:
 
 def _kill_listeners(port: int) -> None:
     """kill -9 of every process of the server: they hold its address in their command."""
-    import psutil
-
     for process in psutil.process_iter(["cmdline"]):
         if str(port) in (process.info["cmdline"] or []) and process.pid != os.getpid():
             for one in (*process.children(recursive=True), process):

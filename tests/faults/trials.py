@@ -111,10 +111,10 @@ def remove(place: Path) -> None:
 
 
 def digests(place: Path) -> dict[str, str]:
-    """Name -> digest of every file below a folder, or of one file; seconds are not compared."""
+    """Path -> digest of every file below a folder, or of one file; seconds are not compared."""
     paths = sorted(place.rglob("*")) if place.is_dir() else [place]
     return {
-        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        str(path.relative_to(place)): hashlib.sha256(path.read_bytes()).hexdigest()
         for path in paths
         if path.is_file() and "times" not in path.name
     }
