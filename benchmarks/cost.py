@@ -19,7 +19,8 @@ import click
 import torch
 
 from benchmarks.counted import count_edits
-from benchmarks.full_size import build_models, compile_inpainter
+from benchmarks.full_size import build_models
+from benchmarks.graphs import record_steps
 from benchmarks.page import write_page
 from benchmarks.strategies import Subject, measure, strategies, time_parts
 from benchmarks.timing import hardware, matmul_rate, seconds_of
@@ -28,6 +29,7 @@ from lr_edit.config import load_config
 from lr_edit.editor import Editor
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import choose_device
+from lr_edit.frozen.memory import compile_blocks
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.types import EditTask
 from lr_edit.workspace.paths import find_root
@@ -125,7 +127,15 @@ def measure_full_size(findings: Findings, root: Path) -> None:
     findings.add("sd2", matmul=matmul_rate())
     flops = measure_part(findings, "sd2", subject=subject, rows="rows", flops={})
     findings.add("sd2", parts=time_parts(subject))
-    compile_inpainter(models.inpainter)  # whose FLOPs cannot be counted: they are the eager ones
+    inpainter: Any = models.inpainter
+    unet = inpainter._pipeline.unet
+    eager = unet.forward
+    record_steps(unet)  # FLOPs are the eager ones: neither can be counted
+    measure_part(findings, "sd2", subject=subject, rows="graphs", flops=flops)
+    unet.forward = eager
+    torch._dynamo.config.recompile_limit = 64  # a UNet has blocks of many widths
+    compile_blocks(unet)
+    record_steps(unet)
     measure_part(findings, "sd2", subject=subject, rows="compiled", flops=flops)
 
 

@@ -77,17 +77,6 @@ def count_flops() -> dict[str, float]:
         return {name: flops_of(call) for name, call in calls.items()}
 
 
-def compile_inpainter(inpainter: Any, **options: Any) -> None:
-    """Compile UNet and decoders where they are: their first call of a batch size then takes long.
-
-    Methods of what lies inside it, not modules: the count of evaluations stays outside.
-    """
-    calls = [(inpainter._pipeline.unet, "forward")]
-    calls += [(vae, "decode") for vae in dict.fromkeys(inpainter._vaes.values())]
-    for part, name in calls:
-        setattr(part, name, torch.compile(getattr(part, name), **options))
-
-
 def flops_of(call: Callable[[], Any]) -> float:
     """FLOPs of a call, a multiplication and an addition being two; attention as its products.
 

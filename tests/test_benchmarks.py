@@ -10,7 +10,7 @@ import torch
 
 from benchmarks import cost, page, photos, strategies
 from benchmarks.counted import count_edits
-from benchmarks.full_size import compile_inpainter, count_flops
+from benchmarks.full_size import count_flops
 from benchmarks.strategies import Subject, time_parts
 from benchmarks.training import Features, measure_training
 from lr_edit.config import load_config
@@ -89,12 +89,3 @@ def test_photos_are_the_worlds_scenes_and_their_page_is_not_stale() -> None:
     assert box.left <= columns.min() // 2 and columns.max() // 2 <= box.right
     rows_of_page = read_json(ROOT / photos.NUMBERS)
     assert photos.write_page(rows_of_page) == (ROOT / photos.PAGE).read_text(encoding="utf-8")
-
-
-@pytest.mark.slow
-def test_a_compiled_inpainter_still_counts_and_inpaints_the_same(subject: Subject) -> None:
-    before = subject.bank()
-    compile_inpainter(subject.models.inpainter, backend="eager")
-    after = subject.bank()
-    assert after[0].nfe == before[0].nfe
-    assert torch.equal(after[1], before[1])
