@@ -52,7 +52,7 @@ LAYERS = (
 EVAL_LAYERS = ({"statistics", "metrics"}, {"study"}, {"report"}, {"external", "stages"})
 # The same for what measures lr_edit's cost; nobody imports it.
 BENCHMARK_LAYERS = (
-    {"timing", "full_size", "page", "evaluation_picture", "browser", "photos"},
+    {"timing", "graphs", "full_size", "page", "evaluation_picture", "browser", "photos"},
     {"strategies", "training", "app_picture"},
     {"counted"},
     {"cost"},
