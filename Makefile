@@ -7,10 +7,10 @@ STUDY ?= $(or $(PROFILE),$(notdir $(DATA:/=)))
 # runs all the same (tests/test_app.py); pip would refuse the two together.
 PAGE := gradio gradio_client brotli groovy hf-gradio httpcore httpx pydub python-multipart pytz \
   safehttpx semantic-version
-BIN := $(CURDIR)/.venv/bin
+BIN := .venv/bin
 STAMP := .venv/.installed
 # Stage commands in dvc.yaml say `lr-edit stage ...`: .venv comes first.
-export PATH := $(BIN):$(PATH)
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help setup pull push repro study test check benchmark faults deps docs lock pages ui clean

@@ -7,9 +7,9 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any, Literal, get_args
 
-from pydantic import Field, ValidationError, model_validator
+from pydantic import Field, model_validator
 
-from lr_edit.errors import UserError, describe_error, shorten, suggest_name
+from lr_edit.errors import UserError, shorten, suggest_name
 from lr_edit.profiles import (
     DEFAULTS,
     MOST,
@@ -21,6 +21,7 @@ from lr_edit.profiles import (
     Template,
     check_tables,
     read_mapping,
+    validate,
     with_defaults,
 )  # fmt: skip
 from lr_edit.profiles import Frozen as _Frozen
@@ -236,11 +237,11 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
         if not isinstance(params.get("profile", ""), str):
             raise ValueError(f"parameter 'profile' must be a name, got {params['profile']!r}")
         check_tables(params)
-        config = Config.model_validate(_assemble(params))
-    except ValidationError as error:
-        raise UserError(f"{path}: {describe_error(error, Config, also=('base',))}") from None
+        raw = _assemble(params)
     except ValueError as error:
         raise UserError(f"{path}: {error}") from None
+    validate(_Base, {"base": {"proposals": "", **(params.get("base") or {})}}, where=str(path))
+    config = validate(Config, raw, where=str(path))
     _lookup(config.profiles, config.profile, "profile")
     for name in config.profiles:
         _check_start(params | {"profile": name}, path)
@@ -275,6 +276,10 @@ def _assemble(params: dict[str, Any]) -> dict[str, Any]:
     return raw
 
 
+class _Base(_Frozen):
+    base: Variant
+
+
 class _Start(_Frozen):
     """What a profile says of the parts that a study may leave to it."""
 
@@ -285,12 +290,8 @@ class _Start(_Frozen):
 
 def _check_start(params: dict[str, Any], path: Path) -> None:
     """UserError where a profile, chosen or not, says what cannot be."""
-    raw = _assemble(params)
-    try:
-        _Start.model_validate({part: raw[part] for part in _Start.model_fields})
-    except ValidationError as error:
-        said = describe_error(error, _Start)
-        raise UserError(f"{path}: with the profile {params['profile']!r}, {said}") from None
+    raw = {part: _assemble(params)[part] for part in _Start.model_fields}
+    validate(_Start, raw, where=f"{path}: with the profile {params['profile']!r}")
 
 
 def _lookup(table: dict[str, Any], name: str, what: str) -> Any:

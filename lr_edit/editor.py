@@ -19,6 +19,7 @@ from lr_edit.config import Config, load_config
 from lr_edit.errors import Notice, Unfinished, UserError
 from lr_edit.frame import Frame, frame_photo, lay_over
 from lr_edit.framed_models import Canvas, FramedAnchors, FramedInpainter, Made
+from lr_edit.frozen.context import say_what_is_cut
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.modes import RUN, EditJob
 from lr_edit.photo_file import Picture
@@ -240,13 +241,10 @@ class Editor:
     def _say_what_is_cut(self, request: Request) -> None:
         score = self.config.score
         for name, words in (
-            ("source", score.source.format(request.source)),
-            ("prompt", score.prompt.format(request.prompt)),
+            ("the source", score.source.format(request.source)),
+            ("the prompt", score.prompt.format(request.prompt)),
         ):
-            if cut := self.models.clip.cut_text(words):
-                warnings.warn(
-                    f"the {name} is longer than the models read: they never see {cut!r}", Notice, 4
-                )
+            say_what_is_cut(self.models.clip, {name: words})
 
 
 def as_canvas(picture: Picture, request: Request, *, profile: Profile) -> Canvas:

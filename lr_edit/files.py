@@ -264,8 +264,9 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
             before = rows.line_num
             table += [(before, row)] if row else []
     except csv.Error as error:
+        cure = "shorten the cell" if "limit" in str(error) else "double those inside a cell"
         said = f"{shorten(path)}, line {before + 1}"
-        raise UserError(f"{said}: {error}; close its quotes, doubled inside a cell") from None
+        raise UserError(f"{said}: {error}; close its quotes, and {cure}") from None
     if not table:
         raise UserError(f"{shorten(path)} is empty: its first line names the columns")
     columns = table[0][1]

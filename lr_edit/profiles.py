@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +22,7 @@ from lr_edit.files import is_plain_name, read_yaml
 DEFAULTS = Path(__file__).with_name("profiles.yaml")
 LOCAL = "local-dir:"  # a folder of weights; timm and open_clip know this prefix
 
-
+M = TypeVar("M", bound=BaseModel)
 MOST = 10**6  # of anything that is counted: a number beyond it is a slip
 
 
@@ -168,9 +168,10 @@ NEEDED = {
 # Which parts are tables, or lists of them, since others are laid over them: "*" is any name.
 _RACE: dict[str, Any] = {"previews": [{}]}
 _PARTS: dict[str, Any] = {"inpaint": {}, "race": _RACE, "amortised": _RACE}
+_ROW: dict[str, Any] = {"losses": {}}
 _TABLES: dict[str, Any] = {
-    **_PARTS, "study": {}, "base": {}, "propose": {}, "score": {}, "variants": {"*": {}},
-    "proposals": {"*": {"propose": {}, "inpaint": {}}}, "ablations": {"*": {"*": {}}},
+    **_PARTS, "study": {}, "base": _ROW, "propose": {}, "score": {}, "variants": {"*": _ROW},
+    "proposals": {"*": {"propose": {}, "inpaint": {}}}, "ablations": {"*": {"*": _ROW}},
     "profiles": {"*": {**_PARTS, "judges": {}, "memory": {}}},
 }  # fmt: skip
 
@@ -187,6 +188,14 @@ def check_tables(value: Any, shape: Any = _TABLES, *, where: str = "") -> None:
         inner = shape[0] if kind is list else shape.get(name, shape.get("*"))
         if inner is not None:
             check_tables(part, inner, where=f"{where}.{name}".removeprefix("."))
+
+
+def validate(model: type[M], values: dict[str, Any], *, where: str) -> M:
+    """The values as a model; UserError, which begins with `where`, for the first that is wrong."""
+    try:
+        return model.model_validate(values)
+    except ValidationError as error:
+        raise UserError(f"{where}: {describe_error(error, model, also=('base',))}") from None
 
 
 def lay_profiles(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:

@@ -47,6 +47,8 @@ class Request:
                 raise UserError(
                     f"the {name} may not be empty: say what to edit, and into what picture"
                 )
+            if not words.isascii() and any("\ud800" <= letter <= "\udfff" for letter in words):
+                raise UserError(f"the {name} {shorten(words)} holds half a letter: write it anew")
         if self.mode not in MODES:
             raise UserError(f"unknown mode {self.mode!r}{suggest_name(str(self.mode), MODES)}")
         if self.rank not in (None, "S", "loss"):

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+import shutil
+import subprocess
+import sys
 import tomllib
 from pathlib import Path
 
@@ -90,3 +93,22 @@ def test_what_the_container_runs_is_what_the_project_has() -> None:
     assert programs <= {"python", "pip", "useradd"}  # all are in the base image
     version = re.search(r"^ARG PYTHON=(\S+)$", DOCKERFILE, re.MULTILINE)
     assert version and version[1] in ("3.11", "3.12", "3.13")
+
+
+def test_make_works_in_a_folder_with_a_space(tmp_path: Path) -> None:
+    home = tmp_path / "a b"
+    tools = home / ".venv/bin"
+    tools.mkdir(parents=True)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt", "data.dvc", "models.dvc"):
+        shutil.copy(ROOT / name, home)
+    for name in ("python", "dvc", "lr-edit"):  # each says how it was called
+        (tools / name).write_text(f'#!/bin/sh\necho "{name} $*" >> "{home}/calls"\n')
+        (tools / name).chmod(0o755)
+    targets = ["setup", "pull", "repro", "test", "deps", "pages", "ui", "push", "clean"]
+    done = subprocess.run(
+        ["make", *targets, f"PYTHON={sys.executable}"], cwd=home, capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stderr
+    calls = (home / "calls").read_text().splitlines()
+    assert calls[0].startswith("python -m pip install") and len(calls) >= 9
+    assert "dvc pull --quiet data.dvc models.dvc" in calls and "lr-edit where" in calls

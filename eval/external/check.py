@@ -9,7 +9,7 @@ from typing import Any
 
 from eval.external.datasets import Dataset, Sample
 from eval.external.datasets.contract import read_picture_size
-from eval.external.folder import find_edits
+from eval.external.edits import find_edits
 from eval.external.mask_files import size_text
 from lr_edit.errors import UserError
 from lr_edit.workspace.pictures import picture_size

@@ -11,7 +11,6 @@ only if what it was measured on has changed. Other variants and protocols in the
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -19,12 +18,13 @@ from math import nan
 from pathlib import Path
 from typing import Any
 
-from eval.external.datasets import Dataset, Picture, Sample
+from eval.external.datasets import Dataset, Sample
 from eval.external.datasets.contract import picture_digest
+from eval.external.edits import edit_digest, find_edits, is_copy
 from eval.external.identity import describe_way, way_key
 from eval.external.journal import Journal, Key, Row
 from eval.external.judges.judging import Judge, Verdicts, judge_edits
-from eval.external.matching import Matching, match_edits
+from eval.external.matching import Matching
 from eval.external.pairs import UnusableEdit, compute_over_cores, read_ahead, read_pair
 from eval.metrics.networks import Network
 from eval.metrics.pair import Pair
@@ -192,51 +192,6 @@ def judge_folder(
     return found
 
 
-def find_edits(dataset: Dataset, folder: Path) -> Matching:
-    """Which file of a folder is the edit of which task.
-
-    Raises:
-        UserError: no folder, no edit at all, two files for a task or two tasks for a file, or the
-            data set's own pictures.
-    """
-    if not folder.is_dir():
-        raise UserError(f"{folder} is not a folder of edits")
-    names = {sample.task.id: sample.names for sample in dataset.samples}
-    found = match_edits(names, list_files(folder))
-    for task, files in found.doubled.items():
-        raise UserError(f"two edits of task {task!r}: {folder / files[0]} and {files[1]}")
-    for file, tasks in found.contested.items():
-        wanted = " or ".join(repr(sample.names[0]) for sample in dataset.samples
-                             if sample.task.id in tasks[:2])  # fmt: skip
-        raise UserError(
-            f"{folder / file} could be the edit of {tasks[0]!r} or of {tasks[1]!r}: "
-            f"name it {wanted}"
-        )
-    if not found.found:
-        example = dataset.samples[0].names[0]
-        raise UserError(
-            f"{folder} holds no edit of the {len(names)} tasks: name the files as the images; the "
-            f"first would be {example if '.' in example else example + '.png'}"
-        )
-    own = {_inode(path) for sample in dataset.samples for path in sample.files} - {None}
-    for file in found.found.values():
-        if _inode(folder / file) in own:
-            raise UserError(
-                f"{folder / file} is the data set's own picture: --edits names the editor's results"
-            )
-    return found
-
-
-def list_files(folder: Path) -> list[str]:
-    """Every file below a folder, as a POSIX path from it; hidden ones apart."""
-    found = []
-    for home, folders, files in os.walk(folder):
-        folders[:] = sorted(name for name in folders if not name.startswith("."))
-        below = Path(home).relative_to(folder)
-        found += [(below / name).as_posix() for name in sorted(files) if name[0] != "."]
-    return found
-
-
 def data_digests(dataset: Dataset) -> dict[str, str]:
     """Task id -> what its rows are measured on, the edit apart."""
     return {sample.task.id: sample.digest() for sample in dataset.samples}
@@ -247,7 +202,7 @@ def _prepare(
 ) -> _Ready:
     """What is to be measured, decoded. An edit that cannot be is said, not raised."""
     try:
-        digest = picture_digest(edit) if edit else None
+        digest = edit_digest(edit) if edit else None
         todo = tuple(
             metric
             for metric in request.metrics
@@ -258,7 +213,7 @@ def _prepare(
                 how=request.way_keys[metric],
             )
         )
-        same = edit is not None and _is_copy(edit, sample.image, digest=digest)
+        same = edit is not None and is_copy(edit, sample.image, digest=digest)
         pair = None
         if todo and edit:
             pair = read_pair(
@@ -281,19 +236,3 @@ def _keep(request: Request, journal: Journal, *, one: _Ready, values: Mapping[st
     }
     if rows:
         journal.add(rows, {request.way_keys[metric]: request.ways[metric] for metric in values})
-
-
-def _is_copy(edit: Path, image: Picture, *, digest: str | None) -> bool:
-    """Whether the edit is the source byte by byte, read only where their lengths agree."""
-    if not isinstance(image, Path) or not image.is_file():
-        return False
-    return edit.stat().st_size == image.stat().st_size and digest == picture_digest(image)
-
-
-def _inode(path: Path) -> tuple[int, int] | None:
-    """What is one file by whatever name; None where nothing is."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

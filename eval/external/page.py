@@ -100,10 +100,11 @@ def _write_strip(
 
 def _square_of(file: Path | None) -> np.ndarray:
     """An edit; grey where there is none that can be read."""
+    blank = np.full((SIDE, SIDE, 3), 128, np.uint8)
     try:
-        return _square(read_image(file)) if file else np.full((SIDE, SIDE, 3), 128, np.uint8)
+        return _square(read_image(file, name=f"edit {file}")) if file else blank
     except UserError:
-        return np.full((SIDE, SIDE, 3), 128, np.uint8)
+        return blank
 
 
 def _square(image: np.ndarray) -> np.ndarray:

@@ -43,7 +43,9 @@ def evaluate(root: Path, config: Config, *, name: str) -> None:
         for task, bank in zip(tasks, banks, strict=True)
     ]
     judged = read_judgements(root, variant.proposals, tasks=tasks)
-    choices = [_of_task(chosen, task, name) for task in tasks]
+    choices = [
+        _of_task(chosen, task, bank, name=name) for task, bank in zip(tasks, banks, strict=True)
+    ]
     scores = score_choices(
         name, tasks, choices=choices, banks=banks, judged=judged, candidates_used=candidates_used
     )
@@ -175,7 +177,18 @@ def _cells(
     }
 
 
-def _of_task(choices: dict[str, list[Choice]], task: EditTask, name: str) -> list[Choice]:
+def _of_task(
+    choices: dict[str, list[Choice]], task: EditTask, bank: Bank, *, name: str
+) -> list[Choice]:
+    """What was chosen for a task. UserError for nothing, and for what its candidates lack."""
+    again = "run its stage edit again"
     if task.id not in choices:
-        raise UserError(f"{name} chose nothing for the task {task.id!r}: run its stage edit again")
+        raise UserError(f"{name} chose nothing for the task {task.id!r}: {again}")
+    points, sizes = bank.losses.shape[:2]
+    for one in choices[task.id]:
+        if one.point >= points or one.size >= sizes:
+            raise UserError(
+                f"{name} chose point {one.point} and size {one.size} for the task {task.id!r}, "
+                f"whose candidates have {points} points and {sizes} sizes, from 0: {again}"
+            )
     return choices[task.id]

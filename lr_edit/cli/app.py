@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from lr_edit.cli.console import find_config
+from lr_edit.cli.console import find_config, show
 from lr_edit.cli.edit import parse_memory
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import pin_environment
@@ -39,7 +39,7 @@ def app(
     changes = dict(map(parse_memory, memory))
     config.models.with_memory(changes)
     weights, params = find_weights(config.models, start=root), root / "params.yaml"
-    say = partial(click.echo, err=True)
+    say = partial(show, err=True)
     if not is_loopback(host):
         say(
             f"lr-edit: {host} is not this machine alone: whoever reaches port {port} can use the "

@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -17,12 +18,45 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lr_edit.errors import Notice
+from lr_edit.errors import Notice, UserError, shorten
+from lr_edit.workspace.inert import show_text
 
 if TYPE_CHECKING:
     from lr_edit.config import Config
 
 PAUSE = 10.0  # seconds between two lines
+NOTICES = 5  # of one kind that are said; the others are counted
+
+
+class Words(click.ParamType):
+    """Words in UTF-8, whatever the locale: where it is none, Python hands over bare bytes."""
+
+    name = "text"
+
+    def convert(self, value: str, *_: Any) -> str:
+        """UserError for what is no text."""
+        return as_words(value)
+
+
+WORDS = Words()
+
+
+def as_words(text: str) -> str:
+    """A text of the command line or the file system; UserError where it is not UTF-8."""
+    try:
+        return text.encode("utf-8", "surrogateescape").decode("utf-8")
+    except UnicodeError:
+        raise UserError(f"{shorten(text)} is no text in UTF-8: type it anew") from None
+
+
+def say(text: object) -> None:
+    """A sentence on stderr."""
+    show(f"lr-edit: {text}", err=True)
+
+
+def show(text: str, *, err: bool = False) -> None:
+    """Lines on stdout or stderr; nobody's words steer the terminal."""
+    click.echo("\n".join(map(show_text, text.split("\n"))), err=err)
 
 
 def load_study(context: click.Context) -> tuple[Path, Config]:
@@ -47,21 +81,29 @@ def find_config(context: click.Context) -> tuple[Path, Config]:
 
 @contextmanager
 def say_notices() -> Iterator[None]:
-    """Inside, every `Notice` is a line on stderr, once; other warnings are shown as ever."""
+    """Inside, every `Notice` is a line on stderr, once, and of many that end alike the first
+    few; other warnings are shown as ever."""
     with warnings.catch_warnings():
         warnings.simplefilter("always", Notice)
-        show, said = warnings.showwarning, set()
+        show, said, many = warnings.showwarning, set(), Counter[str]()
 
-        def say(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
-            if issubclass(category, Notice):
-                if str(message) not in said:
-                    click.echo(f"lr-edit: {message}", err=True)
-                said.add(str(message))
-            else:
+        def take(message: Warning | str, category: type[Warning], *place: Any, **more: Any) -> None:
+            text = str(message)
+            if not issubclass(category, Notice):
                 show(message, category, *place, **more)
+            elif text not in said:
+                said.add(text)
+                many[kind := text.rpartition(": ")[2]] += 1
+                if many[kind] <= NOTICES:
+                    say(text)
 
-        warnings.showwarning = say
-        yield
+        warnings.showwarning = take
+        try:
+            yield
+        finally:
+            for kind, count in many.items():
+                if count > NOTICES:
+                    say(f"{count - NOTICES} more: {kind}")
 
 
 @contextmanager
@@ -111,17 +153,19 @@ def track(items: Iterable, label: str, *, total: int | None = None) -> Iterator:
 def show_share(label: str) -> Iterator[Callable[[float, str], None]]:
     """A function to call with the share that is done, from 0 to 1, and what happens next."""
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+    from rich.progress import TimeRemainingColumn as Left
 
     console = Console(stderr=True)
     if not console.is_terminal:
         yield _Lines(label).tell
         return
-    with Progress(console=console) as bar:
-        task = bar.add_task(label, total=1.0)
+    words = TextColumn("{task.description}", markup=False)  # a name is no markup
+    with Progress(words, BarColumn(), TaskProgressColumn(), Left(), console=console) as bar:
+        task = bar.add_task(show_text(label), total=1.0)
 
         def tell(share: float, what: str) -> None:
-            bar.update(task, completed=share, description=f"{label} {what}".strip())
+            bar.update(task, completed=share, description=show_text(f"{label} {what}".strip()))
 
         yield tell
 
@@ -136,5 +180,5 @@ class _Lines:
         """Say it if it is time to."""
         text, now = f"{self._label} {what}".strip(), time.monotonic()
         if text != self._said or share == 1.0 or now - self._last >= PAUSE:
-            click.echo(f"{text}: {share:.0%}", err=True)
+            show(f"{text}: {share:.0%}", err=True)
             self._said, self._last = text, now

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lr_edit.cli.console import find_config
+from lr_edit.cli.console import WORDS, find_config, show
 from lr_edit.errors import UserError
 
 PATH = click.Path(path_type=Path)
@@ -22,8 +22,8 @@ def data() -> None:
 @click.option("--table", type=PATH,
               help="A CSV file with the columns image, source, prompt, and mask or box where you "
               "know the place. Default: PHOTOS/edits.csv.")  # fmt: skip
-@click.option("--source", help='For one photo, what is edited: "a red boat".')
-@click.option("--prompt", help='For one photo, the result: "a blue fish on sand".')
+@click.option("--source", type=WORDS, help='For one photo, what is edited: "a red boat".')
+@click.option("--prompt", type=WORDS, help='For one photo, the result: "a blue fish on sand".')
 @click.option("--mask", type=PATH, help="For one photo: white where it is to be edited.")
 @click.option("--box", metavar="L,T,R,B", help="For one photo: the place, in its pixels.")
 @click.option("--profile", help="Whose weights will edit them; default: the study's.")
@@ -66,7 +66,7 @@ def add(
         raise UserError(
             "\n  ".join([f"{table} has {many}, so nothing was written:", *lines])
         ) from None
-    click.echo(
+    show(
         f"{folder / 'tasks.json'}: {len(added.new)} tasks added, {len(added.replaced)} replaced, "
         f"{added.same} there already"
     )

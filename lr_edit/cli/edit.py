@@ -13,7 +13,7 @@ from typing import Any
 import click
 from PIL import Image
 
-from lr_edit.cli.console import find_config, show_share
+from lr_edit.cli.console import WORDS, find_config, show, show_share
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.execution.environment import pin_environment
 from lr_edit.request import CROPS, MODES, Request, as_box, check_picture, read_picture
@@ -32,8 +32,8 @@ class Outputs:
 
 @click.command()
 @click.argument("images", nargs=-1, required=True)
-@click.option("--source", required=True, help='What is edited: "a red boat".')
-@click.option("--prompt", required=True, help='The result: "a blue fish on sand".')
+@click.option("--source", type=WORDS, required=True, help='What is edited: "a red boat".')
+@click.option("--prompt", type=WORDS, required=True, help='The result: "a blue fish on sand".')
 @click.option("--output", "-o", help="A file, its suffix says how it is written (.png, .jpg, "
               ".webp), or a folder. Default: IMAGE.edit.png, or IMAGE.edit-2.png.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the file that --output names.")
@@ -101,7 +101,7 @@ def edit(
             failed.append(f"{name}: {error}")
             continue
         written = write_outputs(result, outputs, overwrite=overwrite)
-        click.echo(json.dumps(as_row(result, written)) if as_json else _as_line(result, written))
+        show(json.dumps(as_row(result, written)) if as_json else _as_line(result, written))
     if failed:
         raise Unfinished("; ".join(failed))
 
@@ -113,6 +113,8 @@ def plan_outputs(
 
     Raises UserError for a place that cannot be written, and for one file where many will be.
     """
+    if output is not None and not output.strip():
+        raise UserError("--output is empty: name a file or a folder, or leave it out")
     named = Path(output) if output else None
     if named and named.suffix.lower() in FORMATS and not named.is_dir():
         if len(images) * count > 1:

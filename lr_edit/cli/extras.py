@@ -1,10 +1,15 @@
 """What to do about errors that are nobody's defect: a library that an extra of the package brings,
-and a device that is full.
+a device that is full, and a name that no disk takes.
 
 The base install evaluates edits. A test keeps this table and pyproject.toml the same.
 """
 
 from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+from lr_edit.errors import shorten
 
 # Module -> extra. `study` brings what `edit` does.
 EXTRAS = {
@@ -33,6 +38,19 @@ def say_missing(error: Exception) -> str | None:
     if not isinstance(error, ModuleNotFoundError) or module not in EXTRAS:
         return None
     return f"this needs {module}: `pip install 'lr-edit[{EXTRAS[module]}]'`"
+
+
+# What a disk answers where a name is wrong, not the disk.
+_MISNAMED = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
+
+
+def say_misnamed(error: Exception) -> str | None:
+    """The same for a file's name, the user's to mend; None for any other error."""
+    if not isinstance(error, OSError) or error.errno not in _MISNAMED:
+        return None
+    name = str(error.filename or "a name")  # too long to be read whole
+    shown = shorten(Path(name), most=80)
+    return f"{shown} cannot be used ({(error.strerror or '').lower()}): choose another"
 
 
 def say_exhausted(error: Exception) -> str | None:

@@ -17,16 +17,19 @@ import click
 
 from lr_edit.cli.app import app
 from lr_edit.cli.console import (
+    WORDS,
     any_console,
     find_config,
     interrupted_by_signals,
     load_study,
+    say,
     say_notices,
+    show,
     track,
 )  # fmt: skip
 from lr_edit.cli.data import data
 from lr_edit.cli.edit import edit
-from lr_edit.cli.extras import say_exhausted, say_missing
+from lr_edit.cli.extras import say_exhausted, say_misnamed, say_missing
 from lr_edit.cli.grouped import GroupedHelp
 from lr_edit.cli.picturebook import COMMANDS
 from lr_edit.config import Config, load_config
@@ -106,7 +109,7 @@ def study(context: click.Context, name: str, *, profile: str | None, data: Path 
 
     top = checkout(find_root(context.obj["root"]))
     folder = write_study(top, name, profile=profile or context.obj["profile"], data=data)
-    click.echo(f"{folder}: run it with `make study STUDY={name}`")
+    show(f"{folder}: run it with `make study STUDY={name}`")
 
 
 @cli.command()
@@ -116,11 +119,9 @@ def where(context: click.Context) -> None:
     went, stage by stage."""
     from lr_edit.workspace.times import format_times, read_times
 
-    root, _ = load_study(context)
-    reports = reports_folder(root)
+    reports = reports_folder(root := load_study(context)[0])
     click.echo(f"tables         {reports / 'tables.md'} (.tex, .csv), {reports / 'results.json'}")
-    click.echo(f"contact sheet  {reports / 'contact_sheet.png'}")
-    click.echo("comparison     make ui   (MLflow, all variants side by side)")
+    click.echo(f"contact sheet  {reports / 'contact_sheet.png'}\ncomparison     make ui   (MLflow)")
     if times := read_times(root):
         click.echo(f"\nThe last run of every stage:\n{format_times(times)}")
 
@@ -141,7 +142,7 @@ def publish(context: click.Context, tracking_uri: str | None, *, as_json: bool) 
     elif receipt.warning:
         raise Unfinished(receipt.warning)
     else:
-        click.echo(receipt.text)
+        show(receipt.text)
     context.exit(int(receipt.warning is not None))
 
 
@@ -154,12 +155,12 @@ def ui(context: click.Context, port: int) -> None:
     from lr_edit.tracking.publish import serve
 
     root, _ = load_study(context)
-    click.echo(publish_study(root, progress=track).text, err=True)
+    show(publish_study(root, progress=track).text, err=True)
     serve(root, port=port)
 
 
 @cli.command()
-@click.argument("row")
+@click.argument("row", type=WORDS)
 @click.argument("metric")
 @click.option("--json", "as_json", is_flag=True, help="Print all of it for a program.")
 @click.pass_context
@@ -172,7 +173,7 @@ def trace(context: click.Context, row: str, *, metric: str, as_json: bool) -> No
     from lr_edit.tracking.trace import trace as find
 
     found = find(*load_study(context), row=row, metric=metric)
-    click.echo(json.dumps(found) if as_json else as_text(found))
+    show(json.dumps(found) if as_json else as_text(found))
 
 
 @cli.command()
@@ -246,8 +247,8 @@ def pull_models(context: click.Context, profile: str | None, *, source: Path | N
     from lr_edit.cli.doctor import pull
 
     context.obj["profile"] = profile or context.obj["profile"]
-    say = partial(click.echo, err=True)
-    click.echo(f"{pull(*find_config(context), source=source, say=say)} says what is here")
+    tell = partial(show, err=True)
+    show(f"{pull(*find_config(context), source=source, say=tell)} says what is here")
 
 
 @cli.group()
@@ -275,26 +276,25 @@ def main(arguments: list[str] | None = None) -> None:
         if debug and not isinstance(error, click.UsageError):
             raise
         text = error.format_message() if isinstance(error, click.UsageError) else str(error)
-        click.echo(f"lr-edit: {text}", err=True)
+        say(text)
         sys.exit(1 if isinstance(error, Unfinished) else 2)
     except (click.Abort, KeyboardInterrupt) as stop:
         end_workers()
-        click.echo("lr-edit: stopped; what was finished is kept, run again to go on", err=True)
+        say("stopped; what was finished is kept, run again to go on")
         asked = (stop.__cause__ or stop).args  # click wraps what interrupts it
         sys.exit(128 + (signal.SIGTERM if "SIGTERM" in asked else signal.SIGINT))
     except (OSError, MemoryError) as error:  # a full disk, a closed pipe: nobody's defect
         if debug:
             raise
-        click.echo(
-            f"lr-edit: {shorten(error) or 'out of memory'}; what was finished is kept", err=True
-        )
-        sys.exit(1)
+        misnamed = say_misnamed(error)
+        say(misnamed or f"{shorten(error) or 'out of memory'}; what was finished is kept")
+        sys.exit(2 if misnamed else 1)
     except Exception as error:
         if debug:
             raise
         if said := say_missing(error):
-            click.echo(f"lr-edit: {said}", err=True)
+            say(said)
             sys.exit(2)
         ours = f"{type(error).__name__}: {shorten(error)} (a defect of ours; --debug shows where)"
-        click.echo(f"lr-edit: {say_exhausted(error) or ours}", err=True)
+        say(say_exhausted(error) or ours)
         sys.exit(1)

@@ -72,6 +72,7 @@ def run(
     ]
     if not missing:
         return 0
+    _say_what_is_cut(root, config, missing)
     items = (CandidateTask(task, study_image(root, task)) for task in missing)
     small = config.models.world == "picturebook"
     execute = execute or choose_executor(len(missing), small=small)
@@ -94,6 +95,25 @@ def run(
     if failed:
         raise _unfinished(failed, name, of=len(tasks))
     return len(missing)
+
+
+def _say_what_is_cut(root: Path, config: Config, tasks: list[EditTask]) -> None:
+    """Words that CLIP does not read to their end; it is loaded where some are long."""
+    from lr_edit.frozen.context import may_be_cut, say_what_is_cut
+
+    score, part = config.score, config.models.clip
+    texts = {
+        f"the {name} of task {task.id!r}": template.format(words)
+        for task in tasks
+        for name, template, words in (
+            ("source", score.source, task.source), ("prompt", score.prompt, task.prompt)
+        )
+        if may_be_cut(words)
+    }  # fmt: skip
+    if texts:
+        from lr_edit.frozen.clip import load_clip
+
+        say_what_is_cut(load_clip(weights.resolve(root, part.name), part.pretrained), texts)
 
 
 class CandidateMaker:

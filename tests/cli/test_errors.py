@@ -146,6 +146,10 @@ def test_an_unknown_parameter_is_named_with_the_nearest(
         (lambda p: p["propose"].update(points=0), "propose.points"),
         (lambda p: p["variants"]["learned"].update(proposals="dina"), "dino"),
         (lambda p: p["study"].update(baseline="none"), "none"),
+        (lambda p: p["base"].update(losses=[1]), "'base.losses' must be a table, got [1]"),
+        (lambda p: p["base"].update(steps=0), "'base.steps'"),
+        (lambda p: p["base"]["losses"].update(clip="x"), "'base.losses.clip'"),
+        (lambda p: p["variants"]["learned"].update(losses=3), "'variants.learned.losses' must be"),
     ],
 )
 def test_an_impossible_parameter_is_named(

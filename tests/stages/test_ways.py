@@ -10,6 +10,7 @@ import pytest
 from lr_edit.config import load_config
 from lr_edit.stages.candidates import CandidateMaker
 from lr_edit.workspace.storage import read_banks, read_tensors, study_image, study_tasks
+from tests.cli.test_errors import change_tasks
 from tests.tiny import run, tiny_params, write_params
 
 SETS = {
@@ -33,6 +34,7 @@ def study(tiny_root: Path) -> Path:
     params = tiny_params()
     params["proposals"] |= SETS
     write_params(tiny_root, params)
+    change_tasks(tiny_root, prompt="a blue fish " * 40 + "on snow")
     assert run(tiny_root, "stage", "prepare") == 0
     return tiny_root
 
@@ -47,6 +49,8 @@ def keys(root: Path) -> dict[str, str]:
 @pytest.mark.parametrize(("name", "each"), [("detected", 4), ("instructed", 6)])
 def test_the_stage_makes_scores_and_judges_them(study: Path, name: str, each: int, capsys) -> None:
     assert run(study, "stage", "candidates", "--proposals", name) == 0
+    said = [line for line in capsys.readouterr().err.splitlines() if "longer than" in line]
+    assert len(said) == 1 and "the prompt of task" in said[0] and "on snow" in said[0]
     tasks = study_tasks(study)
     for task, bank in zip(tasks, read_banks(study, name, tasks=tasks), strict=True):
         count = len(bank.boxes)

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from eval.external.commands.judge import choose_judge, judge_options
-from eval.external.commands.shared import PATH, load_networks, say, show_table
-from lr_edit.cli.console import track
+from eval.external.commands.shared import PATH, load_networks, show_table
+from lr_edit.cli.console import say, track
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import pin_environment
 

@@ -11,8 +11,14 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from eval.external.commands.judge import choose_judge, describe_verdicts, judge_options
-from eval.external.commands.shared import PATH, load_networks, say, shared_options, show_table
-from lr_edit.cli.console import track
+from eval.external.commands.shared import (
+    PATH,
+    load_networks,
+    say_unread,
+    shared_options,
+    show_table,
+)
+from lr_edit.cli.console import WORDS, as_words, say, show, track
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import pin_environment
 
@@ -30,10 +36,12 @@ NAMED = 5  # tasks that are named where many are missing
 @click.option("--edits", type=PATH, required=True, multiple=True,
               help="A folder of edited images; once for every editor.")  # fmt: skip
 @click.option("--out", type=PATH, default=Path("evaluation"), show_default=True)
-@click.option("--variant", "variants", multiple=True,
+@click.option("--variant", "variants", type=WORDS, multiple=True,
               help="Its name in the tables, in the order of --edits [the folder's].")  # fmt: skip
-@click.option("--seed", default="0", show_default=True, help="The name of this run of the editor.")
-@click.option("--against", help="A variant in --out that every other is compared with.")
+@click.option("--seed", type=WORDS, default="0", show_default=True,
+              help="The name of this run of the editor.")  # fmt: skip
+@click.option("--against", type=WORDS,
+              help="A variant in --out that every other is compared with.")  # fmt: skip
 @click.option("--check", "check_only", is_flag=True,
               help="Say what is missing, extra or of another size; measure nothing.")  # fmt: skip
 @click.option("--resize", is_flag=True, help="Resize edits to their sources; tables say so.")
@@ -70,6 +78,7 @@ def evaluate(
     metrics, networks = load_networks(
         context, metrics, sizes=sizes, options=options, published=dataset.networks
     )
+    say_unread(networks, _texts(dataset))
     judge = choose_judge(options, kind=dataset.kind)
     requests = [
         Request(dataset, folder, name, metrics, options["protocol"], networks, seed=seed,
@@ -176,7 +185,7 @@ def _say_findings(
     else:
         for name, one in found.items():
             for line in one.lines:
-                click.echo(f"{name}: {line}" if len(found) > 1 else line)
+                show(f"{name}: {line}" if len(found) > 1 else line)
     context.exit(0 if all(one.fine for one in found.values()) else 2)
 
 
@@ -184,7 +193,7 @@ def _name_variants(edits: Sequence[Path], variants: Sequence[str], *, seed: str)
     """One name a folder. UserError for names that are no text, or given twice."""
     if variants and len(variants) != len(edits):
         raise UserError(f"{len(variants)} --variant for {len(edits)} --edits: name each, or none")
-    names = list(variants) or [folder.resolve().name for folder in edits]
+    names = list(variants) or [as_words(folder.resolve().name) for folder in edits]
     for name in (*names, seed):
         if not name.strip() or any(unicodedata.category(c) in ("Cc", "Cs") for c in name):
             raise UserError(f"{name[:80]!r} is no name: --variant and --seed are words in one line")
@@ -206,6 +215,15 @@ def _without_doubt(dataset: Dataset, *, drop: bool) -> Dataset:
         return dataset
     kept = tuple(sample for sample in dataset.samples if not sample.doubt)
     return replace(dataset, samples=kept, notes=(*dataset.notes, f"{words} and were left out"))
+
+
+def _texts(dataset: Dataset) -> dict[str, str | None]:
+    """Every text of a data set that a metric reads, by what it is called."""
+    return {
+        f"the {name} of task {task.id!r}": words
+        for task in dataset.tasks
+        for name, words in (("prompt", task.prompt), ("caption", task.caption or task.source))
+    }
 
 
 def _choose_metrics(dataset: Dataset, asked: str | None) -> tuple[str, ...]:

@@ -6,7 +6,8 @@ from pathlib import Path
 
 import click
 
-from eval.external.commands.shared import PATH, say
+from eval.external.commands.shared import PATH
+from lr_edit.cli.console import say
 
 
 @click.command()

@@ -8,7 +8,14 @@ from typing import Any
 
 import click
 
-from eval.external.commands.shared import PATH, load_networks, say, shared_options, show_table
+from eval.external.commands.shared import (
+    PATH,
+    load_networks,
+    say_unread,
+    shared_options,
+    show_table,
+)
+from lr_edit.cli.console import WORDS, say
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import pin_environment
 
@@ -17,8 +24,8 @@ from lr_edit.execution.environment import pin_environment
 @click.argument("source", type=PATH)
 @click.argument("edited", type=PATH)
 @click.option("--mask", type=PATH, help="Black and white; white is what was to be edited.")
-@click.option("--prompt", help="What the edit should show.")
-@click.option("--source-prompt", help="What the source shows.")
+@click.option("--prompt", type=WORDS, help="What the edit should show.")
+@click.option("--source-prompt", type=WORDS, help="What the source shows.")
 @shared_options
 @click.pass_context
 def score(
@@ -51,6 +58,7 @@ def score(
     pair = Pair(before, after, inside, prompt, source_prompt)
     names = _given(options["metrics"], pair)
     names, networks = load_networks(context, names, sizes=[before.shape[1::-1]], options=options)
+    say_unread(networks, {"--prompt": prompt, "--source-prompt": source_prompt})
     values = measure(
         pair, names, networks={role: net.model for role, net in networks.items()},
         protocol=options["protocol"],

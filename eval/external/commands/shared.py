@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from lr_edit.cli.console import load_study
+from lr_edit.cli.console import load_study, say
 from lr_edit.errors import UserError
 
 if TYPE_CHECKING:
@@ -86,6 +86,14 @@ def load_networks(
     return names, loaded
 
 
+def say_unread(networks: Mapping[str, Network], texts: Mapping[str, str | None]) -> None:
+    """A notice where CLIP measures by less than the whole text; `texts` by what they are called."""
+    from lr_edit.frozen.context import say_what_is_cut
+
+    if clip := networks.get("clip"):
+        say_what_is_cut(clip.model.clip, {name: words for name, words in texts.items() if words})
+
+
 def find_study(context: click.Context) -> tuple[Path, Profile | None]:
     """The checkout and its profile; outside one, the working directory and none."""
     from lr_edit.workspace.paths import find_root
@@ -114,10 +122,3 @@ def show_table(head: Iterable[str], lines: Iterable[Iterable[str]], *, title: st
     for line in lines:  # as it is: a name is no markup
         table.add_row(*(Text(show_text(cell)) for cell in line))
     Console().print(table)
-
-
-def say(text: str) -> None:
-    """A sentence on stderr."""
-    from lr_edit.workspace.inert import show_text
-
-    click.echo(f"lr-edit: {show_text(text)}", err=True)

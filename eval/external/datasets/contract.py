@@ -19,6 +19,7 @@ from eval.external.mask_files import Cutout, MaskSource, read_mask_of, size_text
 from eval.metrics import pie_bench
 from eval.metrics.regions import Protocol as Rules
 from lr_edit.errors import UserError
+from lr_edit.files import read_bytes
 from lr_edit.types import EditTask
 from lr_edit.workspace.pictures import picture_size, read_image
 from lr_edit.workspace.storage import content_key
@@ -75,8 +76,8 @@ def picture_digest(picture: Picture) -> str | None:
     if isinstance(picture, Embedded):
         return sha256(picture.read()).hexdigest()
     try:
-        return sha256(picture.read_bytes()).hexdigest()
-    except OSError:
+        return sha256(read_bytes(picture)).hexdigest()
+    except UserError:
         return None
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eval.external import identity
 from eval.external.datasets import open_dataset
 from eval.external.folder import Request, data_digests, evaluate_folder
 from eval.external.journal import Journal, Row
@@ -83,6 +84,17 @@ def test_options_are_part_of_a_rows_identity(home: Path, option: str) -> None:
     summary = measured(home, "B", metrics=("whole_mse",), **how)
     assert summary["paired"]["B"]["whole_mse"]["n"] == 0
     assert f"{option} False, not True" in say_left_out(summary)[0]
+
+
+def test_libraries_are_part_of_a_rows_identity(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures(home)
+    measured(home, "A", metrics=("whole_mse",))
+    known = identity._version
+    monkeypatch.setattr(identity, "_version", lambda n: "0.1" if n == "torch" else known(n))
+    summary = measured(home, "B", metrics=("whole_mse",))
+    assert summary["paired"]["B"]["whole_mse"]["n"] == 0
+    said = say_left_out(summary)[0]
+    assert f"measured by torch {known('torch')}, not 0.1" in said
 
 
 @pytest.mark.parametrize("what", ["mask", "source", "prompt"])
@@ -204,7 +216,8 @@ def test_a_name_is_inert_in_every_output(home: Path, capsys: Captured, name: str
 def test_a_name_is_words_in_one_line(home: Path, capsys: Captured, name: str) -> None:
     pictures(home)
     assert evaluate(home, "--edits", home / "edits", "--variant", name) == 2
-    assert "is no name" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "is no name" in said or "is no text" in said
 
 
 def test_a_check_measures_nothing_and_names_what_is_wrong(home: Path, capsys: Captured) -> None:

@@ -16,8 +16,15 @@ from eval.study.scores import COLUMNS, read_scores
 from lr_edit.choose import best_of_bank
 from lr_edit.config import Variant
 from lr_edit.errors import UserError
-from lr_edit.types import Bank, LossWeights
-from lr_edit.workspace.storage import read_banks, read_choices, read_json, read_tensors, study_tasks
+from lr_edit.types import Bank, Choice, LossWeights
+from lr_edit.workspace.storage import (
+    read_banks,
+    read_choices,
+    read_json,
+    read_tensors,
+    study_tasks,
+    write_choices,
+)
 from tests.eval.artifact_tree import CATEGORIES, POINTS, SIZES, make_tree, small_config
 
 CONFIG = small_config()
@@ -67,6 +74,21 @@ def test_every_value_is_the_chosen_cell_of_its_table(root: Path, name: str) -> N
                 left, top, right, bottom = bank.boxes[cell].tolist()
                 ratio = (right - left) * (bottom - top) / task.truth.box.area
                 assert scores.values["area_ratio"][at, seed] == pytest.approx(ratio)
+
+
+@pytest.mark.parametrize("choice", [Choice(99, 0), Choice(0, 99)])
+def test_a_choice_that_the_candidates_lack_is_named(root: Path, choice: Choice) -> None:
+    path = root / "artifacts/edits/learned/choices.json"
+    kept, choices = path.read_bytes(), read_choices(path)
+    last = [*choices][-1]
+    try:
+        write_choices(path, choices | {last: [choice]})
+        with pytest.raises(
+            UserError, match=f"point {choice.point} and size {choice.size} for .*{last}"
+        ):
+            evaluate(root, CONFIG, name="learned")
+    finally:
+        path.write_bytes(kept)
 
 
 def test_the_long_table_has_a_row_for_every_task_seed_and_metric(root: Path) -> None:
