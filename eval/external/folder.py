@@ -21,6 +21,7 @@ from typing import Any
 from eval.external.datasets import Dataset, Sample
 from eval.external.datasets.contract import picture_digest
 from eval.external.edits import edit_digest, find_edits, is_copy
+from eval.external.gallery import Gallery
 from eval.external.identity import describe_way, way_key
 from eval.external.journal import Journal, Key, Row
 from eval.external.judges.judging import Judge, Verdicts, judge_edits
@@ -108,12 +109,18 @@ class _Ready:
     edit: str | None
     todo: tuple[str, ...]
     pair: Pair | None
+    source: str | None = None  # the digest of its picture, where the gallery lacks it
     why: str | None = None
     same: bool = False
 
 
 def evaluate_folder(
-    request: Request, journal: Journal, *, track: Track, data: Mapping[str, str] | None = None
+    request: Request,
+    journal: Journal,
+    *,
+    track: Track,
+    data: Mapping[str, str] | None = None,
+    gallery: Gallery | None = None,
 ) -> Outcome:
     """Measure what the journal lacks.
 
@@ -122,6 +129,7 @@ def evaluate_folder(
         journal: where the rows go; each is on disk when the next image begins.
         track: shows how far it is.
         data: task id -> `Sample.digest()`, where the caller has them.
+        gallery: where the pictures that are measured are shown.
 
     Raises:
         UserError: no edit at all, none that can be measured, edits that could belong to several
@@ -136,11 +144,15 @@ def evaluate_folder(
     def prepare(sample: Sample) -> _Ready:
         path = found.found.get(sample.task.id)
         edit = request.edits / path if path else None
-        return _prepare(request, sample, edit=edit, data=data[sample.task.id], journal=journal)
+        return _prepare(
+            request, sample, edit=edit, data=data[sample.task.id], journal=journal, gallery=gallery
+        )
 
     def compute(one: _Ready) -> tuple[_Ready, dict[str, float]]:
         if one.pair is None:
             return one, dict.fromkeys(one.todo, nan)
+        if gallery:
+            _show(one, gallery)
         values = measure(one.pair, one.todo, networks=models, protocol=request.protocol)
         return replace(one, pair=None), values
 
@@ -198,7 +210,13 @@ def data_digests(dataset: Dataset) -> dict[str, str]:
 
 
 def _prepare(
-    request: Request, sample: Sample, *, edit: Path | None, data: str, journal: Journal
+    request: Request,
+    sample: Sample,
+    *,
+    edit: Path | None,
+    data: str,
+    journal: Journal,
+    gallery: Gallery | None,
 ) -> _Ready:
     """What is to be measured, decoded. An edit that cannot be is said, not raised."""
     try:
@@ -214,15 +232,23 @@ def _prepare(
             )
         )
         same = edit is not None and is_copy(edit, sample.image, digest=digest)
+        source = picture_digest(sample.image) if gallery else None
         pair = None
-        if todo and edit:
+        if edit and (todo or (gallery and (gallery.lacks(source) or gallery.lacks(digest)))):
             pair = read_pair(
                 sample, edit, protocol=request.protocol, jpeg_75=request.jpeg_75,
                 resize=request.resize,
             )  # fmt: skip
     except UnusableEdit as error:  # its row knows no edit, so that it is tried again
-        return _Ready(sample, data, None, request.metrics, None, str(error))
-    return _Ready(sample, data, digest, todo, pair, same=same)
+        return _Ready(sample, data, None, request.metrics, None, why=str(error))
+    return _Ready(sample, data, digest, todo, pair, source, same=same)
+
+
+def _show(one: _Ready, gallery: Gallery) -> None:
+    """A pair that was decoded to be measured is shown by the same pixels."""
+    if one.pair and one.source and one.edit:
+        gallery.add(one.source, one.pair.source)
+        gallery.add(one.edit, one.pair.edited if one.pair.saved is None else one.pair.saved)
 
 
 def _keep(request: Request, journal: Journal, *, one: _Ready, values: Mapping[str, float]) -> None:

@@ -1,7 +1,6 @@
 """index.html of an evaluation: ranking with intervals, paired differences, every edit with filters.
 
-One static file and a folder of pictures beside it; no network. A strip a task holds its source and
-the edits of every folder that was evaluated, made again only where one of them changed.
+One static file and a folder of small pictures beside it; no network.
 """
 
 from __future__ import annotations
@@ -12,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
-from eval.external.datasets import Sample
-from eval.external.datasets.contract import picture_digest, read_picture
+from eval.external.datasets import Picture, Sample
+from eval.external.datasets.contract import picture_digest
 from eval.external.folder import Outcome, Request
+from eval.external.gallery import Gallery
 from eval.external.journal import Journal
 from eval.external.pairs import read_ahead
 from eval.external.summary import collect_values
@@ -25,19 +24,16 @@ from eval.metrics.suite import find_measure
 from eval.report.render import render
 from eval.report.tables import Column, format_value
 from lr_edit.errors import UserError
-from lr_edit.files import atomic_write, write_text
+from lr_edit.files import write_text
 from lr_edit.types import Track
 from lr_edit.workspace.pictures import read_image
-from lr_edit.workspace.storage import content_key
-
-SIDE, QUALITY = 240, 85  # of a picture in a strip
 
 
 def write_page(
     requests: Sequence[Request], journal: Journal, *, data: Mapping[str, str],
     outcomes: Mapping[str, Outcome], summary: Mapping[str, Any], track: Track,
 ) -> None:  # fmt: skip
-    """Write index.html and gallery/ into the journal's folder.
+    """Write index.html, and what gallery/ lacks, into the journal's folder.
 
     Args:
         requests: what was evaluated in this call: its edits are shown.
@@ -49,13 +45,16 @@ def write_page(
     """
     names = [request.variant for request in requests]
     samples = requests[0].dataset.samples
-    folder = journal.folder / "gallery"
-    folder.mkdir(exist_ok=True)
+    gallery = Gallery(journal.folder)
 
-    def strip(sample: Sample) -> str:
-        return _write_strip(folder, sample, requests=requests, outcomes=outcomes)
+    def show(sample: Sample) -> list[str | None]:
+        files = [_find_shown(gallery, sample.image, name="image")]
+        for one in requests:
+            file = outcomes[one.variant].matching.found.get(sample.task.id)
+            files.append(_find_shown(gallery, one.edits / file, name="edit") if file else None)
+        return files
 
-    strips = list(track(read_ahead(samples, strip), "gallery", total=len(samples)))
+    shown = list(track(read_ahead(samples, show), "gallery", total=len(samples)))
     metrics = list(summary["variants"][names[0]])
     found = collect_values(requests[0], journal, data=data)
     values = {
@@ -74,58 +73,37 @@ def write_page(
         shown=names,
         against=summary["against"],
         table=side_by_side(summary),
-        tasks=[_task(s, strip, names) for s, strip in zip(samples, strips, strict=True)],
+        tasks=[_task(one, files, names) for one, files in zip(samples, shown, strict=True)],
         values=values,
     )
     write_text(journal.folder / "index.html", page)
 
 
-def _write_strip(
-    folder: Path, sample: Sample, *, requests: Sequence[Request], outcomes: Mapping[str, Outcome]
-) -> str:
-    """The source and the edits, side by side, each within a square; returns the file's stem."""
-    found = [outcomes[request.variant].matching.found.get(sample.task.id) for request in requests]
-    files = [r.edits / file if file else None for r, file in zip(requests, found, strict=True)]
-    digests = [picture_digest(sample.image), *(f and picture_digest(f) for f in files)]
-    stem = content_key("contained strip", SIDE, digests)[:16]
-    path = folder / f"{stem}.webp"
-    if not path.exists():
-        squares = [_square(read_picture(sample.image)), *map(_square_of, files)]
-        with atomic_write(path) as part:
-            Image.fromarray(np.concatenate(squares, axis=1)).save(
-                part, format="WEBP", quality=QUALITY, method=2
-            )
-    return stem
+def _find_shown(gallery: Gallery, picture: Picture, *, name: str) -> str | None:
+    """The small picture's file, made where it is not there; None for one that cannot be read."""
+    digest = picture_digest(picture)
+    if digest is None:
+        return None
+    if gallery.lacks(digest):
+        file = picture if isinstance(picture, Path) else picture.read()
+        try:
+            gallery.add(digest, read_image(file, name=f"{name} {picture}"))
+        except UserError:
+            return None
+    return gallery.path(digest).name
 
 
-def _square_of(file: Path | None) -> np.ndarray:
-    """An edit; grey where there is none that can be read."""
-    blank = np.full((SIDE, SIDE, 3), 128, np.uint8)
-    try:
-        return _square(read_image(file, name=f"edit {file}")) if file else blank
-    except UserError:
-        return blank
-
-
-def _square(image: np.ndarray) -> np.ndarray:
-    picture = ImageOps.contain(Image.fromarray(image), (SIDE, SIDE))  # small ones enlarged
-    square = Image.new("RGB", (SIDE, SIDE), (128, 128, 128))
-    square.paste(picture, ((SIDE - picture.width) // 2, (SIDE - picture.height) // 2))
-    return np.asarray(square)
-
-
-def _task(sample: Sample, strip: str, names: Sequence[str]) -> dict[str, Any]:
-    """What the template shows of a task."""
-    panels, task = len(names) + 1, sample.task
+def _task(sample: Sample, files: Sequence[str | None], names: Sequence[str]) -> dict[str, Any]:
+    """What the template shows of a task: its source, then an edit of every variant."""
+    task = sample.task
     return {
         "id": task.id,
         "category": task.category,
         "words": sample.instruction or task.prompt or task.id,
-        "strip": f"background-image:url('gallery/{strip}.webp');"
-        f"background-size:{100 * panels}% 100%;background-position:",
+        "source": files[0],
         "edits": [
-            {"name": name, "place": at, "at": f"{100 * (at + 1) / (panels - 1):.4f}"}
-            for at, name in enumerate(names)
+            {"name": name, "place": at, "file": file}
+            for at, (name, file) in enumerate(zip(names, files[1:], strict=True))
         ],
     }
 

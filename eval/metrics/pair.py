@@ -109,6 +109,7 @@ def as_tensors(pair: Pair, *, networks: Networks, protocol: Protocol) -> PairTen
     """A pair as its metrics take it; equal pictures and words are embedded once."""
     if "clip" in networks:
         networks = {**networks, "clip": EmbedOnce(networks["clip"])}
+    edited = as_tensor(pair.edited)
     saved = pair.edited if pair.saved is None else pair.saved
     target = fitted = None
     if pair.target is not None:
@@ -116,10 +117,10 @@ def as_tensors(pair: Pair, *, networks: Networks, protocol: Protocol) -> PairTen
         fitted = as_tensor(resize_to(saved, pair.target.shape[:2]))
     return PairTensors(
         source=as_tensor(pair.source),
-        edited=as_tensor(pair.edited),
+        edited=edited,
         mask=None if pair.mask is None else torch.from_numpy(pair.mask)[None, None],
         target=target,
-        saved=as_tensor(saved),
+        saved=edited if saved is pair.edited else as_tensor(saved),
         fitted=fitted,
         pair=pair,
         networks=networks,
@@ -149,4 +150,6 @@ class EmbedOnce:
 
 
 def as_tensor(image: UInt8[np.ndarray, "h w 3"]) -> Float[Tensor, "1 3 h w"]:
-    return torch.from_numpy(image.transpose(2, 0, 1).astype(np.float32) / 255)[None]
+    """Channel after channel in memory: what reduces over them is several times as fast."""
+    planes = np.ascontiguousarray(image.transpose(2, 0, 1))
+    return torch.from_numpy(planes.astype(np.float32) / 255)[None]

@@ -86,7 +86,7 @@ def evaluate(
         for name, folder in zip(names, edits, strict=True)
     ]  # fmt: skip
     journal, data = Journal(out), data_digests(dataset)
-    outcomes, judged = _measure(requests, journal, data)
+    outcomes, judged = _measure(requests, journal, data, page=page)
     summary = _write(
         requests,
         journal,
@@ -103,14 +103,15 @@ def evaluate(
 
 
 def _measure(
-    requests: Sequence[Request], journal: Journal, data: Mapping[str, str]
+    requests: Sequence[Request], journal: Journal, data: Mapping[str, str], *, page: bool
 ) -> tuple[dict[str, Outcome], dict[str, Verdicts]]:
     """Every folder in turn; what is open is said at once."""
     from eval.external.folder import evaluate_folder, judge_folder
+    from eval.external.gallery import Gallery
 
-    outcomes, judged = {}, {}
+    outcomes, judged, gallery = {}, {}, Gallery(journal.folder) if page else None
     for request in requests:
-        found = evaluate_folder(request, journal, track=track, data=data)
+        found = evaluate_folder(request, journal, track=track, data=data, gallery=gallery)
         outcomes[request.variant] = found
         if request.judge:
             judged[request.variant] = judge_folder(

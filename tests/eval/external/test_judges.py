@@ -203,7 +203,7 @@ def test_a_refusal_of_the_server_is_the_users_to_mend_and_shows_no_key(
     streams = capsys.readouterr()
     assert "401" in streams.err and "secret" not in streams.err + streams.out
     assert server.heads[0]["Authorization"] == "Bearer sk-secret"
-    for path in (home / "evaluation").iterdir():
+    for path in (home / "evaluation").glob("*.*"):
         assert "sk-secret" not in path.read_text()
 
 

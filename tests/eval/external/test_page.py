@@ -39,20 +39,33 @@ def test_editors_are_ranked_best_first_with_their_differences(home: Path) -> Non
     assert values["table"]["whole_psnr"][1] == [None] * 3  # inf is no number of JSON
 
 
-def test_every_task_has_a_strip_of_its_source_and_edits(home: Path) -> None:
+def test_every_source_and_edit_is_shown_once(home: Path) -> None:
     pictures(home)
     (home / "edits/in/1.png").unlink()
+    write_image(home / "edits/in/2.png", picture(2))  # a copy of its source
     assert evaluate(home) == 0
-    strips = re.findall(r"url\((?:'|&#39;)(gallery/\w+\.webp)", page(home))
-    assert len(set(strips)) == 3
-    with Image.open(home / "evaluation" / strips[0]) as strip:
-        assert strip.size == (480, 240)
-        assert np.asarray(strip)[120, :60].std() > 10  # small pictures are enlarged, not framed
-    with Image.open(home / "evaluation" / strips[2]) as strip:  # the edit that is not there
-        assert (np.asarray(strip)[:, 300:] == np.asarray(strip)[0, 300]).all()
-    before = {p.name: p.stat().st_mtime_ns for p in (home / "evaluation/gallery").iterdir()}
-    assert evaluate(home) == 0  # nothing changed: no strip is made again
-    assert before == {p.name: p.stat().st_mtime_ns for p in (home / "evaluation/gallery").iterdir()}
+    shown = re.findall(r'<img class="panel" loading="lazy" src="(gallery/\w+\.webp)"', page(home))
+    assert len(shown) == 5 and len(set(shown)) == 4
+    assert shown[3] == shown[4]
+    assert page(home).count('<div class="panel">') == 1  # the edit that is not there
+    with Image.open(home / "evaluation" / shown[0]) as small:
+        assert small.size == (240, 155)  # enlarged, in its own shape
+    with Image.open(home / "in/0.png") as source, Image.open(home / "evaluation" / shown[0]) as one:
+        gap = np.asarray(source.resize(one.size)).astype(int) - np.asarray(one.convert("RGB"))
+        assert abs(gap).mean() < 20
+    kept = sorted((home / "evaluation/gallery").iterdir())
+    before = [(path, path.stat().st_mtime_ns) for path in kept]
+    assert evaluate(home) == 0  # nothing changed: no picture is made again
+    assert before == [(path, path.stat().st_mtime_ns) for path in kept]
+    kept[0].unlink()  # and one that is gone is
+    assert evaluate(home) == 0 and kept[0].exists()
+
+
+def test_the_page_of_a_table_that_was_measured_without_one_shows_all(home: Path) -> None:
+    pictures(home)
+    assert evaluate(home, "--no-page") == 0 and not (home / "evaluation/gallery").exists()
+    assert evaluate(home) == 0
+    assert len(list((home / "evaluation/gallery").iterdir())) == 6
 
 
 def test_words_and_names_are_inert_in_the_page(home: Path) -> None:
