@@ -21,7 +21,10 @@ from lr_edit.config import Config
 TICKS = (1, 3, 9, 18, 27, 54)  # candidates
 INK, RANDOM = "#333333", "#1f6fb2"
 # Groups of `ablations` whose rows are strategies, and their colours; a row of two is drawn once.
-GROUPS = {"regions": "#b23a1f", "learners": "#2a8c4a", "amortised": "#7a4fb5", "editors": "#b8860b"}
+GROUPS = {
+    "regions": "#b23a1f", "learners": "#2a8c4a", "amortised": "#7a4fb5", "editors": "#b8860b",
+    "grounded": "#0a7f86", "baselines": "#b0307a", "default": "#555555",
+}  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -66,7 +69,7 @@ def draw_cost(path: Path, results: dict[str, Any], *, config: Config, note: str)
         )
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
-        if axes.get_legend_handles_labels()[0]:
+        if axes is left and axes.get_legend_handles_labels()[0]:  # the other panel is full
             axes.legend(frameon=False, fontsize=8, loc="upper left")
     _draw_legend(legend, names, config)
     figure.supxlabel(note, fontsize=7, color=INK, wrap=True)
