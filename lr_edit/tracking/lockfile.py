@@ -107,12 +107,13 @@ def parse_lock(text: str, path: Path) -> Mapping[str, Entry]:
 def read_study(root: Path) -> list[Chain]:
     """A chain for every variant of params.yaml that has been run, in that file's order.
 
-    The lock also keeps stages that are long deleted: they are nobody's. UserError if none was run.
+    The lock also keeps stages that are long deleted: they are nobody's. UserError if there are
+    variants, and none was run.
     """
     lock = read_lock(root / "dvc.lock")
     names = read_yaml(root / "params.yaml").get("variants") or {}
     done = [name for name in names if all(f"{stage}@{name}" in lock for stage in STAGES)]
-    if not done:
+    if names and not done:
         raise UserError("dvc.lock has no finished variant of params.yaml: run `dvc repro` first")
     return [chain_of(lock, name) for name in done]
 

@@ -124,8 +124,7 @@ def _checked_rows(root: Path) -> list[Row]:
     """The rows of a study; UserError where a file is not what its lock says."""
     rows, lock = read_rows(root), read_lock(root / "dvc.lock")
     chains = [row.chain for row in rows if row.question == VARIANTS]
-    if "report" in lock:
-        chains.append(Chain("report", (lock["report"],)))
+    chains += [Chain(name, (lock[name],)) for name in ("report", "race") if name in lock]
     if "ablate" in lock:
         chains.append(chain_from(lock, "ablate", last=["ablate"]))
     if found := difference(root, chains):

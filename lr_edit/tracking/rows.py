@@ -1,6 +1,6 @@
 """The rows of a study's tables, for a viewer: what each is called, made of, and came to.
 
-Numbers are reports/results.json's, parameters and keys dvc.lock's, titles params.yaml's. All three
+Numbers are reports/results.json's (race.csv's, of a study that is a race alone), parameters and keys dvc.lock's, titles params.yaml's. All three
 are committed: a clone shows every row of every study without running one.
 """
 
@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lr_edit.errors import UserError
-from lr_edit.files import read_yaml
+from lr_edit.files import read_csv, read_yaml
 from lr_edit.tracking.lockfile import (
     Chain,
     Entry,
@@ -32,8 +32,9 @@ POWERS = {
     "structure_distance": 3, "lpips": 3, "background_mse": 4, "background_ssim": 2,
     "clip_directional": 2, "clip_i": 2, "iou": 2, "hit": 2, "success_kind": 2, "success_colour": 2,
     "in_place": 2, "placed": 2, "gone": 2, "kept": 2, "success": 2, "success_1": 2, "success_2": 2,
-    "success_3": 2,
+    "success_3": 2, "retention": 2,
 }  # fmt: skip
+RACE, PREVIEWS = "race", "previews"  # what race.csv answers
 
 
 @dataclass(frozen=True)
@@ -77,7 +78,7 @@ def read_rows(root: Path) -> list[Row]:
 
     Raises UserError where none was run, or results.json lacks one.
     """
-    results = read_json(reports_folder(root) / "results.json")
+    results = _read_numbers(reports_folder(root))
     lock, titles = read_lock(root / "dvc.lock"), read_titles(root)
     chains = read_study(root)
     rows = [
@@ -92,7 +93,7 @@ def read_rows(root: Path) -> list[Row]:
         )
         for chain in chains
     ]
-    return rows + list(_ablations(lock, titles, results))
+    return [*rows, *_ablations(lock, titles, results), *_previews(lock, titles, results)]
 
 
 def read_titles(root: Path) -> dict[str, dict[str, str]]:
@@ -103,7 +104,37 @@ def read_titles(root: Path) -> dict[str, dict[str, str]]:
 def other_studies(root: Path) -> list[Path]:
     """The studies of a checkout that have committed rows, but for its own; none below a study."""
     found = sorted(root.glob("studies/*/dvc.lock")) if checkout(root) == root else []
-    return [one.parent for one in found if (reports_folder(one.parent) / "results.json").is_file()]
+    return [one.parent for one in found if _has_numbers(reports_folder(one.parent))]
+
+
+def _has_numbers(reports: Path) -> bool:
+    return any((reports / name).is_file() for name in ("results.json", "race.csv"))
+
+
+def _read_numbers(reports: Path) -> dict[str, Any]:
+    """Question -> row -> metric -> its mean and interval; UserError where nothing came out yet."""
+    if (reports / "results.json").is_file() or not _has_numbers(reports):
+        return read_json(reports / "results.json")
+    groups: dict[str, dict[str, dict[str, Any]]] = {RACE: {}, PREVIEWS: {}}
+    for _, line in read_csv(reports / "race.csv")[1]:
+        group = PREVIEWS if line["measure"] == "correlation" else RACE
+        row = groups[group].setdefault(line["name"], {})
+        ends = {"mean": line["value"], "low": line["low"], "high": line["high"]}
+        row[line["measure"]] = {end: float(text) for end, text in ends.items() if text}
+        if line["nfe"]:
+            row["nfe"] = {"mean": float(line["nfe"])}
+    return {"ablations": groups}
+
+
+def _previews(
+    lock: Mapping[str, Entry], titles: dict[str, dict[str, str]], results: dict[str, Any]
+) -> Iterator[Row]:
+    """The proposal sets by which a race looks first."""
+    for name, numbers in results.get("ablations", {}).get(PREVIEWS, {}).items():
+        chain = chain_from(lock, f"{PREVIEWS}/{name}", last=[f"candidates@{name}"])
+        keys = ResultKeys(chain.keys.input, content_key(numbers))
+        params = _parameters(chain, {"proposals": name})
+        yield Row(PREVIEWS, name, _title(titles, PREVIEWS, name), params, numbers, keys, chain)
 
 
 def _ablations(

@@ -27,6 +27,9 @@ BARS = {
     "score_s": "S ↑",
     "loss": "L ↓",
     "structure_distance": "Structure distance, ×10³ ↓",
+    "retention": "Retention, % ↑",
+    "s_above_released": "S less S of the release ↑",
+    "correlation": "Rank correlation with the finals ↑",
 }
 LINES = {
     "train/expected_loss": "Expected loss of AnchorNet, by step ↓",

@@ -8,7 +8,7 @@ import pytest
 
 from eval.metrics.registry import ABLATED
 from lr_edit.errors import UserError
-from lr_edit.tracking.rows import POWERS, read_rows
+from lr_edit.tracking.rows import POWERS, other_studies, read_rows
 from lr_edit.workspace.storage import read_json, write_json
 from tests.finished_study import lock, make_study, write_report
 from tests.source_tree import ROOT
@@ -23,7 +23,8 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_numbers_are_scaled_as_the_tables_print_them() -> None:
-    assert {key: one.power for key, one in ABLATED.items() if one.power} == POWERS
+    of_races = {"retention": 2}
+    assert {key: one.power for key, one in ABLATED.items() if one.power} | of_races == POWERS
 
 
 def test_the_committed_study_has_every_row_of_its_tables() -> None:
@@ -38,6 +39,19 @@ def test_the_committed_study_has_every_row_of_its_tables() -> None:
     assert learned.params["propose.points"] == 9
     assert learned.params["split"] == "dev"
     assert learned.metrics["success"] == 100 * results["variants"]["learned"]["success"]["mean"]
+
+
+def test_a_study_that_is_a_race_has_every_row_of_its_page() -> None:
+    rows = {row.id: row for row in read_rows(ROOT / "studies/race")}
+    page = (ROOT / "reports/race/race.md").read_text(encoding="utf-8")
+    race = rows["race/race-400"]
+    assert f"| {race.title} | `race-400` | {race.metrics['nfe']:.0f} | " in page
+    assert f"| {race.metrics['retention']:.1f} [{race.metrics['retention_low']:.1f}" in page
+    assert race.metrics["s_above_released_low"] < race.metrics["s_above_released"]
+    assert {row.question for row in rows.values()} == {"race", "previews"}
+    assert sum(f"| {row.title} | `{row.name}` |" in page for row in rows.values()) == len(rows)
+    assert 0 < rows["previews/preview-1"].metrics["correlation"] < 1
+    assert ROOT / "studies/race" in other_studies(ROOT)
 
 
 def test_another_row_changes_no_key_of_this_one(root: Path) -> None:
