@@ -16,7 +16,7 @@ from PIL import Image
 from lr_edit.amortise import read_prior
 from lr_edit.budgeted_editor import ScoredCandidate
 from lr_edit.config import Config, load_config
-from lr_edit.errors import Notice, Unfinished, UserError
+from lr_edit.errors import Notice, Unfinished, UserError, shorten
 from lr_edit.frame import Frame, frame_photo, lay_over
 from lr_edit.framed_models import Canvas, FramedAnchors, FramedInpainter, Made
 from lr_edit.frozen.context import say_what_is_cut
@@ -25,7 +25,7 @@ from lr_edit.modes import RUN, EditJob
 from lr_edit.photo_file import Picture
 from lr_edit.profiles import Profile
 from lr_edit.progress import Callback, Progress
-from lr_edit.request import Crop, Mode, Request, as_box, check_picture, read_picture
+from lr_edit.request import Crop, Mode, Request, as_boxes, check_picture, read_picture
 from lr_edit.result import Candidate, EditResult
 from lr_edit.types import Box, EditTask, Merit
 from lr_edit.workspace.paths import find_weights
@@ -92,6 +92,10 @@ class Editor:
             UserError: Where the profile, the device or the weights are not there, or the device
                 cannot do what `memory` says.
         """
+        if dtype is not None and not getattr(dtype, "is_floating_point", False):
+            raise UserError(f"dtype {shorten(dtype)}: give torch.float16, bfloat16 or float32")
+        if root is not None and not (isinstance(root, str | Path) and Path(root).is_dir()):
+            raise UserError(f"root {shorten(root)} is no folder: name the one of the weights")
         config = load_config(Path(study) if study else None, profile=name)
         profile = config.models.with_memory(memory or {})
         place = find_weights(config.models, start=Path(root) if root else None)
@@ -159,7 +163,7 @@ class Editor:
             UserError: For a picture, words, boxes or a mask that cannot be, and too small a budget.
             Unfinished: Where no candidate could be scored.
         """
-        own = None if boxes is None else tuple(as_box(box) for box in boxes)
+        own = None if boxes is None else as_boxes(boxes)
         many = list(image) if isinstance(image, list | tuple) else [image]
         requests = [
             Request(*words, mode=mode, budget=budget, rank=rank, boxes=own, mask=mask, seed=seed,
@@ -261,6 +265,8 @@ def as_canvas(picture: Picture, request: Request, *, profile: Profile) -> Canvas
 
 def _each(words: Words, many: int) -> list[str]:
     """A text for each picture: the one given, or as many as there are pictures."""
+    if not isinstance(words, str | list | tuple):
+        raise UserError(f"{shorten(words)} is no text: say what to edit, and into what picture")
     texts = [words] * many if isinstance(words, str) else list(words)
     if len(texts) != many:
         raise UserError(f"{many} pictures and {len(texts)} texts: give one text, or one for each")
@@ -270,10 +276,14 @@ def _each(words: Words, many: int) -> list[str]:
 def _device(name: str | torch.device | None) -> str | None:
     """A device that is here; UserError for another."""
     try:
-        return None if name is None else str(torch.empty(0, device=name).device)
-    except (RuntimeError, AssertionError) as error:
+        if name is None:
+            return None
+        one = torch.ones(1, device=name)
+        one.item()  # `meta` holds no values
+        return str(one.device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
         known = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        said = str(error).splitlines()[0]
+        said = shorten(Exception(str(error).splitlines()[0]), most=120)
         raise UserError(
             f"device {str(name)!r} cannot be used ({said}); here are: {known}"
         ) from None

@@ -27,6 +27,7 @@ from unicodedata import category
 import yaml
 
 from lr_edit.errors import Unfinished, UserError, shorten
+from lr_edit.yaml_text import GivenTwice, load_yaml
 
 # The machine's to mend, not the user's: what was asked for is right.
 _OF_THE_DISK = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EMFILE, errno.ENFILE}
@@ -128,6 +129,8 @@ def read_text(path: Path, *, cure: str = "check the name") -> str:
     data = read_bytes(path, cure=cure)
     if data[:2] in (b"\xff\xfe", b"\xfe\xff"):
         raise UserError(f"{shorten(path)} is UTF-16: save it as UTF-8")
+    if b"\0" in data:  # of UTF-16 without its mark, or of no text at all
+        raise UserError(f"{shorten(path)} holds a zero byte: save it as UTF-8")
     try:
         return data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -176,53 +179,12 @@ def parse_json(text: str, path: Path) -> Any:
 def _where(text: str) -> str:
     """The line of the first key that is given twice: JSON is YAML, whose reader knows lines."""
     try:
-        _load_yaml(text)
-    except _GivenTwice as error:
+        load_yaml(text)
+    except GivenTwice as error:
         return f", line {error.line}"
     except (yaml.YAMLError, ValueError, RecursionError):  # tabs, say: the key is named anyhow
         return ""
     return ""
-
-
-class _GivenTwice(yaml.YAMLError):
-    def __init__(self, key: str, line: int) -> None:
-        super().__init__(f"key {shorten(key)} is given twice, again in line {line}")
-        self.line = line
-
-
-class _Loader(getattr(yaml, "CSafeLoader", yaml.SafeLoader)):  # type: ignore[misc]
-    """YAML 1.2 numbers, as DVC reads and writes them: `5e-3` is a number, not a word."""
-
-
-_Loader.add_implicit_resolver(
-    "tag:yaml.org,2002:float",
-    re.compile(r"^[-+]?(\d+(\.\d*)?|\.\d+)[eE][-+]?\d+$"),
-    list("-+0123456789."),
-)
-
-
-def _load_yaml(text: str) -> Any:
-    """YAMLError for a key that is given twice, too; one may override what `<<` brings."""
-    loader = _Loader(text)
-    try:
-        top = loader.get_single_node()
-        todo, seen = [top], set()
-        while todo:
-            node = todo.pop()
-            if id(node) in seen or not isinstance(node, yaml.CollectionNode):
-                continue
-            seen.add(id(node))  # an alias is the node that it names
-            if isinstance(node, yaml.SequenceNode):
-                todo += node.value
-                continue
-            keys = [(key.tag, str(key.value)) for key, _ in node.value]
-            if len(set(keys)) < len(keys):
-                place = next(n for n, key in enumerate(keys) if key in keys[:n])
-                raise _GivenTwice(keys[place][1], node.value[place][0].start_mark.line + 1)
-            todo += [one for pair in node.value for one in pair]
-        return loader.construct_document(top) if top else None
-    finally:
-        loader.dispose()
 
 
 def read_yaml(path: Path, *, cure: str = "run `dvc repro` in a checkout first") -> dict[str, Any]:
@@ -233,7 +195,7 @@ def read_yaml(path: Path, *, cure: str = "run `dvc repro` in a checkout first") 
 def parse_yaml(text: str, path: Path) -> dict[str, Any]:
     """The same from a text; `path` is what errors name."""
     try:
-        value = _load_yaml(text)
+        value = load_yaml(text)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         at = f", line {mark.line + 1}" if mark else ""
@@ -270,6 +232,10 @@ def read_csv(path: Path) -> tuple[list[str], list[tuple[int, dict[str, str]]]]:
     if not table:
         raise UserError(f"{shorten(path)} is empty: its first line names the columns")
     columns = table[0][1]
+    if len(columns) == 1 and (other := re.search("[;\t|]", columns[0])):
+        raise UserError(
+            f"{shorten(path)}: its columns are parted by {other[0]!r}: part them by commas"
+        )
     if twice := [name for name, n in Counter(columns).items() if n > 1]:
         raise UserError(f"{shorten(path)}: column {shorten(twice[0])} is given twice")
     for line, row in table[1:]:

@@ -60,6 +60,10 @@ class Added:
     same: int
 
 
+class BrokenList(UserError):
+    """The folder's own list of tasks cannot be read: no row of a table is to blame."""
+
+
 def add_photos(
     folder: Path,
     rows: Sequence[Row],
@@ -85,6 +89,7 @@ def add_photos(
     Raises:
         UserError: All that is wrong, a sentence a line; nothing is written then.
     """
+    known = _known_tasks(folder)
     wrong, made, strange = list(problems), list[tuple[Row, EditTask]](), list[str]()
     seen: dict[tuple[str, ...], str] = {}
     for row in rows:
@@ -101,11 +106,11 @@ def add_photos(
     if strange:
         more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
         wrong.append(strange[0] + more)
-    tasks, added, clashes = _merge(folder, made, overwrite=overwrite)
+    tasks, added, clashes = _merge(known, made, overwrite=overwrite)
     if wrong := wrong + clashes:
         raise UserError("\n".join(wrong))
     if added.new or added.replaced:
-        write_tasks(folder / "tasks.json", tasks)
+        write_tasks((folder / "tasks.json").resolve(), tasks)  # a link stays one
     return added
 
 
@@ -157,9 +162,14 @@ def _columns(table: Path, columns: list[str]) -> list[str]:
 
 def _task(folder: Path, row: Row, profile: Profile) -> tuple[EditTask, Picture]:
     """A task whose id is not settled yet, and its photo; UserError for the first thing wrong."""
-    for name in NEEDED:
-        if not getattr(row, name):
-            raise UserError(f"the {name} is empty: write one")
+    wrong = [f"the {name} is empty: write one" for name in NEEDED if not getattr(row, name)]
+    if row.image and wrong:
+        try:
+            read_image(folder / inside(folder, row.image, said="the image"))
+        except UserError as error:
+            wrong.append(str(error))
+    if wrong:
+        raise UserError("; ".join(wrong))
     image = inside(folder, row.image, said="the image")
     picture = Picture(read_image(folder / image), image)
     if row.mask and row.box:
@@ -205,12 +215,19 @@ def _refused(picture: Picture, profile: Profile, *, force: bool) -> Iterator[str
         yield str(error)
 
 
+def _known_tasks(folder: Path) -> dict[str, EditTask]:
+    """The tasks that the folder has, by their key; `BrokenList` where its list cannot be read."""
+    there = any((folder / name).is_file() for name in ("tasks.json", "images.json"))
+    try:
+        return {_key(task.id): task for task in (find_tasks(folder) if there else [])}
+    except UserError as error:
+        raise BrokenList(str(error)) from None
+
+
 def _merge(
-    folder: Path, made: Sequence[tuple[Row, EditTask]], *, overwrite: bool
+    known: dict[str, EditTask], made: Sequence[tuple[Row, EditTask]], *, overwrite: bool
 ) -> tuple[list[EditTask], Added, list[str]]:
     """All tasks of the folder, the old ones first; what was added; what cannot be."""
-    there = any((folder / name).is_file() for name in ("tasks.json", "images.json"))
-    known = {_key(task.id): task for task in (find_tasks(folder) if there else [])}
     new, replaced, same, wrong = list[EditTask](), list[EditTask](), 0, list[str]()
     given: set[str] = set()
     for row, task in made:

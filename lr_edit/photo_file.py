@@ -102,6 +102,10 @@ def read_photo(file: Path | bytes, *, name: str | None = None) -> Picture:
 
 def read_pil(image: Image.Image) -> Picture:
     """A Pillow picture, as its file is read."""
+    try:
+        image.load()
+    except Exception as error:  # closed, or cut: each of Pillow's readers fails in its own words
+        raise UserError(f"the picture cannot be read ({shorten(error)}): open it anew") from None
     if image.mode not in (*_AS_PNG, *_AS_TIFF):
         image = image.convert("RGBA")
     kind = {"format": "TIFF"} if image.mode in _AS_TIFF else {"format": "PNG", "compress_level": 0}

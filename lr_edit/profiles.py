@@ -28,7 +28,7 @@ MOST = 10**6  # of anything that is counted: a number beyond it is a slip
 
 def _plain_name(name: str) -> str:
     if not is_plain_name(name):  # folders are named after it
-        raise ValueError("a name may hold letters, digits, '-', '_', '.' only")
+        raise ValueError("a name may hold letters, digits, '-', '_', '.' only, 200 bytes at most")
     return name
 
 
@@ -168,7 +168,7 @@ NEEDED = {
 # Which parts are tables, or lists of them, since others are laid over them: "*" is any name.
 _RACE: dict[str, Any] = {"previews": [{}]}
 _PARTS: dict[str, Any] = {"inpaint": {}, "race": _RACE, "amortised": _RACE}
-_ROW: dict[str, Any] = {"losses": {}}
+_ROW: dict[str, Any] = {"losses": {"*": float}}
 _TABLES: dict[str, Any] = {
     **_PARTS, "study": {}, "base": _ROW, "propose": {}, "score": {}, "variants": {"*": _ROW},
     "proposals": {"*": {"propose": {}, "inpaint": {}}}, "ablations": {"*": {"*": _ROW}},
@@ -179,6 +179,10 @@ _TABLES: dict[str, Any] = {
 def check_tables(value: Any, shape: Any = _TABLES, *, where: str = "") -> None:
     """ValueError where a part of the parameters is not the table, or the list of tables, that it
     has to be."""
+    if shape is float:
+        if isinstance(value, bool | str):  # which would be taken for 1 and for what it spells
+            raise ValueError(f"parameter {where!r} must be a number, got {shorten(value)}")
+        return
     kind, said = (list, "a list of tables") if isinstance(shape, list) else (dict, "a table")
     if value is not None and not isinstance(value, kind):
         raise ValueError(f"parameter {where!r} must be {said}, got {shorten(value)}")

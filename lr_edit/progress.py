@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from lr_edit.errors import UserError, shorten
+
 # The share that is done, from 0 to 1, and what happens next.
 Callback = Callable[[float, str], Any]
 
@@ -13,6 +15,8 @@ class Progress:
     """Tells a callback which share of all pictures is done, by the NFE of this one."""
 
     def __init__(self, callback: Callback | None, *, at: int, many: int, nfe: int) -> None:
+        if callback is not None and not callable(callback):
+            raise UserError(f"callback {shorten(callback)}: give a function of a share and words")
         self._tell = callback or (lambda _share, _what: None)
         self._at, self._many = at, many
         self._start = self._now = nfe

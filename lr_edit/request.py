@@ -17,7 +17,7 @@ from PIL import Image
 from lr_edit.errors import UserError, shorten, suggest_name
 from lr_edit.frame import LEAST
 from lr_edit.photo_file import Picture, read_photo, read_pil
-from lr_edit.profiles import Profile
+from lr_edit.profiles import MOST, Profile
 from lr_edit.types import Box, Merit
 
 Mode = Literal["grounded", "race", "enumerate", "amortised", "paper"]
@@ -25,6 +25,7 @@ MODES: tuple[Mode, ...] = get_args(Mode)
 WITHIN_BUDGET = ("grounded", "race", "amortised")  # the others inpaint every box
 Crop = Literal["context", "whole"]
 CROPS: tuple[Crop, ...] = get_args(Crop)
+NEARLY, SOFT = 48, 0.25  # of a mask: how far from black or white its values may be, and its share
 
 
 @dataclass(frozen=True)
@@ -45,10 +46,16 @@ class Request:
         for name, words in (("source", self.source), ("prompt", self.prompt)):
             if not (isinstance(words, str) and words.strip()):
                 raise UserError(
-                    f"the {name} may not be empty: say what to edit, and into what picture"
+                    f"the {name} may not be empty, nor anything but text: say what to edit, and "
+                    "into what picture"
                 )
             if not words.isascii() and any("\ud800" <= letter <= "\udfff" for letter in words):
                 raise UserError(f"the {name} {shorten(words)} holds half a letter: write it anew")
+        for name, number in (("budget", self.budget), ("seed", self.seed)):
+            if number is not None and not _is_count(number):
+                raise UserError(f"{name} {shorten(number)}: give a whole number, {MOST} at most")
+        if self.seed is None:
+            raise UserError("no seed: give a whole number from 0")
         if self.mode not in MODES:
             raise UserError(f"unknown mode {self.mode!r}{suggest_name(str(self.mode), MODES)}")
         if self.rank not in (None, "S", "loss"):
@@ -92,6 +99,12 @@ class Request:
         return self.crop == "context" or (self.crop is None and large)
 
 
+def _is_count(number: Any) -> bool:
+    """Whether it is a whole number of Python or NumPy that counts something."""
+    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
+    return whole and int(number) <= MOST
+
+
 def read_picture(image: Any) -> Picture:
     """A picture of any kind.
 
@@ -110,10 +123,8 @@ def read_picture(image: Any) -> Picture:
         return _read_file(fspath(image))
     if isinstance(image, Image.Image):
         return read_pil(image)
-    if hasattr(image, "detach"):  # a tensor, without importing torch
-        tensor = image.detach().cpu()
-        kept = tensor if str(tensor.dtype) == "torch.uint8" else tensor.float()
-        image = _channels_last(kept.numpy())
+    if _is_tensor(image):
+        image = _channels_last(_numbers_of(image))
     if isinstance(image, np.ndarray):
         return read_pil(Image.fromarray(_as_bytes(image)))
     raise UserError(
@@ -127,8 +138,8 @@ def read_mask(mask: Any, picture: Picture) -> Bool[np.ndarray, "height width"]:
 
     Raises UserError for another size, and for a mask that is black all over.
     """
-    if hasattr(mask, "detach"):
-        mask = mask.detach().cpu().numpy()
+    if _is_tensor(mask):
+        mask = _numbers_of(mask)
     if isinstance(mask, np.ndarray):
         mask = mask[0] if mask.ndim == 3 and len(mask) == 1 else mask  # a tensor's (1, H, W)
         mask = mask.astype(np.uint8) * 255 if mask.dtype == bool else mask
@@ -139,7 +150,12 @@ def read_mask(mask: Any, picture: Picture) -> Bool[np.ndarray, "height width"]:
             f"{name} is {found.width}x{found.height} pixels and {whose} "
             f"{picture.width}x{picture.height}: a mask is as large as its picture"
         )
+    if int(np.ptp(found.pixels, axis=2).max()) > NEARLY:
+        raise UserError(f"{name} is coloured: a mask is black and white, white where to edit")
     white = found.pixels.mean(2) > 127
+    between = (found.pixels > NEARLY) & (found.pixels < 255 - NEARLY)
+    if between.mean() > SOFT:
+        raise UserError(f"{name} is mostly grey: a mask is black and white, but for soft edges")
     if not white.any():
         raise UserError(f"{name} is black all over: what is to be edited must be white")
     return white
@@ -189,6 +205,13 @@ def check_picture(
             )
 
 
+def as_boxes(boxes: Any) -> tuple[Box, ...]:
+    """Boxes of the user's own; UserError for what is none, and for no list of them."""
+    if isinstance(boxes, str) or not hasattr(boxes, "__iter__"):
+        raise UserError(f"boxes {shorten(boxes)}: give a list of boxes")
+    return tuple(as_box(box) for box in boxes)
+
+
 def as_box(box: Box | Sequence[Any]) -> Box:
     """(left, top, right, bottom) in pixels, half-open; UserError where that is no box."""
     try:
@@ -216,6 +239,21 @@ def _read_file(name: str | bytes) -> Picture:
         brought = "; `make pull` brings the bundled ones" if path.parts[:1] == ("data",) else ""
         raise UserError(f"{shorten(path)} is missing: name a picture that is there{brought}")
     return read_photo(path)
+
+
+def _is_tensor(value: Any) -> bool:
+    """A tensor of PyTorch, without importing it; files have a `detach`, too."""
+    return hasattr(value, "detach") and hasattr(value, "layout")
+
+
+def _numbers_of(tensor: Any) -> np.ndarray:
+    """A tensor's values; bytes and truths stay what they are."""
+    try:
+        kept = tensor.detach().cpu()
+        values: np.ndarray = (kept if kept.element_size() == 1 else kept.float()).numpy()
+    except (TypeError, NotImplementedError, RuntimeError) as error:
+        raise UserError(f"a tensor that cannot be read ({shorten(error, most=80)})") from None
+    return values
 
 
 def _channels_last(values: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, shorten
 from lr_edit.request import Mode
 from lr_edit.types import Box
 from lr_edit.workspace.storage import atomic_write
@@ -106,6 +106,8 @@ class EditResult:
             UserError: For another suffix, for a file that is there, for the input, and for a place
                 that cannot be written.
         """
+        if not isinstance(path, str | Path):
+            raise UserError(f"{shorten(path)} is no path: give the name of a file")
         return save_picture(self.image, Path(path), source=self.path, overwrite=overwrite)
 
 

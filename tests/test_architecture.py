@@ -16,6 +16,7 @@ from tests.source_tree import ROOT, Module, imports, modules, parsed, project_im
 # Parts of lr_edit, lowest first: a part imports what stands in a row above its own, and itself.
 LAYERS = (
     {"errors"},
+    {"yaml_text"},
     {"files"},  # below the parameters, which are read from one
     {"types", "profiles"},
     {

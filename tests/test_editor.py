@@ -259,6 +259,12 @@ def test_what_is_not_here_is_one_sentence(home: Path, tmp_path: Path) -> None:
         Editor.from_profile("picturebok")
     with pytest.raises(UserError, match="device 'gpu' cannot be used"):
         Editor.from_profile("picturebook", root=home, device="gpu")
+    with pytest.raises(UserError, match="device 'meta' cannot be used"):
+        Editor.from_profile("picturebook", root=home, device="meta")
+    with pytest.raises(UserError, match=r"give torch\.float16"):
+        Editor.from_profile("picturebook", root=home, dtype=torch.int8)
+    with pytest.raises(UserError, match="nowhere is no folder"):
+        Editor.from_profile("picturebook", root=tmp_path / "nowhere")
 
 
 def test_the_package_offers_few_names_and_each_is_there() -> None:

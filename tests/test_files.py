@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from ruamel.yaml import YAML
 
 from lr_edit.errors import Unfinished, UserError, shorten
 from lr_edit.files import (
@@ -105,7 +106,7 @@ def test_what_a_merge_brings_may_be_overridden() -> None:
         (b"a: [1", "not valid YAML, line 2"),
         (b"a: 2001-13-45", "not valid YAML"),
         (b"a: " + b"9" * 5000, "not valid YAML"),
-        (b"a: \x00", "not valid YAML"),
+        (b"a: \x00", "holds a zero byte"),
         (b"[" * 5000, "not valid YAML"),
         (b"? [a]\n: 1", "not valid YAML"),
         (b"- 1", "must hold a mapping"),
@@ -197,3 +198,14 @@ def test_what_a_sentence_shows_is_short_and_steers_no_terminal(value: Any) -> No
     start = time.process_time()
     text = shorten(value)
     assert len(text) <= 206 and text.isprintable() and time.process_time() - start < 0.1
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("0200", 200), ("3:20", "3:20"), ("200", 200), ("-5", -5), ("5e-3", 0.005), (".5", 0.5),
+     ("0x1F", 31), ("+3", 3), ("1_000", 1000), ("5.", 5.0), ("0", 0)],
+)  # fmt: skip
+def test_numbers_are_those_of_yaml_1_2_as_dvc_reads_them(text: str, value: object) -> None:
+    found = parse_yaml(f"a: {text}", Path("x.yaml"))["a"]
+    assert found == value and type(found) is type(value)
+    assert YAML(typ="safe").load(f"a: {text}")["a"] == value  # DVC's reader

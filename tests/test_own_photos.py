@@ -199,3 +199,26 @@ def test_changing_one_photo_inpaints_that_one_alone(tiny_root: Path) -> None:
     assert inpaint() == 2
     Image.effect_noise((96, 64), 120).save(photos / "two.png")
     assert inpaint() == 1
+
+
+def test_a_broken_list_is_blamed_itself_and_a_link_stays_one(
+    root: Path, photos: Path, capsys: Captured
+) -> None:
+    (photos / "edits.csv").write_text("image,source,prompt\nboat.png,a boat,a swan\n")
+    (photos / "real.json").write_text("{")
+    (photos / "tasks.json").symlink_to("real.json")
+    assert add(root, photos) == 2
+    said = capsys.readouterr().err
+    assert "tasks.json is not valid JSON" in said and "edits.csv" not in said
+    (photos / "real.json").write_text("[]")
+    assert add(root, photos) == 0
+    assert (photos / "tasks.json").is_symlink() and "swan" in (photos / "real.json").read_text()
+
+
+def test_an_image_that_is_missing_is_said_beside_words_that_are(
+    root: Path, photos: Path, capsys: Captured
+) -> None:
+    (photos / "edits.csv").write_text("image,source,prompt\nnope.png,,b\n")
+    assert add(root, photos) == 2
+    said = capsys.readouterr().err
+    assert "the source is empty" in said and "nope.png is missing" in said

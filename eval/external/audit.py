@@ -136,3 +136,9 @@ def _edits(exam: Exam) -> dict[str, UInt8[np.ndarray, "h w 3"]]:
 def _name(exam: Exam) -> str:
     """One name per exam: numbers begin anew in every category."""
     return f"{exam.task.category}-{exam.task.id}"
+
+
+def is_audit(found: Any) -> bool:
+    """Whether a JSON file's values are what `audit-judge` writes."""
+    rows = found.values() if isinstance(found, dict) else [None]
+    return all(isinstance(row, dict) and "categories" in row for row in rows)

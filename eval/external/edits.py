@@ -30,10 +30,11 @@ def find_edits(dataset: Dataset, folder: Path) -> Matching:
     for file, tasks in found.contested.items():
         wanted = " or ".join(repr(sample.names[0]) for sample in dataset.samples
                              if sample.task.id in tasks[:2])  # fmt: skip
-        raise UserError(
-            f"{folder / file} could be the edit of {tasks[0]!r} or of {tasks[1]!r}: "
-            f"name it {wanted}"
-        )
+        one, other = (repr(task) for task in tasks[:2])
+        cure = f"name it {wanted}"
+        if len(set(names[tasks[0]]) & set(names[tasks[1]])) == len(set(names[tasks[0]])):
+            cure = "the data set gives both one name, so that no file can be told to be either's"
+        raise UserError(f"{folder / file} could be the edit of {one} or of {other}: {cure}")
     if not found.found:
         example = dataset.samples[0].names[0]
         raise UserError(

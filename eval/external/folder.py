@@ -88,11 +88,13 @@ class Outcome:
 
     unusable  task -> why its edit could not be measured
     same      tasks whose edit is its source, byte by byte
+    changed   tasks whose edit is another than the table had, and was measured anew
     """
 
     matching: Matching
     unusable: Mapping[str, str] = field(default_factory=dict)
     same: tuple[str, ...] = ()
+    changed: tuple[str, ...] = ()
 
     @property
     def missing(self) -> tuple[str, ...]:
@@ -112,6 +114,7 @@ class _Ready:
     source: str | None = None  # the digest of its picture, where the gallery lacks it
     why: str | None = None
     same: bool = False
+    changed: bool = False
 
 
 def evaluate_folder(
@@ -138,7 +141,7 @@ def evaluate_folder(
     found = find_edits(request.dataset, request.edits)
     samples = request.dataset.samples
     data = data if data is not None else data_digests(request.dataset)
-    unusable, same = dict[str, str](), list[str]()
+    unusable, same, changed = dict[str, str](), list[str](), list[str]()
     models = {role: network.model for role, network in request.networks.items()}
 
     def prepare(sample: Sample) -> _Ready:
@@ -164,10 +167,12 @@ def evaluate_folder(
             unusable[name] = one.why
         if one.same:
             same.append(name)
+        if one.changed:
+            changed.append(name)
         _keep(request, journal, one=one, values=values)
     if unusable and len(unusable) == len(found.found):
         raise UserError(next(iter(unusable.values())))
-    return Outcome(found, unusable, tuple(same))
+    return Outcome(found, unusable, tuple(same), tuple(changed))
 
 
 def judge_folder(
@@ -232,6 +237,11 @@ def _prepare(
             )
         )
         same = edit is not None and is_copy(edit, sample.image, digest=digest)
+        before = {
+            row.edit
+            for metric in request.metrics
+            if (row := journal.rows.get(request.key(sample.task.id, metric)))
+        }
         source = picture_digest(sample.image) if gallery else None
         pair = None
         if edit and (todo or (gallery and (gallery.lacks(source) or gallery.lacks(digest)))):
@@ -241,7 +251,8 @@ def _prepare(
             )  # fmt: skip
     except UnusableEdit as error:  # its row knows no edit, so that it is tried again
         return _Ready(sample, data, None, request.metrics, None, why=str(error))
-    return _Ready(sample, data, digest, todo, pair, source, same=same)
+    changed = digest is not None and bool(before - {digest, None})
+    return _Ready(sample, data, digest, todo, pair, source, same=same, changed=changed)
 
 
 def _show(one: _Ready, gallery: Gallery) -> None:

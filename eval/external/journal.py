@@ -26,6 +26,7 @@ from lr_edit.workspace.inert import csv_row
 from lr_edit.workspace.storage import content_key
 
 FILE, TABLE = "journal.jsonl", "per_image.csv"
+WRITTEN = ("evaluation.json", "table.md", "table.tex", "index.html")  # beside them
 Key = tuple[str, str, str, str, str]  # variant, task, seed, metric, protocol
 
 
@@ -114,7 +115,12 @@ class Journal:
     def _check_table(self) -> None:
         """A table that this journal did not write is no table of ours, or an older one's."""
         table = self.folder / TABLE
-        if (self.folder / FILE).exists() or not table.exists():
+        if (self.folder / FILE).exists():
+            return
+        if not table.exists():
+            places = (self.folder / name for name in WRITTEN)
+            if theirs := next((place for place in places if place.exists()), None):
+                raise UserError(f"{theirs} is not of an evaluation: choose another --out")
             return
         with table.open(newline="", encoding="utf-8", errors="replace") as file:
             head = next(csv.reader(file), [])
@@ -126,7 +132,7 @@ class Journal:
         table.rename(kept)  # rows of an older version: nobody knows what they were measured on
 
     def _read(self) -> None:
-        place = self.folder / FILE
+        place, known, lost = self.folder / FILE, 0, 0
         for line in place.read_bytes().splitlines() if place.exists() else ():
             try:
                 one = json.loads(line)
@@ -136,8 +142,11 @@ class Journal:
                     variant, task, seed, metric, protocol = one["key"]
                     row = _from_json(one["row"])
                     self.rows[variant, task, seed, metric, protocol] = row
-            except (ValueError, TypeError, KeyError):
-                continue  # a line that a kill cut short
+                known += 1
+            except (ValueError, TypeError, KeyError, RecursionError):
+                lost += 1  # a line that a kill cut short
+        if lost > 1 and not known:
+            raise UserError(f"{place} is no journal of an evaluation: choose another --out")
 
     @staticmethod
     def _ends_well(file: Any) -> bool:
@@ -167,4 +176,6 @@ def _as_json(row: Row) -> list[Any]:
 
 def _from_json(cells: list[Any]) -> Row:
     value, category, edit, data, how = cells
+    if isinstance(value, float) and not math.isfinite(value):
+        raise ValueError("JSON has no NaN and no inf")
     return Row(math.nan if value is None else float(value), category, edit, data, how)

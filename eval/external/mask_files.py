@@ -5,6 +5,7 @@ A file is black and white: 0/1, or 0/255, in every channel. Raises UserError for
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from jaxtyping import Bool
 
 from eval.metrics import pie_bench
 from eval.metrics.regions import as_mask
-from lr_edit.errors import UserError
+from lr_edit.errors import Notice, UserError
 from lr_edit.types import Box
 from lr_edit.workspace.storage import open_picture
 
@@ -63,9 +64,12 @@ def read_mask(path: Path, *, transparent: bool = False) -> Bool[np.ndarray, "h w
             raise UserError(f"mask {path} is coloured: save it black and white")
         values = values[..., 0]
     try:
-        return as_mask(torch.from_numpy(values.astype(np.int64))[None, None])[0, 0].numpy()
+        mask = as_mask(torch.from_numpy(values.astype(np.int64))[None, None])[0, 0].numpy()
     except ValueError as error:
         raise UserError(f"mask {path}: {error}") from None
+    if not mask.any():
+        warnings.warn(f"mask {path}: it is black all over, so that all is background", Notice, 2)
+    return mask
 
 
 def size_text(shape: tuple[int, ...]) -> str:

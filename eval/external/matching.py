@@ -15,7 +15,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff")
+SUFFIXES = (
+    ".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".gif", ".avif", ".jp2"
+)  # fmt: skip
 NEAR = 3000  # extra files that a missing one is compared with: more take long
 
 
@@ -133,10 +135,11 @@ def _fitting(
     ranks = []
     for name in names:
         if (suffix := _suffix(name)) in SUFFIXES:
-            files = exact.get(_stem(name) + suffix, [])
-            ranks.append([name] if name in files else files)
+            files, own = exact.get(_stem(name) + suffix, []), [name]
         else:
-            ranks.append(stems.get(_plain(name), []))
+            files = stems.get(_plain(name), [])
+            own = [file for file in files if file[: len(file) - len(_suffix(file))] == name]
+        ranks.append([file for file in files if file in own] or files)  # spelled as it is
     return [rank for rank in ranks if rank]
 
 

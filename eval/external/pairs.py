@@ -71,13 +71,14 @@ def read_pair(
 
 
 def check_sizes(
-    source: np.ndarray, edited: np.ndarray, *, path: Path, what: str = "source"
-) -> None:
+    source: np.ndarray, edited: np.ndarray, *, path: Path, what: str = "source",
+    cure: str = " or pass --resize",
+) -> None:  # fmt: skip
     """UnusableEdit unless both pictures have one size."""
     if source.shape != edited.shape:
         raise UnusableEdit(
             f"{path} is {size_text(edited.shape)} but its {what} is {size_text(source.shape)}: "
-            f"nothing is resized here, save it at its {what}'s size or pass --resize"
+            f"nothing is resized here, save it at its {what}'s size{cure}"
         )
 
 

@@ -90,11 +90,15 @@ def select_rows(
     """The rows that may stand in one table, and how many of each variant may not, and why."""
     rows: dict[Key, Row] = {}
     others: Counter[tuple[str, str, str]] = Counter()
+    here = {(key[0], key[3]) for key in journal.rows if key[4] == request.protocol}
     for key, row in journal.rows.items():
         variant, task, _, metric, protocol = key
-        if protocol != request.protocol or metric not in request.way_keys or task not in data:
+        if metric not in request.way_keys or task not in data:
             continue
-        if row.how != request.way_keys[metric]:
+        if protocol != request.protocol:
+            if (variant, metric) not in here:
+                others[variant, metric, f"measured by protocol {protocol}"] += 1
+        elif row.how != request.way_keys[metric]:
             why = name_difference(request.ways[metric], journal.ways.get(row.how, {}))
             others[variant, metric, f"measured by {why}"] += 1
         elif row.data != data[task]:
@@ -119,12 +123,13 @@ def collect_values(
 
 def say_left_out(summary: Mapping[str, Any]) -> list[str]:
     """A sentence a variant that has rows which may not stand beside the others."""
-    said: dict[tuple[str, str], list[str]] = {}
+    said: dict[tuple[str, str, int], list[str]] = {}
     for one in summary["left_out"]:
-        said.setdefault((one["variant"], one["why"]), []).append(one["metric"])
+        said.setdefault((one["variant"], one["why"], one["rows"]), []).append(one["metric"])
     return [
-        f"left out of the table: {', '.join(metrics)} of {variant!r}, {why}: evaluate it again"
-        for (variant, why), metrics in said.items()
+        f"left out of the table: {', '.join(metrics)} of {variant!r}, {count} "
+        f"row{'s' if count > 1 else ''} each, {why}: evaluate it again"
+        for (variant, why, count), metrics in said.items()
     ]
 
 

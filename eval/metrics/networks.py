@@ -141,7 +141,8 @@ def say_cure(role: str, weights: Weights) -> str:
     """How to get weights that are not here, in words."""
     name, tag = weights.name, weights.pretrained
     if folder_of(name):
-        return "get them with `dvc pull`"
+        bundled = name.removeprefix(LOCAL).startswith("models/")
+        return "get them with `dvc pull`" if bundled else "name a folder that holds them"
     if role == "clip" and not tag:
         return f"name them with their tag, as in {name}:openai"
     if role == "perceptual" and name == "vgg":

@@ -36,13 +36,14 @@ def evaluate(root: Path, config: Config, *, name: str) -> None:
     """Write artifacts/scores/NAME.csv and NAME.json."""
     variant, tasks = config.variant(name), study_tasks(root)
     chosen = read_choices(root / "artifacts/edits" / name / "choices.json")
-    trained = read_json(root / "artifacts/nets" / name / "summary.json").get("tasks") or {}
+    trained = _read_summary(root / "artifacts/nets" / name / "summary.json")
     banks = read_banks(root, variant.proposals, tasks=tasks)
     candidates_used = [
         count_candidates(variant, bank, trained=trained.get(task.id))
         for task, bank in zip(tasks, banks, strict=True)
     ]
     judged = read_judgements(root, variant.proposals, tasks=tasks)
+    _check_choices(chosen, tasks, name)
     choices = [
         _of_task(chosen, task, bank, name=name) for task, bank in zip(tasks, banks, strict=True)
     ]
@@ -175,6 +176,31 @@ def _cells(
         key: cell(estimate(scores.per_task(key)[keep], resamples=resamples, seed=seed))
         for key in BY_KEY
     }
+
+
+def _read_summary(path: Path) -> dict[str, Any]:
+    """Task -> what its net's training says; nothing of a variant without nets."""
+    found = read_json(path)
+    tasks = found.get("tasks") if isinstance(found, dict) else found
+    if not isinstance(tasks, dict | None):
+        raise UserError(f"{path} is no summary of nets: run its stage train again")
+    return tasks or {}
+
+
+def _check_choices(
+    choices: dict[str, list[Choice]], tasks: Sequence[EditTask], name: str
+) -> None:  # fmt: skip
+    """UserError unless every task of the study was chosen for, and equally often."""
+    again = "run its stage edit again"
+    if strange := choices.keys() - {task.id for task in tasks}:
+        raise UserError(f"{name} chose for {min(strange)!r}, no task of this study: {again}")
+    first = next(iter(choices), "")
+    for task, row in choices.items():
+        if not row or len(row) != len(choices[first]):
+            raise UserError(
+                f"{name} has {len(row)} choices for the task {task!r} and {len(choices[first])} "
+                f"for {first!r}, one a seed: {again}"
+            )
 
 
 def _of_task(

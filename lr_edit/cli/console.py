@@ -38,7 +38,19 @@ class Words(click.ParamType):
         return as_words(value)
 
 
+class _Place(click.Path):
+    """A path; an empty one is a variable that was not set, and means no folder."""
+
+    def convert(self, value: Any, param: click.Parameter | None, *context: Any) -> Any:
+        """UserError for an empty name."""
+        if not str(value).strip():
+            name = param.opts[0] if param else "the path"
+            raise UserError(f"{name} is empty: name a file or a folder")
+        return super().convert(value, param, *context)
+
+
 WORDS = Words()
+PATH = _Place(path_type=Path)
 
 
 def as_words(text: str) -> str:
@@ -134,6 +146,9 @@ def interrupted_by_signals() -> Iterator[None]:
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
+    except (click.Abort, KeyboardInterrupt):
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # once is enough: threads are ending
+        raise
     finally:
         signal.signal(signal.SIGTERM, before)
 
@@ -180,5 +195,5 @@ class _Lines:
         """Say it if it is time to."""
         text, now = f"{self._label} {what}".strip(), time.monotonic()
         if text != self._said or share == 1.0 or now - self._last >= PAUSE:
-            show(f"{text}: {share:.0%}", err=True)
+            click.echo(f"{show_text(text)}: {share:.0%}", err=True)
             self._said, self._last = text, now

@@ -6,10 +6,8 @@ from pathlib import Path
 
 import click
 
-from lr_edit.cli.console import WORDS, find_config, show
+from lr_edit.cli.console import PATH, WORDS, find_config, show
 from lr_edit.errors import UserError
-
-PATH = click.Path(path_type=Path)
 
 
 @click.group()
@@ -39,7 +37,7 @@ def add(
 
     Photos and tables stay as they are. docs/own-photos.md states the formats.
     """
-    from lr_edit.own_photos import Row, add_photos, read_rows
+    from lr_edit.own_photos import BrokenList, Row, add_photos, read_rows
 
     context.obj["profile"] = profile or context.obj["profile"]
     _, config = find_config(context)
@@ -58,6 +56,8 @@ def add(
     try:
         added = add_photos(folder, rows, profile=config.models, force=force, overwrite=overwrite,
                            problems=problems)  # fmt: skip
+    except BrokenList:
+        raise
     except UserError as error:
         lines = str(error).splitlines()
         if not table:

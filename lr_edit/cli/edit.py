@@ -19,6 +19,7 @@ from lr_edit.execution.environment import pin_environment
 from lr_edit.request import CROPS, MODES, Request, as_box, check_picture, read_picture
 from lr_edit.result import FORMATS, EditResult, check_output, save_picture
 from lr_edit.types import Box
+from lr_edit.workspace.inert import show_text
 from lr_edit.workspace.paths import find_weights
 
 
@@ -82,6 +83,9 @@ def edit(
         [Path(name) for name in images],
         output=output, count=count, boxes=show_boxes, overwrite=overwrite,
     )  # fmt: skip
+    for path in (path for one in plan for path in (*one.edits, one.boxes) if path and mask):
+        if path.exists() and Path(str(mask)).exists() and path.samefile(str(mask)):
+            raise UserError(f"{path} is the mask: write the edit somewhere else")
     weights, params = find_weights(config.models, start=root), root / "params.yaml"
     pin_environment()
     from lr_edit.editor import Editor
@@ -127,6 +131,11 @@ def plan_outputs(
         return [Outputs((named,), beside if boxes else None)]
     if named and named.suffix.lower() in Image.registered_extensions() and not named.is_dir():
         check_output(named)  # a picture of a kind that is not written: no folder is meant
+    if named and named.suffix and not named.is_dir() and not (output or "").endswith(("/", "\\")):
+        raise UserError(
+            f"--output {output}: a picture's name ends in one of {', '.join(FORMATS)}, and that "
+            "of a new folder that has a dot in /"
+        )
     taken: set[Path] = set()
     return [_plan(image, named or image.parent, count, boxes, taken) for image in images]
 
@@ -183,7 +192,7 @@ def as_row(result: EditResult, written: list[Path]) -> dict[str, Any]:
 
 
 def _as_line(result: EditResult, written: list[Path]) -> str:
-    return f"{' '.join(map(str, written))}  box {result.box.as_tuple()}"
+    return f"{' '.join(show_text(str(path)) for path in written)}  box {result.box.as_tuple()}"
 
 
 def parse_memory(text: str) -> tuple[str, Any]:

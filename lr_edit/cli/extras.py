@@ -40,8 +40,10 @@ def say_missing(error: Exception) -> str | None:
     return f"this needs {module}: `pip install 'lr-edit[{EXTRAS[module]}]'`"
 
 
-# What a disk answers where a name is wrong, not the disk.
-_MISNAMED = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR}
+# What a disk answers where a name is wrong, or somebody's rights, not the disk.
+_MISNAMED = {
+    errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.EACCES, errno.EPERM
+}  # fmt: skip
 
 
 def say_misnamed(error: Exception) -> str | None:
@@ -50,7 +52,7 @@ def say_misnamed(error: Exception) -> str | None:
         return None
     name = str(error.filename or "a name")  # too long to be read whole
     shown = shorten(Path(name), most=80)
-    return f"{shown} cannot be used ({(error.strerror or '').lower()}): choose another"
+    return f"{shown} cannot be used ({(error.strerror or '').lower()}): mend it or name another"
 
 
 def say_exhausted(error: Exception) -> str | None:

@@ -17,6 +17,7 @@ import click
 
 from lr_edit.cli.app import app
 from lr_edit.cli.console import (
+    PATH,
     WORDS,
     any_console,
     find_config,
@@ -42,7 +43,7 @@ from lr_edit.workspace.paths import checkout, find_root, reports_folder
 
 
 @click.group(cls=GroupedHelp, context_settings={"help_option_names": ["-h", "--help"]})
-@click.option("--root", type=click.Path(path_type=Path), help="The checkout; found when not given.")
+@click.option("--root", type=PATH, help="The checkout; found when not given.")
 @click.option("--profile", envvar="PROFILE", help="Frozen models to use; params.yaml names one.")
 @click.option("--debug", is_flag=True, help="Show tracebacks.")
 @click.version_option(package_name="lr-edit")
@@ -98,7 +99,7 @@ def stage(
 @cli.command()
 @click.argument("name")
 @click.option("--profile", help="Its frozen models; default: what studies/NAME.yaml says.")
-@click.option("--data", type=click.Path(path_type=Path), help="Its images and their tasks.")
+@click.option("--data", type=PATH, help="Its images and their tasks.")
 @click.pass_context
 def study(context: click.Context, name: str, *, profile: str | None, data: Path | None) -> None:
     """Write studies/NAME/: another study of this checkout, by its differences from params.yaml.
@@ -235,9 +236,7 @@ def list_models(context: click.Context, as_json: bool) -> None:
 
 @models.command("pull")
 @click.option("--profile", help="Whose weights; default: the study's, or picturebook.")
-@click.option(
-    "--from", "source", type=click.Path(path_type=Path), help="Copy them from here: no network."
-)
+@click.option("--from", "source", type=PATH, help="Copy them from here: no network.")
 @click.pass_context
 def pull_models(context: click.Context, profile: str | None, *, source: Path | None) -> None:
     """Fetch a profile's weights: pinned revisions, safetensors alone, what is here is kept.

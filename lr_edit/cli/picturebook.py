@@ -7,11 +7,11 @@ from pathlib import Path
 
 import click
 
-from lr_edit.cli.console import load_study, track
+from lr_edit.cli.console import PATH, load_study, track
 
 
 @click.command()
-@click.option("--out", type=click.Path(path_type=Path), help="Default: the profile's data folder.")
+@click.option("--out", type=PATH, help="Default: the profile's data folder.")
 @click.option("--seed", default=0, show_default=True)
 @click.pass_context
 def draw(context: click.Context, out: Path | None, *, seed: int) -> None:

@@ -12,6 +12,7 @@ _PINNED = {
     "ONEDNN_MAX_CPU_ISA": "AVX2",
     "MKL_CBWR": "AVX2",
     "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_VERBOSITY": "error",  # what is cut of a text, a sentence of ours says
     # Of processes that this one starts (glibc): freed memory is kept, so that a large tensor does
     # not cost its pages anew at every operation.
     "MALLOC_MMAP_THRESHOLD_": str(2**25),

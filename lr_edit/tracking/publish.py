@@ -28,6 +28,7 @@ from lr_edit.tracking.rows import VARIANTS, Row, other_studies, read_rows, read_
 from lr_edit.tracking.store import (
     FAILURES,
     MlflowClient,
+    check_uri,
     database,
     default_uri,
     explain,
@@ -76,7 +77,10 @@ def publish(
     root: Path, *, tracking_uri: str | None = None, progress: Track | None = None
 ) -> Receipt:
     """Bring MLflow up to date with a finished study, and with the committed rows of the others of
-    its checkout; UserError where the workspace is not what its dvc.lock says."""
+    its checkout; UserError where the workspace is not what its dvc.lock says, and for a
+    `tracking_uri` that can be no store's."""
+    if tracking_uri is not None:
+        check_uri(tracking_uri)
     rows = _checked_rows(root)
     keys = {row.name: row.keys for row in rows if row.question == VARIANTS}
     uri = tracking_uri or os.environ.get("MLFLOW_TRACKING_URI") or default_uri(root)

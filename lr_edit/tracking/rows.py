@@ -1,7 +1,8 @@
 """The rows of a study's tables, for a viewer: what each is called, made of, and came to.
 
-Numbers are reports/results.json's (race.csv's, of a study that is a race alone), parameters and keys dvc.lock's, titles params.yaml's. All three
-are committed: a clone shows every row of every study without running one.
+Numbers are reports/results.json's (race.csv's, of a study that is a race alone), parameters and
+keys dvc.lock's, titles params.yaml's. All are committed: a clone shows every row of every study
+without running one.
 """
 
 from __future__ import annotations

@@ -18,7 +18,7 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 
 from filelock import FileLock, Timeout
 
-from lr_edit.errors import Notice
+from lr_edit.errors import Notice, UserError
 from lr_edit.files import atomic_write
 from lr_edit.tracking.ui import SETTINGS
 from lr_edit.workspace.paths import cache_folder, home
@@ -52,6 +52,8 @@ from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
 # requests' errors are OSErrors; a URI that nobody can read is a ValueError.
 FAILURES = (MlflowException, SQLAlchemyError, sqlite3.Error, CommandError, OSError, ImportError,
             ValueError)  # fmt: skip
+SERVED = ("http", "https", "", "file", "databricks")  # the others are SQLAlchemy's
+SCHEMES = (*SERVED, "sqlite", "postgresql", "mysql", "mssql")
 PATIENCE = 10  # seconds that a database has to answer
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY")
 
@@ -69,6 +71,19 @@ def default_uri(root: Path) -> str:
     return f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
 
 
+def check_uri(uri: str) -> None:
+    """UserError for what names no store of MLflow's."""
+    try:
+        scheme = urlsplit(uri).scheme.split("+")[0]
+    except ValueError:  # a bracket that is not closed
+        scheme = "?"
+    if not uri.strip() or scheme not in SCHEMES:
+        raise UserError(
+            f"{without_secrets(uri, uri)!r} names no MLflow server or store: begin it with "
+            f"{', '.join(f'{one}:' for one in SCHEMES if one)}"
+        )
+
+
 def open_store(root: Path, uri: str) -> MlflowClient:
     """A client of a store that answers; raises one of FAILURES.
 
@@ -78,7 +93,7 @@ def open_store(root: Path, uri: str) -> MlflowClient:
     path = database(root)
     if uri == default_uri(root) and not (path.exists() and path.stat().st_size):
         _make_database(path)
-    if urlsplit(uri).scheme not in ("http", "https", "", "file", "databricks"):
+    if urlsplit(uri).scheme not in SERVED:
         _ask_database(uri)
     return MlflowClient(uri)
 

@@ -189,6 +189,7 @@ def verify(root: Path) -> dict[str, Any]:
     first   the first stage whose outputs differ from the committed dvc.lock's, or None
     damaged what the workspace holds otherwise than its own dvc.lock says, or lacks: the numbers
             were not made from these files
+    lacking stages of the committed dvc.lock that the workspace's own lacks
 
     Raises Unfinished where nothing was run here: what git brought would be compared with itself.
     """
@@ -215,13 +216,17 @@ def verify(root: Path) -> dict[str, Any]:
     then = parse_lock(lock, root / "dvc.lock")
     damaged = [path for path, md5 in made.items() if not _holds(root / path, md5)]
     first = first_difference(then, own_lock)
-    return {"cells": cells, "first": first, "damaged": damaged, "tolerance": TOLERANCE}
+    return {
+        "cells": cells, "first": first, "damaged": damaged, "tolerance": TOLERANCE,
+        "lacking": sorted({*then} - {*own_lock}),
+    }  # fmt: skip
 
 
 def differs(found: dict[str, Any]) -> bool:
     """Whether what `verify` found is not the committed study, or is not what the lock says."""
     verdicts = [one["verdict"] for one in found["cells"].values()]
-    return bool(found["damaged"]) or not verdicts or "different" in verdicts
+    wrong = found["damaged"] or found["lacking"]
+    return bool(wrong) or not verdicts or "different" in verdicts
 
 
 def _holds(path: Path, md5: str) -> bool:
@@ -245,6 +250,7 @@ def verdict(found: dict[str, Any]) -> str:
         f"first stage whose outputs differ: {first}" if first else "every stage's outputs are equal"
     )
     lines += [f"not what dvc.lock says: {path}; run `dvc repro`" for path in found["damaged"]]
+    lines += [f"dvc.lock lacks the stage {name}; run `dvc repro`" for name in found["lacking"][:5]]
     return "\n".join(lines)
 
 

@@ -18,7 +18,7 @@ import yaml
 
 from lr_edit.config import Config, as_config
 from lr_edit.errors import UserError, shorten, suggest_name
-from lr_edit.files import read_yaml
+from lr_edit.files import read_text, read_yaml
 from lr_edit.profiles import NEEDED, Profile, lay_profiles
 from lr_edit.workspace.paths import locate
 from lr_edit.workspace.storage import atomic_write, find_tasks
@@ -33,9 +33,19 @@ def write_study(
     """Write the study's params.yaml and dvc.yaml below a checkout; returns the folder."""
     folder = top / "studies" / name
     for file, text in study_files(top, name, profile=profile, data=data).items():
+        _check_ours(folder / file, name)
         with atomic_write(folder / file) as part:
             part.write_text(text, encoding="utf-8")
     return folder
+
+
+def _check_ours(path: Path, name: str) -> None:
+    """UserError for a file that a person wrote."""
+    if path.is_file() and not read_text(path).startswith(HEADER.split("{")[0]):
+        raise UserError(
+            f"{path} was written by hand: say in studies/{name}.yaml what the study changes, and "
+            "move that file away"
+        )
 
 
 def study_files(

@@ -13,7 +13,7 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, UnidentifiedImageError
 
 from lr_edit.errors import Notice, UserError, shorten
 from lr_edit.files import atomic_write, check_file
@@ -88,7 +88,8 @@ def _readable(file: Path | bytes, name: str) -> Iterator[Image.Image]:
     except MemoryError:
         raise UserError(f"{name} does not fit into memory: make it smaller") from None
     except Exception as error:  # each of Pillow's readers fails in words of its own
-        raise UserError(f"{name} cannot be read ({shorten(error)}): replace it") from None
+        said = "no picture" if isinstance(error, UnidentifiedImageError) else shorten(error)
+        raise UserError(f"{name} cannot be read ({said}): replace it") from None
 
 
 def _upright(file: Image.Image) -> Image.Image:

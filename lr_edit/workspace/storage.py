@@ -166,7 +166,11 @@ def remove_leftovers(folder: Path) -> None:
 
 def study_tasks(root: Path) -> list[EditTask]:
     """The tasks that `prepare` wrote; their images are relative to artifacts/tasks."""
-    return read_tasks(root / "artifacts/tasks/tasks.json")
+    path = root / "artifacts/tasks/tasks.json"
+    tasks = read_tasks(path)
+    if not tasks:
+        raise UserError(f"{path} holds no task: {_CURE}")
+    return tasks
 
 
 def study_image(root: Path, task: EditTask) -> np.ndarray:

@@ -261,3 +261,24 @@ def test_a_kind_of_picture_that_is_not_written_is_no_folder(
     said = refused(capsys, root, *edit(image), "--output", str(root / name))
     assert "a picture's name ends in one of .png" in said
     assert not (root / name).exists()
+
+
+def test_a_mask_is_never_overwritten(root: Path, image: Path, capsys: Captured) -> None:
+    mask = root / "mask.png"
+    Image.new("L", (64, 64), 255).save(mask)
+    before = mask.read_bytes()
+    words = ["--mask", str(mask), "--output", str(mask), "--overwrite"]
+    assert "is the mask: write the edit somewhere else" in refused(
+        capsys, root, *edit(image), *words
+    )
+    assert mask.read_bytes() == before
+
+
+def test_a_name_with_a_dot_is_a_new_folder_only_where_that_is_said(
+    tiny_root: Path, capsys: Captured
+) -> None:
+    image = tiny_root / "data/images/eval-000.png"
+    words = [*edit(image), "--mode", "enumerate", "--output"]
+    assert "ends in one of" in refused(capsys, tiny_root, *words, str(tiny_root / "a.xyz"))
+    assert run(tiny_root, *words, f"{tiny_root}/a.xyz/") == 0
+    assert [path.name for path in (tiny_root / "a.xyz").iterdir()] == ["eval-000.edit.png"]

@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 
+from lr_edit.errors import UserError
 from lr_edit.tracking.publish import publish
 from lr_edit.tracking.store import database, explain, without_secrets
 from tests.finished_study import make_study
@@ -93,12 +94,23 @@ def test_a_locked_database_is_one_sentence(
 
 @pytest.mark.parametrize(
     "uri",
-    ["postgresql://me:s3cret@localhost/x", "mysql://me:s3cret@localhost/x", "odd://me:s3cret@x",
-     "http://[::1", "http://me:s3cret@127.0.0.1:1", "http://127.0.0.1:1/?token=s3cret"],
+    ["postgresql://me:s3cret@localhost/x", "mysql://me:s3cret@localhost/x",
+     "http://me:s3cret@127.0.0.1:1", "http://127.0.0.1:1/?token=s3cret"],
 )  # fmt: skip
 def test_a_store_that_is_not_there_is_one_sentence_without_a_password(root: Path, uri: str) -> None:
     said = warning(root, uri)
     assert "s3cret" not in said and "run `lr-edit publish`" in said
+
+
+@pytest.mark.parametrize("uri", ["odd://me:s3cret@x", "http://[::1", "", " "])
+def test_what_names_no_store_is_the_users_to_mend(
+    root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="names no MLflow server or store") as refused:
+        publish(root, tracking_uri=uri)
+    assert "s3cret" not in str(refused.value)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "odd://me:s3cret@x")  # no stage fails for it
+    assert "s3cret" not in (publish(root).warning or "s3cret")
 
 
 def test_a_database_without_its_driver_says_what_to_install(root: Path) -> None:

@@ -217,7 +217,7 @@ def test_an_output_that_is_not_what_the_lock_says_does_not_verify(root: Path) ->
 
 
 def test_a_study_without_a_cell_does_not_verify() -> None:
-    assert differs({"cells": {}, "first": None, "damaged": []})
+    assert differs({"cells": {}, "first": None, "damaged": [], "lacking": []})
 
 
 def test_every_row_of_the_committed_tables_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -239,6 +239,7 @@ def test_the_command_ends_with_the_verdict(
     found: dict[str, Any] = {
         "cells": {"a.b.iou": {"committed": 0, "fresh": 1, "verdict": verdict_}},
         "first": None,
+        "lacking": [],
     }
     found["damaged"] = []
     monkeypatch.setattr("lr_edit.tracking.trace.verify", lambda root: found)

@@ -212,3 +212,15 @@ def test_rows_on_true_boxes_are_kept_where_every_task_has_one(
     files = study_files(top, "photos", profile=profile, data=top / "photos")
     params = yaml.safe_load(files["params.yaml"])
     assert ("truth" in {row["boxes"] for row in params["proposals"].values()}) == kept
+
+
+def test_what_a_person_wrote_into_a_studys_folder_is_kept(top: Path) -> None:
+    overlay(top, "val", {"study": {"split": "val"}})
+    mine = top / "studies/val/params.yaml"
+    mine.parent.mkdir()
+    mine.write_text("mine: 1\n")
+    with pytest.raises(UserError, match="was written by hand"):
+        write_study(top, "val")
+    assert mine.read_text() == "mine: 1\n"
+    mine.unlink()
+    assert write_study(top, "val") == write_study(top, "val")  # its own is written anew

@@ -9,8 +9,8 @@ from typing import Any
 import click
 
 from eval.external.commands.judge import choose_judge, judge_options
-from eval.external.commands.shared import PATH, load_networks, show_table
-from lr_edit.cli.console import say, track
+from eval.external.commands.shared import load_networks, show_table
+from lr_edit.cli.console import PATH, say, track
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import pin_environment
 
@@ -30,8 +30,11 @@ def audit_judge(
     """Score judges on drawn edits that are right or wrong: 1 tells them apart, 0.5 does not."""
     pin_environment()
     from eval.external import audit
-    from lr_edit.files import write_json
+    from lr_edit.files import read_json, write_json
 
+    place = out / "audit.json"
+    if place.exists() and not audit.is_audit(read_json(place)):
+        raise UserError(f"{place} is no audit of judges: choose another --out")
     exams = audit.draw_exams(tasks)
     found: dict[str, Any] = {}
     own = {"clip": clip, "structure": None, "perceptual": None, "dino": None}
@@ -50,7 +53,7 @@ def audit_judge(
         found[judge.model] = {**audit.summarise_audit(exams, scores), "judge": judge.way}
     if not found:
         raise UserError("no judge is here: name one with --clip or --judge-model")
-    write_json(out / "audit.json", found)
+    write_json(place, found)
     if as_json:
         click.echo(json.dumps(found))
         return

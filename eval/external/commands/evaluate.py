@@ -12,13 +12,12 @@ import click
 
 from eval.external.commands.judge import choose_judge, describe_verdicts, judge_options
 from eval.external.commands.shared import (
-    PATH,
     load_networks,
     say_unread,
     shared_options,
     show_table,
 )
-from lr_edit.cli.console import WORDS, as_words, say, show, track
+from lr_edit.cli.console import PATH, WORDS, as_words, say, show, track
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import pin_environment
 
@@ -133,6 +132,11 @@ def _measure(
         if found.matching.extra:
             first = found.matching.extra[0]
             say(f"{len(found.matching.extra)} pictures are the edit of no task, first {first!r}")
+        if found.changed:
+            say(
+                f"{len(found.changed)} edits of {request.variant!r} are others than the table had, "
+                f"and were measured anew, first {found.changed[0]!r}; --variant keeps both"
+            )
         if found.same:
             say(f"{len(found.same)} edits are copies of their sources, first {found.same[0]!r}")
     return outcomes, judged

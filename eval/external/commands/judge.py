@@ -40,6 +40,9 @@ def choose_judge(options: Mapping[str, Any], *, kind: str) -> Judge | None:
     """The judge behind `--judge-url`, or the model of `--judge-model` on this machine; None
     without either. UserError for a server without a model, and a model that is not here."""
     url, model = options["judge_url"], options["judge_model"]
+    for name, value in (("--judge-url", url), ("--judge-model", model)):
+        if value is not None and not value.strip():
+            raise UserError(f"{name} is empty: name a judge, or leave it out")
     if not url and not model:
         return None
     if not model:

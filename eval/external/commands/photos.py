@@ -6,8 +6,7 @@ from pathlib import Path
 
 import click
 
-from eval.external.commands.shared import PATH
-from lr_edit.cli.console import say
+from lr_edit.cli.console import PATH, say
 
 
 @click.command()

@@ -9,13 +9,12 @@ from typing import Any
 import click
 
 from eval.external.commands.shared import (
-    PATH,
     load_networks,
     say_unread,
     shared_options,
     show_table,
 )
-from lr_edit.cli.console import WORDS, say
+from lr_edit.cli.console import PATH, WORDS, say
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import pin_environment
 
@@ -44,7 +43,7 @@ def score(
     from eval.metrics.suite import describe_metric, measure
     from eval.study.scores import value_cell
 
-    check_sizes(before, after, path=edited)
+    check_sizes(before, after, path=edited, cure="")
     inside = read_mask(mask) if mask else None
     if inside is not None and inside.shape != before.shape[:2]:
         raise UserError(

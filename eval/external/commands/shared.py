@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from eval.metrics.networks import Network
     from lr_edit.profiles import Profile
 
-PATH = click.Path(path_type=Path)
 SHARED = (
     click.option(
         "--protocol", type=click.Choice(["strict", "pie-bench"]), default="strict",

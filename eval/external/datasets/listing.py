@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, shorten
 from lr_edit.files import read_json
 
 
@@ -47,7 +47,9 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
 def text_of(row: Mapping[str, Any], key: str, *, at: str) -> str:
     """A cell that must hold words."""
     value = row.get(key)
-    if not isinstance(value, str) or not value.strip():
+    if value is not None and not isinstance(value, str):
+        raise UserError(f"{at}: {key!r} must be a text, got {shorten(value)}")
+    if not value or not value.strip():
         raise UserError(f"{at} has no {key!r}: write one")
     return value
 

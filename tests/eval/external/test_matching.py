@@ -89,3 +89,15 @@ def test_a_file_belongs_to_one_task_and_every_task_is_accounted_for(
         }
     kept = {*found.found.values(), *found.contested, *found.extra}
     assert kept == {f"{name}.png" for name in files}
+
+
+def test_names_that_differ_in_form_alone_go_by_their_spelling() -> None:
+    composed, apart = "caf\u00e9", "cafe\u0301"
+    found = match_edits(
+        {"1": [composed], "2": [apart]}, [f"{composed}.png", f"{apart}.png"]
+    ).found  # fmt: skip
+    assert found == {"1": f"{composed}.png", "2": f"{apart}.png"}
+
+
+def test_every_kind_of_picture_that_can_be_read_is_an_edit() -> None:
+    assert match_edits({"a": ["a"]}, ["a.gif"]).found == {"a": "a.gif"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -89,6 +90,40 @@ def test_a_choice_that_the_candidates_lack_is_named(root: Path, choice: Choice) 
             evaluate(root, CONFIG, name="learned")
     finally:
         path.write_bytes(kept)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (lambda c: c | {min(c): []}, "choices for the task"),
+        (lambda c: c | {[*c][-1]: [Choice(0, 0)] * 2}, "has 2 choices for the task"),
+        (lambda c: c | {"zzz": [Choice(0, 0)]}, "'zzz', no task of this study"),
+        (lambda c: {key: c[key] for key in [*c][1:]}, "chose nothing for the task"),
+    ],
+)
+def test_every_task_is_chosen_for_equally_often(root: Path, change: Callable, said: str) -> None:
+    path = root / "artifacts/edits/learned/choices.json"
+    kept = path.read_bytes()
+    try:
+        write_choices(path, change(read_choices(path)))
+        with pytest.raises(UserError, match=said):
+            evaluate(root, CONFIG, name="learned")
+    finally:
+        path.write_bytes(kept)
+
+
+@pytest.mark.parametrize(
+    ("file", "said"), [("artifacts/nets/learned/summary.json", "no summary of nets"),
+                       ("artifacts/tasks/tasks.json", "holds no task")]
+)  # fmt: skip
+def test_a_file_of_another_kind_is_named(root: Path, file: str, said: str) -> None:
+    kept = (root / file).read_bytes()
+    try:
+        (root / file).write_text("[]")
+        with pytest.raises(UserError, match=said):
+            evaluate(root, CONFIG, name="learned")
+    finally:
+        (root / file).write_bytes(kept)
 
 
 def test_the_long_table_has_a_row_for_every_task_seed_and_metric(root: Path) -> None:

@@ -1,0 +1,102 @@
+"""What one --out says of what it held before, of what is not its own, and of empty options."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lr_edit.workspace.pictures import write_image
+from tests.eval.picture_folder import picture, pictures, run
+
+Captured = pytest.CaptureFixture[str]
+
+
+def evaluate(home: Path, *words: str | Path) -> int:
+    return run("evaluate", "--dataset", f"csv:{home}", *words)
+
+
+def test_other_edits_under_one_name_are_said(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    write_image(home / "x/edits/in/0.png", picture(55))
+    assert evaluate(home, "--edits", home / "edits", "--metrics", "mse") == 0
+    assert "others than" not in capsys.readouterr().err
+    assert evaluate(home, "--edits", home / "x/edits", "--metrics", "mse") == 0
+    assert "1 edits of 'edits' are others than the table had" in capsys.readouterr().err
+
+
+def test_rows_of_another_protocol_are_said_to_be_left_out(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    more: list[str | Path] = ["--metrics", "mse", "--edits", home / "edits", "--variant"]
+    assert evaluate(home, *more, "A") == 0
+    assert evaluate(home, *more, "B", "--protocol", "pie-bench") == 0
+    said = capsys.readouterr().err
+    assert "of 'A', 3 rows each, measured by protocol strict" in said
+    assert evaluate(home, *more, "A", "--protocol", "pie-bench") == 0
+    assert "left out" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", ["index.html", "table.md", "evaluation.json", "journal.jsonl"])
+def test_a_folder_of_somebody_elses_files_is_refused(
+    home: Path, capsys: Captured, name: str
+) -> None:
+    pictures(home)
+    (home / "mine").mkdir()
+    (home / "mine" / name).write_text("mine\n[" + "[" * 10**5)
+    more: list[str | Path] = ["--metrics", "mse", "--edits", home / "edits", "--out", home / "mine"]
+    assert evaluate(home, *more) == 2
+    assert "choose another --out" in capsys.readouterr().err
+    assert (home / "mine" / name).read_text().startswith("mine")
+    assert run("audit-judge", "--tasks", "1", "--out", home / "mine", "--clip", "x:y") == 2
+
+
+def test_lines_that_are_no_rows_are_measured_again(home: Path) -> None:
+    pictures(home)
+    more: list[str | Path] = ["--metrics", "mse", "--edits", home / "edits"]
+    assert evaluate(home, *more) == 0
+    journal, table = home / "evaluation/journal.jsonl", home / "evaluation/table.md"
+    before = table.read_text()
+    lines = journal.read_text().splitlines()
+    at = next(n for n, line in enumerate(lines) if '"row"' in line)
+    lines[at] = json.dumps({**json.loads(lines[at]), "row": [float("nan"), "", "a", "b", "c"]})
+    journal.write_text("\n".join([*lines, "[" * 10**5]) + "\n")
+    assert evaluate(home, *more) == 0
+    assert table.read_text() == before
+
+
+def test_a_black_mask_is_said(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    Image.fromarray(np.zeros((20, 31), np.uint8)).save(home / "m/0.png")
+    assert evaluate(home, "--metrics", "mse", "--edits", home / "edits") == 0
+    assert "m/0.png: it is black all over" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("sign", [";", "\t"])
+def test_a_table_parted_by_other_signs_says_so(home: Path, capsys: Captured, sign: str) -> None:
+    pictures(home)
+    table = home / "list.csv"
+    table.write_text(table.read_text().replace(",", sign))
+    assert evaluate(home, "--metrics", "mse", "--edits", home / "edits") == 2
+    assert "part them by commas" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["evaluate", "--dataset", "csv:.", "--edits", "edits", "--out", ""], "--out is empty"),
+        (["audit-judge", "--judge-url", ""], "--judge-url is empty"),
+        (["audit-judge", "--judge-model", " "], "--judge-model is empty"),
+        (["--root", "", "where"], "--root is empty"),
+        (["score", "in/0.png", "other.png"], "save it at its source's size\n"),
+    ],
+)
+def test_an_option_that_is_empty_is_no_default(
+    home: Path, capsys: Captured, words: list[str], said: str
+) -> None:
+    pictures(home)
+    write_image(home / "other.png", picture(1, height=21))
+    assert run(*words) == 2
+    assert said in capsys.readouterr().err
