@@ -199,7 +199,7 @@ def _check_choices(
         if not row or len(row) != len(choices[first]):
             raise UserError(
                 f"{name} has {len(row)} choices for the task {task!r} and {len(choices[first])} "
-                f"for {first!r}, one a seed: {again}"
+                f"for {first!r}, one for every seed: {again}"
             )
 
 
