@@ -11,7 +11,7 @@ only if what it was measured on has changed. Other variants and protocols in the
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from math import nan
@@ -26,11 +26,11 @@ from eval.external.identity import describe_way, way_key
 from eval.external.journal import Journal, Key, Row
 from eval.external.judges.judging import Judge, Verdicts, judge_edits
 from eval.external.matching import Matching
-from eval.external.pairs import UnusableEdit, compute_over_cores, read_ahead, read_pair
+from eval.external.measuring import Measurer, Work, measure_all
+from eval.external.pairs import UnusableEdit
 from eval.metrics.networks import Network
-from eval.metrics.pair import Pair
 from eval.metrics.regions import Protocol
-from eval.metrics.suite import SUITE, measure
+from eval.metrics.suite import SUITE
 from lr_edit.errors import UserError
 from lr_edit.types import Track
 
@@ -104,14 +104,11 @@ class Outcome:
 
 @dataclass(frozen=True)
 class _Ready:
-    """One sample, read: the metrics that its rows lack, and what they are measured on."""
+    """One sample: what is to be measured, and what it will have been measured on."""
 
-    sample: Sample
+    work: Work
     data: str
     edit: str | None
-    todo: tuple[str, ...]
-    pair: Pair | None
-    source: str | None = None  # the digest of its picture, where the gallery lacks it
     why: str | None = None
     same: bool = False
     changed: bool = False
@@ -142,34 +139,34 @@ def evaluate_folder(
     samples = request.dataset.samples
     data = data if data is not None else data_digests(request.dataset)
     unusable, same, changed = dict[str, str](), list[str](), list[str]()
-    models = {role: network.model for role, network in request.networks.items()}
+    ready: list[_Ready] = []
 
-    def prepare(sample: Sample) -> _Ready:
-        path = found.found.get(sample.task.id)
-        edit = request.edits / path if path else None
-        return _prepare(
-            request, sample, edit=edit, data=data[sample.task.id], journal=journal, gallery=gallery
-        )
+    def prepare() -> Iterator[Work]:
+        for at, sample in enumerate(samples):
+            path = found.found.get(sample.task.id)
+            edit = request.edits / path if path else None
+            own = data[sample.task.id]
+            ready.append(_prepare(request, sample, at=at, edit=edit, data=own, journal=journal,
+                                  gallery=gallery))  # fmt: skip
+            yield ready[-1].work
 
-    def compute(one: _Ready) -> tuple[_Ready, dict[str, float]]:
-        if one.pair is None:
-            return one, dict.fromkeys(one.todo, nan)
-        if gallery:
-            _show(one, gallery)
-        values = measure(one.pair, one.todo, networks=models, protocol=request.protocol)
-        return replace(one, pair=None), values
-
-    ready = read_ahead(samples, prepare)  # a network has all threads; pixels a thread an image
-    done = map(compute, ready) if models else compute_over_cores(ready, compute)
-    for one, values in track(done, f"evaluate {request.variant}", total=len(samples)):
-        name = one.sample.task.id
-        if one.why:
-            unusable[name] = one.why
+    measurer = Measurer(
+        request.protocol, request.jpeg_75, request.resize, gallery,
+        {role: network.model for role, network in request.networks.items()},
+    )  # fmt: skip
+    done = measure_all(measurer, prepare(), count=len(samples))
+    for made in track(done, f"evaluate {request.variant}", total=len(samples)):
+        one = ready[made.at]
+        name = one.work.sample.task.id
+        if why := one.why or made.why:  # its rows know no edit, so that it is tried again
+            unusable[name] = why
+            one = replace(one, edit=None, same=False, changed=False)
+            made = replace(made, values=dict.fromkeys(request.metrics, nan))
         if one.same:
             same.append(name)
         if one.changed:
             changed.append(name)
-        _keep(request, journal, one=one, values=values)
+        _keep(request, journal, one=one, values=made.values)
     if unusable and len(unusable) == len(found.found):
         raise UserError(next(iter(unusable.values())))
     return Outcome(found, unusable, tuple(same), tuple(changed))
@@ -204,7 +201,7 @@ def judge_folder(
             value: found.mean(name, value) if name in found.values else nan
             for value in request.judge.rule.values
         }
-        one = _Ready(sample, data[name], edit, tuple(values), None)
+        one = _Ready(Work(0, sample, None, ()), data[name], edit)
         _keep(request, journal, one=one, values=values)
     return found
 
@@ -215,56 +212,34 @@ def data_digests(dataset: Dataset) -> dict[str, str]:
 
 
 def _prepare(
-    request: Request,
-    sample: Sample,
-    *,
-    edit: Path | None,
-    data: str,
-    journal: Journal,
+    request: Request, sample: Sample, *, at: int, edit: Path | None, data: str, journal: Journal,
     gallery: Gallery | None,
-) -> _Ready:
-    """What is to be measured, decoded. An edit that cannot be is said, not raised."""
+) -> _Ready:  # fmt: skip
+    """What is to be measured, by the files' bytes. An edit that cannot be is said, not raised."""
     try:
         digest = edit_digest(edit) if edit else None
-        todo = tuple(
-            metric
-            for metric in request.metrics
-            if not journal.has(
-                request.key(sample.task.id, metric),
-                edit=digest,
-                data=data,
-                how=request.way_keys[metric],
-            )
-        )
-        same = edit is not None and is_copy(edit, sample.image, digest=digest)
-        before = {
-            row.edit
-            for metric in request.metrics
-            if (row := journal.rows.get(request.key(sample.task.id, metric)))
-        }
-        source = picture_digest(sample.image) if gallery else None
-        pair = None
-        if edit and (todo or (gallery and (gallery.lacks(source) or gallery.lacks(digest)))):
-            pair = read_pair(
-                sample, edit, protocol=request.protocol, jpeg_75=request.jpeg_75,
-                resize=request.resize,
-            )  # fmt: skip
-    except UnusableEdit as error:  # its row knows no edit, so that it is tried again
-        return _Ready(sample, data, None, request.metrics, None, why=str(error))
-    changed = digest is not None and bool(before - {digest, None})
-    return _Ready(sample, data, digest, todo, pair, source, same=same, changed=changed)
-
-
-def _show(one: _Ready, gallery: Gallery) -> None:
-    """A pair that was decoded to be measured is shown by the same pixels."""
-    if one.pair and one.source and one.edit:
-        gallery.add(one.source, one.pair.source)
-        gallery.add(one.edit, one.pair.edited if one.pair.saved is None else one.pair.saved)
+    except UnusableEdit as error:
+        return _Ready(Work(at, sample, None, ()), data, None, str(error))
+    keys = {metric: request.key(sample.task.id, metric) for metric in request.metrics}
+    todo = tuple(
+        metric
+        for metric, key in keys.items()
+        if not journal.has(key, edit=digest, data=data, how=request.way_keys[metric])
+    )
+    shown = None
+    if gallery and digest and (source := picture_digest(sample.image)):
+        shown = (source, digest) if gallery.lacks(source) or gallery.lacks(digest) else None
+    before = {row.edit for key in keys.values() if (row := journal.rows.get(key))}
+    return _Ready(
+        Work(at, sample, edit, todo, shown), data, digest,
+        same=edit is not None and is_copy(edit, sample.image, digest=digest),
+        changed=digest is not None and bool(before - {digest, None}),
+    )  # fmt: skip
 
 
 def _keep(request: Request, journal: Journal, *, one: _Ready, values: Mapping[str, float]) -> None:
     """The rows of one image into the journal."""
-    task = one.sample.task
+    task = one.work.sample.task
     rows = {
         request.key(task.id, metric): Row(
             value, task.category, one.edit, one.data, request.way_keys[metric]

@@ -20,7 +20,6 @@ from eval.metrics.pair import Pair
 from eval.metrics.regions import Protocol
 from eval.metrics.suite import SUITE
 from lr_edit.errors import UserError
-from lr_edit.execution.local import cores
 from lr_edit.workspace.pictures import read_image
 
 READERS, AHEAD = 1, 8  # threads that decode pictures (warnings allow one), and pairs ahead
@@ -96,21 +95,6 @@ def read_ahead(
                 waiting.extend(pool.submit(read, item) for item in islice(source, 1))
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
-
-
-def compute_over_cores(items: Iterable[T], compute: Callable[[T], R]) -> Iterator[R]:
-    """`compute` of every item, in order, by a thread per core.
-
-    Each operation then has one thread: the same sums on any number of cores.
-    """
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield from read_ahead(items, compute, threads=cores())
-    finally:
-        torch.set_num_threads(before)
 
 
 def lacks_everywhere(samples: Iterable[Sample], metric: str) -> bool:

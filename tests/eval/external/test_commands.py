@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from eval import mean_squared_error, peak_signal_noise_ratio
-from eval.external import folder
+from eval.external import measuring
 from eval.metrics import pie_bench
 from eval.study.scores import COLUMNS
 from lr_edit.workspace.pictures import read_image, write_image
@@ -111,13 +111,13 @@ def test_a_folder_gives_a_long_csv_means_and_tables(home: Path, capsys: Captured
 def measured(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """Grows by the name of every edit that is read, and the metrics it is read for."""
     seen: list[str] = []
-    real = folder.measure
+    real = measuring.measure
 
     def watch(pair: Any, names: Any, **how: Any) -> dict[str, float]:
         seen.append(",".join(names))
         return real(pair, names, **how)
 
-    monkeypatch.setattr(folder, "measure", watch)
+    monkeypatch.setattr(measuring, "measure", watch)
     return seen
 
 
@@ -145,7 +145,7 @@ def test_a_killed_run_loses_nothing(
 ) -> None:
     pictures(home)
     assert evaluate(home, "--out", home / "whole") == 0
-    real, reads = folder.measure, list[str]()
+    real, reads = measuring.measure, list[str]()
 
     def stop(pair: Any, names: Any, **how: Any) -> dict[str, float]:
         reads.append("")
@@ -154,7 +154,7 @@ def test_a_killed_run_loses_nothing(
         return real(pair, names, **how)
 
     with monkeypatch.context() as patch:
-        patch.setattr(folder, "measure", stop)
+        patch.setattr(measuring, "measure", stop)
         assert evaluate(home, "--out", home / "out") == 130
     assert len((home / "out/journal.jsonl").read_text().splitlines()) == 11 + 22
     with (home / "out/journal.jsonl").open("a") as file:  # the last line was cut short

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from eval.external import measuring
 from tests.eval.picture_folder import pictures, run
 
 Captured = pytest.CaptureFixture[str]
@@ -74,3 +75,28 @@ def test_words_that_clip_does_not_read_are_said(
     said = [line for line in capsys.readouterr().err.splitlines() if "longer than" in line]
     assert len(said) == 1 and "the prompt of task 'in/0'" in said[0] and "2 more texts" in said[0]
     assert "on snow" in said[0]
+
+
+def test_many_cores_give_the_same_table_and_say_the_same(
+    home: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures(home, count=5)
+    (home / "edits/in/3.png").write_bytes(b"no picture")
+    with Image.open(home / "edits/in/4.png") as one:
+        clear = one.convert("RGBA")
+    clear.putalpha(200)
+    clear.save(home / "edits/in/4.png")
+    texts = []
+    for out in ("one", "many"):
+        capsys.readouterr()
+        assert evaluate(home, "--out", home / out, "--metrics", "mse,change") == 0
+        said = capsys.readouterr().err.replace(str(home / out), "").splitlines()
+        texts.append(sorted(line for line in said if "%" not in line))
+        monkeypatch.setattr(measuring, "MANY", 1)
+        monkeypatch.setattr(measuring, "cores", lambda: 2)
+    assert texts[0] == texts[1] and any("transparent" in line for line in texts[0])
+    for name in ("per_image.csv", "evaluation.json", "table.md", "journal.jsonl", "index.html"):
+        assert (home / "one" / name).read_bytes() == (home / "many" / name).read_bytes()
+    assert sorted(path.name for path in (home / "one/gallery").iterdir()) == sorted(
+        path.name for path in (home / "many/gallery").iterdir()
+    )
