@@ -55,7 +55,10 @@ def write_page(
         return files
 
     shown = list(track(read_ahead(samples, show), "gallery", total=len(samples)))
-    metrics = list(summary["variants"][names[0]])
+    known = summary["variants"]
+    metrics = sorted(  # the page opens on one that has values
+        known[names[0]], key=lambda metric: not any(row[metric]["n"] for row in known.values())
+    )
     found = collect_values(requests[0], journal, data=data)
     values = {
         "variants": names,

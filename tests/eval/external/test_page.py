@@ -68,6 +68,14 @@ def test_the_page_of_a_table_that_was_measured_without_one_shows_all(home: Path)
     assert len(list((home / "evaluation/gallery").iterdir())) == 6
 
 
+def test_the_page_opens_on_a_metric_that_has_values(home: Path) -> None:
+    pictures(home)
+    table = home / "list.csv"
+    table.write_text(re.sub(r"m/\d\.png", "", table.read_text()))  # no masks
+    assert evaluate(home) == 0
+    assert re.findall(r'<option value="(\w+)">', page(home))[0] == "whole_mse"
+
+
 def test_words_and_names_are_inert_in_the_page(home: Path) -> None:
     pictures(home)
     evil = "</script><script>alert(1)</script>\u202e"
