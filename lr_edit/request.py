@@ -51,11 +51,10 @@ class Request:
                 )
             if not words.isascii() and any("\ud800" <= letter <= "\udfff" for letter in words):
                 raise UserError(f"the {name} {shorten(words)} holds half a letter: write it anew")
-        for name, number in (("budget", self.budget), ("seed", self.seed)):
-            if number is not None and not _is_count(number):
-                raise UserError(f"{name} {shorten(number)}: give a whole number, {MOST} at most")
-        if self.seed is None:
-            raise UserError("no seed: give a whole number from 0")
+        if self.budget is not None and not (_is_whole(self.budget) and self.budget <= MOST):
+            raise UserError(f"budget {shorten(self.budget)}: give a whole number, {MOST} at most")
+        if not _is_whole(self.seed):
+            raise UserError(f"seed {shorten(self.seed)}: a seed is a whole number from 0")
         if self.mode not in MODES:
             raise UserError(f"unknown mode {self.mode!r}{suggest_name(str(self.mode), MODES)}")
         if self.rank not in (None, "S", "loss"):
@@ -99,10 +98,9 @@ class Request:
         return self.crop == "context" or (self.crop is None and large)
 
 
-def _is_count(number: Any) -> bool:
-    """Whether it is a whole number of Python or NumPy that counts something."""
-    whole = isinstance(number, int | np.integer) and not isinstance(number, bool)
-    return whole and int(number) <= MOST
+def _is_whole(number: Any) -> bool:
+    """Whether it is a whole number of Python or NumPy."""
+    return isinstance(number, int | np.integer) and not isinstance(number, bool)
 
 
 def read_picture(image: Any) -> Picture:

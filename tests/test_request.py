@@ -15,7 +15,7 @@ import torch
 from PIL import Image
 
 from lr_edit.errors import Notice, UserError
-from lr_edit.request import as_box, read_mask, read_picture
+from lr_edit.request import Request, as_box, read_mask, read_picture
 from lr_edit.types import Box
 from lr_edit.workspace.storage import read_image
 
@@ -81,7 +81,7 @@ VALUES = {  # of another kind -> what is said; tried as users have it, without t
     "Request(*W, budget=10**12)": "1000000 at most",
     "Request(*W, seed=1.5)": "seed 1.5",
     "Request(*W, seed='0')": "seed '0'",
-    "Request(*W, seed=None)": "no seed",
+    "Request(*W, seed=None)": "seed None",
     "Request(*W, seed=[1, 2])": "seed [1, 2]",
     "Request(None, 'a')": "nor anything but text",
     "Request('a', 'b \\ud800')": "half a letter",
@@ -108,6 +108,7 @@ def test_a_value_of_another_kind_is_one_sentence() -> None:
         [sys.executable, "-c", code], input="\n".join(lines), capture_output=True, text=True
     )
     assert not done.stderr
+    assert Request("a", "b", seed=2**32 - 1, budget=9).seed == 2**32 - 1
     for line, found in zip(lines, done.stdout.splitlines(), strict=True):
         assert VALUES[line] in found, (line, found)
 

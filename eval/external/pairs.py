@@ -81,12 +81,10 @@ def check_sizes(
         )
 
 
-def read_ahead(
-    items: Iterable[T], read: Callable[[T], R], *, threads: int = READERS
-) -> Iterator[R]:
+def read_ahead(items: Iterable[T], read: Callable[[T], R]) -> Iterator[R]:
     """`read` of every item, in order, a few ahead of who takes them; what it raises is raised."""
     waiting: deque[Future[R]] = deque()
-    with ThreadPoolExecutor(threads) as pool:
+    with ThreadPoolExecutor(READERS) as pool:
         try:
             source = iter(items)
             waiting.extend(pool.submit(read, item) for item in islice(source, AHEAD))

@@ -122,7 +122,8 @@ def where(context: click.Context) -> None:
 
     reports = reports_folder(root := load_study(context)[0])
     click.echo(f"tables         {reports / 'tables.md'} (.tex, .csv), {reports / 'results.json'}")
-    click.echo(f"contact sheet  {reports / 'contact_sheet.png'}\ncomparison     make ui   (MLflow)")
+    click.echo(f"contact sheet  {reports / 'contact_sheet.png'}")
+    click.echo("comparison     make ui   (MLflow, all variants side by side)")
     if times := read_times(root):
         click.echo(f"\nThe last run of every stage:\n{format_times(times)}")
 
