@@ -37,12 +37,14 @@ OWNERS = {  # boxes that anchors of their own have
 
 
 class Propose(_Frozen):
-    """Anchor points and box sizes. `sizes` are sides as shares of the image's."""
+    """Anchor points and box sizes. `sizes` are sides as shares of the image's; `features`: whether
+    DINO's are kept, which nets read."""
 
     points: Count = 9
     sizes: tuple[Share, ...] = Field((0.25, 0.375, 0.5, 0.625, 0.75, 0.875), min_length=1)
     distance: float = Field(0.0, ge=0, le=MOST)  # least distance between anchors, in cells
     margin: float = Field(0.0, ge=0, le=MOST)  # the release's border rule, in cells
+    features: bool = True
 
 
 class Inpaint(_Frozen):
@@ -250,6 +252,12 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     named = [row.proposals for row in (*config.variants.values(), *rows, *races)]
     for name in (*named, *(name for row in rows for name in row.previews)):
         _lookup(config.proposals, name, "proposal set")
+    nets = [row.proposals for row in (*config.variants.values(), *rows) if row.choose == "net"]
+    nets += [race.proposals for race in (config.race, config.amortised) if race.entrants]
+    nets += [config.dataset_net.proposals] if config.dataset_net else []
+    if blind := next((name for name in nets if not config.proposals[name].propose.features), None):
+        raise UserError(f"{path}: nets read the features of {blind!r}, and proposals.{blind}.propose "
+                        "keeps none: it needs `features: true`")  # fmt: skip
     if config.variants:
         _lookup(config.variants, config.study.baseline, "variant")
     return config

@@ -18,7 +18,8 @@ from lr_edit.budgeted_editor import ScoredCandidate
 from lr_edit.config import Config, load_config
 from lr_edit.errors import Notice, Unfinished, UserError, shorten
 from lr_edit.frame import Frame, frame_photo, lay_over
-from lr_edit.framed_models import Canvas, FramedAnchors, FramedInpainter, Made
+from lr_edit.framed_anchors import FramedAnchors
+from lr_edit.framed_models import Canvas, FramedInpainter, Made
 from lr_edit.frozen.context import say_what_is_cut
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.modes import RUN, EditJob

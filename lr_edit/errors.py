@@ -36,6 +36,23 @@ def shorten(value: object, *, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
 
 
+# How PyTorch, the system, its loader of libraries and oneDNN say that memory is full.
+_FULL = ("can't allocate memory", "cannot allocate memory", "failed to map segment",
+         "could not create a primitive")  # fmt: skip
+
+
+def lacks_memory(error: BaseException | None) -> bool:
+    """Whether an error, or what it came of, is that memory was full; PyTorch's own is known by its
+    name, so that nothing is imported for this."""
+    while error is not None:
+        said = str(error).lower()
+        named = isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError"
+        if named or any(words in said for words in _FULL):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 def suggest_name(name: str, known: Iterable[str]) -> str:
     """ "; did you mean 'x'?" for the known name closest to `name`, else the known names."""
     known = sorted(known)

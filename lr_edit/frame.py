@@ -1,9 +1,9 @@
 """A window of a photo that models see as their square, and what they made of it laid back.
 
-Models work on squares of one side. A frame of the whole photo is the square about it: its shape is
-kept, and what lies beyond it repeats the photo's edge, so that nothing is squeezed and nothing is
-cut off. (Sides of the photo's own shape would waste nothing on that, but noise, masks and boxes are
-square throughout the method.) A frame about a box is a square of the photo around it, so that
+The method works on a square of one side. A frame of the whole photo is the square about it: its
+shape is kept, and what lies beyond it repeats the photo's edge, so that nothing is squeezed and
+nothing is cut off; of that edge the anchor model and the inpainter see no more than makes their
+sides whole (`framed_models`). A frame about a box is a square of the photo around it, so that
 something small is inpainted at the models' own resolution. Departure: the release stretches the
 photo to the square; the mode `paper` still does.
 

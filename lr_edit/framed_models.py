@@ -1,14 +1,15 @@
-"""A photo's frames between the method and the frozen models: the method goes on seeing one square.
+"""A photo's frames between the method and the inpainter: the method goes on seeing one square.
 
-The anchor model looks for nothing beyond the photo, boxes end where it ends, and each box may be
-inpainted in a square of its own about it. What was made there is laid into the method's square, so
-that it is scored as the photo will be, and is kept for the photo.
+The inpainter is given the photo's part of it, in the photo's own shape; boxes end where it ends,
+and each may be inpainted in a square of its own about it. What was made there is laid into the
+method's square, so that it is scored as the photo will be, and is kept for the photo.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -19,10 +20,11 @@ from torch.nn import functional as F
 
 from lr_edit.budgeted_editor import Proposed
 from lr_edit.frame import Frame, frame_box
-from lr_edit.frozen import AnchorModel, Inpainter
+from lr_edit.frozen import Inpainter
 from lr_edit.frozen.wrapped import WrappedInpainter
 from lr_edit.types import Box, Sampler
 
+BUCKETS = 8  # an inpainter's sides are so many parts of its square's: whole cells at every depth
 RING = 1 / 16  # of the side: what is about an edit and says how its colours are to be matched
 ROUNDING = 1e-6  # of a cell, which is none
 HELD = 0.5  # share of a found box that must lie in the photo
@@ -70,10 +72,24 @@ class Canvas:
     @property
     def part(self) -> Box:
         """Where the photo lies in the square, in whole cells."""
+        return self._covered(self.whole, step=self.cell)
+
+    def bucket(self, frame: Frame) -> Box:
+        """What of a frame's square an inpainter is given: where the photo lies, in eighths of the
+        side. What it still sees beyond the photo repeats its edge."""
+        step = self.cell * -(-self.side // (BUCKETS * self.cell))
+        return self._covered(frame, step=step)
+
+    def _covered(self, frame: Frame, *, step: int) -> Box:
+        """Where the photo lies in a frame's square, in whole steps."""
         height, width = self.photo.shape[:2]
-        cells = np.divide(self.whole.exact(Box(0, 0, width, height), side=self.side), self.cell)
-        low, high = np.floor(cells[:2] + ROUNDING), np.ceil(cells[2:] - ROUNDING)
-        return Box(*(int(at) * self.cell for at in (*low, *high)))
+        inside = Box(
+            max(frame.left, 0), max(frame.top, 0),
+            min(frame.left + frame.width, width), min(frame.top + frame.height, height),
+        )  # fmt: skip
+        steps = np.divide(frame.exact(inside, side=self.side), step)
+        low, high = np.floor(steps[:2] + ROUNDING), np.ceil(steps[2:] - ROUNDING)
+        return Box(*(min(int(at) * step, self.side) for at in (*low, *high)))
 
     def place(self, box: Box) -> Box:
         """A box of the square in the photo."""
@@ -97,25 +113,6 @@ class Canvas:
             torch.from_numpy(frame.mask(may)).float()[None, None], self.side // self.cell
         )
         return F.interpolate(cells, scale_factor=self.cell) > 0
-
-
-class FramedAnchors:
-    """An anchor model that attends to nothing beyond the photo, `part` of the method's square."""
-
-    def __init__(self, anchors: AnchorModel, *, part: Box, side: int) -> None:
-        self._anchors, self._part, self._side = anchors, part, side
-        self.features = anchors.features
-
-    def attention(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n rows cols"]:
-        """As the model's, and 0 where a cell's middle is beyond the photo."""
-        found = self._anchors.attention(images)
-        rows, cols = ((torch.arange(n) + 0.5) * self._side / n for n in found.shape[1:])
-        part = self._part
-        high, wide = (
-            (rows > part.top) & (rows < part.bottom),
-            (cols > part.left) & (cols < part.right),
-        )
-        return found * (high[:, None] & wide[None, :]).to(found)
 
 
 class FramedInpainter(WrappedInpainter):
@@ -142,7 +139,9 @@ class FramedInpainter(WrappedInpainter):
         boxes = [_box_of(mask[0]) for mask in masks]
         canvas = self._canvas
         if not canvas.context and canvas.mask is None:
-            made = self.inpainter.inpaint(image, prompt, masks=masks, noise=noise, sampler=sampler)
+            made = self._fill(
+                image, prompt, frame=canvas.whole, masks=masks, noise=noise, sampler=sampler
+            )
             for box, one in zip(boxes, made, strict=True):
                 self.made[box] = Made(_as_bytes(one), canvas.whole, canvas.place(box))
             return made
@@ -154,6 +153,33 @@ class FramedInpainter(WrappedInpainter):
             ]
         )
 
+    def _fill(
+        self,
+        view: Tensor,
+        prompt: str,
+        *,
+        frame: Frame,
+        masks: Tensor,
+        noise: Tensor,
+        sampler: Sampler,
+    ) -> Float[Tensor, "n 3 side side"]:
+        """A frame's square with each mask filled: the inpainter is given the photo's part of it."""
+        part, side, seen = self._canvas.bucket(frame), self._canvas.side, self._seen(frame)
+        rows, cols = noise.shape[2:]
+        start = noise[..., part.top * rows // side : part.bottom * rows // side,
+                      part.left * cols // side : part.right * cols // side]  # fmt: skip
+        made = view.cpu().expand(len(masks), -1, -1, -1).clone()
+        made[seen] = self.inpainter.inpaint(
+            view[seen].contiguous(), prompt, masks=masks[seen].contiguous(),
+            noise=start.contiguous(), sampler=sampler,
+        )  # fmt: skip
+        return made
+
+    def _seen(self, frame: Frame) -> tuple[Any, slice, slice]:
+        """What of a frame's square the inpainter sees, as an index."""
+        part = self._canvas.bucket(frame)
+        return ..., slice(part.top, part.bottom), slice(part.left, part.right)
+
     def _inpaint(
         self, image: Tensor, prompt: str, *, box: Box, noise: Tensor, sampler: Sampler
     ) -> Float[Tensor, "1 3 side side"]:
@@ -161,12 +187,11 @@ class FramedInpainter(WrappedInpainter):
         frame = canvas.frame(place)
         view = _as_tensor(frame.view(canvas.photo, side=canvas.side))[None].float() / 255
         inside = canvas.inside(place, frame)
-        made = self.inpainter.inpaint(
-            view, prompt, masks=inside, noise=noise, sampler=sampler
-        ).cpu()
+        made = self._fill(view, prompt, frame=frame, masks=inside, noise=noise, sampler=sampler)
         usable = bool(torch.isfinite(made).all()) and bool((made * inside).any())
         if usable:
-            made = match_colours(made, view, inside=inside)
+            seen = self._seen(frame)
+            made[seen] = match_colours(made[seen], view[seen], inside=inside[seen])
         self.made[box] = Made(_as_bytes(made[0]), frame, place)
         if not usable:  # NaN, or black, all over: the method knows a failure by it
             return made * 0
@@ -191,14 +216,14 @@ class FramedInpainter(WrappedInpainter):
 
 
 def match_colours(
-    made: Float[Tensor, "1 3 side side"],
-    source: Float[Tensor, "1 3 side side"],
+    made: Float[Tensor, "1 3 h w"],
+    source: Float[Tensor, "1 3 h w"],
     *,
-    inside: Bool[Tensor, "1 1 side side"],
-) -> Float[Tensor, "1 3 side side"]:
+    inside: Bool[Tensor, "1 1 h w"],
+) -> Float[Tensor, "1 3 h w"]:
     """What was made, each channel moved by what it is off about the mask, where it should be the
     source: the median, since an inpainter may have moved a thing there."""
-    reach = max(1, round(RING * made.shape[-1]))
+    reach = max(1, round(RING * max(made.shape[2:])))
     near = F.max_pool2d(inside.float(), 2 * reach + 1, stride=1, padding=reach) > 0
     ring = (near & ~inside)[0, 0]
     if not bool(ring.any()):

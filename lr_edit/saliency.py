@@ -35,7 +35,8 @@ class Saliency:
     """What the frozen models say of one source image, on the anchor model's grid and on the CPU.
 
     attention  (rows, cols): the class token's last-layer attention
-    features   (channels, rows, cols): patch features, AnchorNet's input
+    features   (channels, rows, cols): patch features, AnchorNet's input; no channel where the set
+               keeps none
     relevance  (rows, cols): text relevance of each cell; NaN where the set does not want it, since
                it takes as much of CLIP as scoring the candidates does
     scores     (rows, cols) of a grid of its own: what the set's anchors are taken from
@@ -72,7 +73,9 @@ def compute_saliency(
     image = source[None].float() / 255
     before = models.inpainter.nfe
     attention = models.anchors.attention(small)[0].cpu()
-    features = models.anchors.features(small)[0].cpu()
+    features = attention.new_empty(0, *attention.shape)
+    if proposals.propose.features:
+        features = models.anchors.features(small)[0].cpu()
     words = config.score.source.format(task.source)
     relevance = scores = torch.full_like(attention, torch.nan)
     if proposals.relevance or proposals.anchors == "relevance":

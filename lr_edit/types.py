@@ -209,7 +209,8 @@ class Bank:
     cosines    (points, sizes, 2) float in [-1, 1]: S_t2i and S_i2i, by the scoring CLIP
     anchors    (points, 2) int: row and column of the anchor's cell; -1 where a box has none
     attention  (rows, cols) float: DINO's class attention
-    features   (channels, rows, cols) float: DINO's patch features, AnchorNet's input
+    features   (channels, rows, cols) float: DINO's patch features, AnchorNet's input; no channel
+               where the set keeps none
     relevance  (rows, cols) float: text relevance of each cell; NaN where it was not computed
     nfe        UNet evaluations of all these candidates together
     ground     (points, sizes) float: how much of the source words is lost without the box; None

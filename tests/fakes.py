@@ -28,7 +28,7 @@ class FakeAnchors:
     """Attends to what differs from the picture's mean; features are patch colours, mixed."""
 
     def __init__(self, patch: int = 4) -> None:
-        self.patch = patch
+        self.patch = (patch, patch)
         self.seen: list[Tensor] = []
 
     def attention(self, images: Tensor) -> Tensor:
@@ -36,7 +36,7 @@ class FakeAnchors:
         contrast = (images - images.mean((2, 3), keepdim=True)).square().sum(1, keepdim=True)
         cells = F.avg_pool2d(contrast, self.patch).flatten(1)
         return (cells / cells.sum(1, keepdim=True).clamp(min=1e-9)).unflatten(
-            1, (images.shape[2] // self.patch, -1)
+            1, (images.shape[2] // self.patch[0], -1)
         )
 
     def features(self, images: Tensor) -> Tensor:

@@ -41,7 +41,7 @@ LAYERS = (
     {"method", "amortise"},
     {"detect", "instruct"},
     {"budgeted_editor", "picturebook"},
-    {"stages", "framed_models"},
+    {"stages", "framed_anchors", "framed_models"},
     {"modes"},
     {"editor"},
     {"illustrate"},

@@ -68,9 +68,26 @@ def test_a_proposal_set_states_only_how_its_anchors_differ(tmp_path: Path, param
         "anchors": "dino", "boxes": "squares", "propose": {"points": 3, "distance": 2.0}
     }  # fmt: skip
     config = load(tmp_path, params)
-    assert config.proposal_set("dino").propose == config.propose
+    assert config.proposal_set("random-random").propose == config.propose
     few = config.proposal_set("few").propose
     assert few == config.propose.model_copy(update={"points": 3, "distance": 2.0})
+
+
+@pytest.mark.parametrize(
+    ("part", "reader"),
+    [("variants", {"one": {"proposals": "grounded"}}),
+     ("ablations", {"group": {"one": {"proposals": "grounded"}}}),
+     ("race", {"proposals": "grounded", "entrants": 4}),
+     ("dataset_net", {"proposals": "grounded"})],
+)  # fmt: skip
+def test_a_net_needs_the_features_of_its_set(
+    tmp_path: Path, params: dict, part: str, reader: dict
+) -> None:
+    params[part] = (params.get(part) or {}) | reader
+    with pytest.raises(UserError, match=r"proposals\.grounded\.propose keeps none"):
+        load(tmp_path, params)
+    params["proposals"]["grounded"]["propose"]["features"] = True
+    load(tmp_path, params)
 
 
 @pytest.mark.parametrize("wrong", [{"stop": 2}, {"strength": 0.5}])

@@ -6,16 +6,15 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor
 
 from lr_edit.frame import frame_box, frame_photo
-from lr_edit.framed_models import (
-    Canvas,
-    FramedAnchors,
-    FramedInpainter,
-    keep_in_photo,
-    match_colours,
-)
+from lr_edit.framed_anchors import FramedAnchors
+from lr_edit.framed_models import Canvas, FramedInpainter, keep_in_photo, match_colours
 from lr_edit.grounding import Grounding
 from lr_edit.saliency import Saliency
 from lr_edit.types import Box, Sampler
@@ -73,6 +72,43 @@ def test_boxes_of_the_whole_photo_are_inpainted_together_as_without_frames() -> 
     assert torch.equal(inpaint(model, one, *boxes), expected)
 
 
+@pytest.mark.parametrize("context", [False, True])
+def test_an_inpainter_is_given_the_photo_in_its_own_shape(context: bool) -> None:
+    class Watched(FakeInpainter):
+        seen: tuple[int, ...] = ()
+
+        def inpaint(self, image: Tensor, prompt: str, **how: Any) -> Tensor:
+            self.seen = image.shape
+            assert how["masks"].shape[2:] == how["noise"].shape[2:] == image.shape[2:]
+            return super().inpaint(image, prompt, **how)
+
+    one, watched = canvas(640, 150, context=context), Watched()
+    assert one.bucket(one.whole) == Box(0, 24, 64, 40)  # 15 pixels of 64, in eighths
+    model, box = FramedInpainter(watched, one), Box(16, 25, 40, 40)
+    made = inpaint(model, one, box)[0]
+    assert watched.seen == ((1, 3, 32, 64) if context else (1, 3, 16, 64))
+    square = one.square.float() / 255
+    assert torch.equal(made[:, :24], square[:, :24]) and torch.equal(made[:, 40:], square[:, 40:])
+    assert (made != square)[:, 25:39, 16:40].any()
+
+
+@given(
+    width=st.integers(1, 3000), height=st.integers(1, 3000), side=st.integers(2, 40),
+    cell=st.sampled_from([1, 4, 8, 16]),
+)  # fmt: skip
+def test_a_bucket_holds_the_photo_in_whole_cells(
+    width: int, height: int, side: int, cell: int
+) -> None:
+    side *= cell
+    one = Canvas(np.zeros((height, width, 3), np.uint8), frame_photo(width, height), side, cell)
+    part, found = one.part, one.bucket(one.whole)
+    assert 0 <= found.left <= part.left < part.right <= found.right <= side
+    assert 0 <= found.top <= part.top < part.bottom <= found.bottom <= side
+    assert all(edge % cell == 0 for edge in vars(found).values())
+    step = side / 8 + cell
+    assert found.bottom - found.top < part.bottom - part.top + 2 * step
+
+
 def test_what_is_no_picture_stays_none() -> None:
     class Broken(FakeInpainter):
         def inpaint(self, *args: Any, **how: Any) -> torch.Tensor:
@@ -107,6 +143,18 @@ def test_anchors_stand_in_the_photo_alone() -> None:
     found = FramedAnchors(FakeAnchors(), part=one.part, side=SIDE)
     attention = found.attention(one.square[None].float() / 255)[0]
     assert not attention[:6].any() and not attention[10:].any() and attention[6:10].any()
+
+
+def test_the_anchor_model_is_shown_the_photo_alone() -> None:
+    one, shown = canvas(160, 640), FakeAnchors()
+    image = one.square[None].float() / 255
+    found = FramedAnchors(shown, part=one.part, side=SIDE)
+    attention, features = found.attention(image), found.features(image)
+    assert [picture.shape for picture in shown.seen] == [(1, 3, 64, 16)]
+    assert attention.shape == (1, 16, 16) and features.shape[2:] == (16, 16)
+    alone = FakeAnchors().features(image[..., one.part.left : one.part.right])
+    assert torch.equal(features[..., 6:10], alone)
+    assert not features[..., :6].any() and not features[..., 10:].any()
 
 
 def test_boxes_end_where_the_photo_does_and_found_ones_beyond_it_are_left_out() -> None:

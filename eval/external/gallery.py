@@ -35,6 +35,8 @@ class Gallery:
         """Keep a picture, unless it is here."""
         if not self.lacks(digest):
             return
-        small = ImageOps.contain(Image.fromarray(picture), (SIDE, SIDE))
+        image = Image.fromarray(picture)
+        image = image.reduce(max(1, max(image.size) // (2 * SIDE)))  # what is large, in a third
+        small = ImageOps.contain(image, (SIDE, SIDE))
         with atomic_write(self.path(digest)) as part:
-            small.save(part, format="WEBP", quality=QUALITY, method=2)
+            small.save(part, format="WEBP", quality=QUALITY, method=0)

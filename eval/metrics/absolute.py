@@ -9,7 +9,7 @@ from __future__ import annotations
 from jaxtyping import Float, Shaped
 from torch import Tensor
 
-from eval.metrics.regions import Region, check_pair
+from eval.metrics.regions import Region, channel_mean, check_pair
 
 
 def mean_absolute_error(
@@ -42,5 +42,5 @@ def mean_absolute_error(
         tensor([0.2500], dtype=torch.float64)
     """
     first, inside = check_pair(first, second, mask=mask, region=region, protocol="strict")
-    error = (first.double() - second.double()).abs().mean(1, keepdim=True)  # (N, 1, H, W)
+    error = channel_mean((first.double() - second.double()).abs())
     return (error * inside).sum((1, 2, 3)) / inside.sum((1, 2, 3))

@@ -15,7 +15,7 @@ from torch import Tensor
 from eval.metrics.change import difference_of
 from eval.metrics.clip import Embedder
 from eval.metrics.eight_bits import resize_to
-from eval.metrics.regions import Protocol, Region
+from eval.metrics.regions import Protocol, Region, channel_mean
 from eval.metrics.registry import Measure
 from eval.metrics.ssim import similarity_map
 
@@ -69,19 +69,25 @@ class PairTensors:
     protocol: Protocol
 
     @cached_property
+    def doubles(self) -> tuple[Float[Tensor, "1 3 h w"], Float[Tensor, "1 3 h w"]]:
+        """The source and the edit in float64."""
+        return self.source.double(), self.edited.double()
+
+    @cached_property
     def gap(self) -> Float[Tensor, "1 3 h w"]:
         """What the edit added to the source, in float64."""
-        return self.edited.double() - self.source.double()
+        source, edited = self.doubles
+        return edited - source
 
     @cached_property
     def error(self) -> Float[Tensor, "1 1 h w"]:
         """The squared error of every pixel."""
-        return self.gap.square().mean(1, keepdim=True)
+        return channel_mean(self.gap.square())
 
     @cached_property
     def similarity(self) -> Float[Tensor, "1 1 rows cols"]:
         """SSIM of every window."""
-        return similarity_map(self.source, self.edited)
+        return similarity_map(*self.doubles)
 
     @cached_property
     def difference(self) -> Float[Tensor, "1 h w"]:

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
 from eval.metrics import pie_bench
-from eval.metrics.regions import Protocol, Region, check_pair
+from eval.metrics.regions import Protocol, Region, channel_mean, check_pair
 
 
 def mean_squared_error(
@@ -56,7 +56,7 @@ def squared_error(
     source: Float[Tensor, "n 3 h w"], edited: Float[Tensor, "n 3 h w"]
 ) -> Float[Tensor, "n 1 h w"]:
     """Of every pixel, the mean over its channels, in float64."""
-    return (source.double() - edited.double()).square().mean(1, keepdim=True)
+    return channel_mean((source.double() - edited.double()).square())
 
 
 def mean_in_region(

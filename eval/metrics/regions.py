@@ -100,6 +100,16 @@ def missing_where_empty(
     return values.double().masked_fill(empty.to(values.device), torch.nan)
 
 
+def channel_mean(values: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n 1 h w"]:
+    """The mean over the three channels: torch's own along so short an axis takes ten times as long.
+
+    Example:
+        >>> channel_mean(torch.tensor([[[[1.0]], [[2.0]], [[6.0]]]]))
+        tensor([[[[3.]]]])
+    """
+    return (values[:, :1] + values[:, 1:2] + values[:, 2:]) / 3
+
+
 def check_pair(
     source: Float[Tensor, "#n 3 rows cols"],
     edited: Float[Tensor, "n 3 h w"],

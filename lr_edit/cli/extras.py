@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 from pathlib import Path
 
-from lr_edit.errors import shorten
+from lr_edit.errors import lacks_memory, shorten
 
 # Module -> extra. `study` brings what `edit` does.
 EXTRAS = {
@@ -56,12 +56,10 @@ def say_misnamed(error: Exception) -> str | None:
 
 
 def say_exhausted(error: Exception) -> str | None:
-    """The same where models or pictures do not fit the memory; None for any other error. PyTorch is
-    known by its names: nothing of it is loaded for this."""
-    full = type(error).__name__ == "OutOfMemoryError" or "can't allocate memory" in str(error)
-    if not full:
+    """The same where models or pictures do not fit the memory; None for any other error."""
+    if not lacks_memory(error):
         return None
     return (
-        "out of memory, even with one box at a time: `--memory offload=group`, or `memory:` of the "
+        "out of memory: end other programs; on a GPU `--memory offload=group`, or `memory:` of the "
         "profile, takes less; what was finished is kept"
     )

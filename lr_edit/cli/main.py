@@ -280,14 +280,15 @@ def main(arguments: list[str] | None = None) -> None:
         sys.exit(1 if isinstance(error, Unfinished) else 2)
     except (click.Abort, KeyboardInterrupt) as stop:
         end_workers()
-        say("stopped; what was finished is kept, run again to go on")
+        say("stopped; what was finished is kept, run again for the rest")
         asked = (stop.__cause__ or stop).args  # click wraps what interrupts it
         sys.exit(128 + (signal.SIGTERM if "SIGTERM" in asked else signal.SIGINT))
     except (OSError, MemoryError) as error:  # a full disk, a closed pipe: nobody's defect
         if debug:
             raise
         misnamed = say_misnamed(error)
-        say(misnamed or f"{shorten(error) or 'out of memory'}; what was finished is kept")
+        other = f"{shorten(error)}; what was finished is kept"
+        say(misnamed or say_exhausted(error) or other)
         sys.exit(2 if misnamed else 1)
     except Exception as error:
         if debug:

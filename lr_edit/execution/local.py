@@ -22,7 +22,7 @@ from itertools import islice
 from multiprocessing import active_children, get_context
 from typing import Any, Protocol, runtime_checkable
 
-from lr_edit.errors import Unfinished, UserError
+from lr_edit.errors import Unfinished, UserError, lacks_memory
 
 WORTH = 8  # items per process: fewer are done before it has started
 NEEDS = 2 * 2**30  # bytes of memory per process, generously
@@ -52,7 +52,8 @@ def attempt(make: Callable[[Any], Any], item: Any) -> Any:
     except UserError:
         raise
     except Exception as error:
-        cause = f"{type(error).__name__}: {error}".splitlines()[0]
+        first = f"{type(error).__name__}: {error}".splitlines()[0]
+        cause = "out of memory" if lacks_memory(error) else first
         return Failed(cause, traceback.format_exc())
 
 

@@ -64,18 +64,18 @@ class Inpainter:
     @torch.no_grad()
     def inpaint(
         self,
-        image: Float[Tensor, "1 3 side side"],
+        image: Float[Tensor, "1 3 h w"],
         prompt: str,
         *,
-        masks: Bool[Tensor, "n 1 side side"],
+        masks: Bool[Tensor, "n 1 h w"],
         noise: Float[Tensor, "#n channels rows cols"],
         sampler: Sampler,
-    ) -> Float[Tensor, "n 3 side side"]:
+    ) -> Float[Tensor, "n 3 h w"]:
         """Fill the True part of every mask. Values in [0, 1] in and out; on the pipeline's device.
 
         Raises UserError for a strength below 1 on a UNet that is not made for inpainting.
         """
-        n, side = len(masks), image.shape[-1]
+        n, (high, wide) = len(masks), image.shape[-2:]
         pipe = self._pipeline
         pipe.vae, pipe.scheduler = self._vaes[sampler.tiny_vae], self._schedulers[sampler.solver]
         device = pipe._execution_device
@@ -87,8 +87,8 @@ class Inpainter:
                 prompt=[prompt] * n,
                 image=image.expand(n, -1, -1, -1),
                 mask_image=masks.to(image.device, image.dtype),
-                height=side,
-                width=side,
+                height=high,
+                width=wide,
                 strength=sampler.strength,
                 num_inference_steps=sampler.steps,
                 guidance_scale=sampler.guidance if sampler.guided_steps else 1.0,

@@ -30,7 +30,12 @@ if TYPE_CHECKING:  # annotations only: importing the package stays light
 @runtime_checkable
 class AnchorModel(Protocol):
     """Where salient things are (the paper: DINO ViT-B/8). Its grid covers the image: row 0 is the
-    top, column 0 the left, one cell for each patch."""
+    top, column 0 the left, one cell for each patch.
+
+    patch  height and width of a cell, in pixels
+    """
+
+    patch: tuple[int, int]
 
     def attention(self, images: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n rows cols"]:
         """The class token's last-layer attention to each patch.
@@ -106,20 +111,21 @@ class Inpainter(Protocol):
 
     def inpaint(
         self,
-        image: Float[Tensor, "1 3 side side"],
+        image: Float[Tensor, "1 3 h w"],
         prompt: str,
         *,
-        masks: Bool[Tensor, "n 1 side side"],
+        masks: Bool[Tensor, "n 1 h w"],
         noise: Float[Tensor, "#n channels rows cols"],
         sampler: Sampler,
-    ) -> Float[Tensor, "n 3 side side"]:
+    ) -> Float[Tensor, "n 3 h w"]:
         """The image with each mask filled.
 
         Args:
-            image: The source, square; `side` is a multiple of the latent cell.
+            image: The source; its sides are multiples of an eighth of the model's own.
             prompt: What the masks are filled with; one for all.
             masks: True where the image may change.
-            noise: The start of each result, or one that all share; `noise` makes it.
+            noise: The start of each result, or one that all share; `noise` makes it, and of an
+                image that is no square it is the part that lies there.
             sampler: Steps, guidance and the like, to be followed exactly.
 
         Returns:

@@ -5,13 +5,14 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError
 
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, lacks_memory
+from lr_edit.frozen.reach import hub_or_cache
 from lr_edit.profiles import LOCAL, Weights
 from lr_edit.workspace.paths import checkout, locate
 from lr_edit.workspace.storage import content_key, folder_digest, read_json
@@ -34,20 +35,22 @@ def loading(name: str, *, needs: tuple[str, ...] = ()) -> Iterator[None]:
     for file in needs if folder else ():
         if not (folder / file).is_file():  # type: ignore[operator]
             raise UserError(f"weights {name!r}: {file} is not there; get it with `dvc pull`")
+    reached = True
     try:
-        with _complete(name):
+        with hub_or_cache() if folder is None else nullcontext(True) as reached, _complete(name):
             yield
     # RuntimeError and ValueError: timm and open_clip for unknown names and misfitting weights.
     # The others: configurations of another kind than a loader thinks of.
     except (OSError, RuntimeError, ValueError, SafetensorError, LookupError, TypeError,
             AttributeError) as error:  # fmt: skip
+        if lacks_memory(error):
+            raise MemoryError(f"weights {name!r}") from error
         said = f"{type(error).__name__}: {error}".splitlines()
         cause = " ".join(line.strip() for line in said[:2]).split(". ")[0][:300]
-        cure = (
-            "`dvc pull`"
-            if folder
-            else "`lr-edit models pull --profile NAME` on a connected machine"
-        )
+        cure = "`dvc pull`" if folder else "`lr-edit models pull --profile NAME`"
+        if not reached:
+            cause = "the hub cannot be reached, and its cache here does not hold them"
+            cure += " on a connected machine, or `--from FOLDER` here"
         raise UserError(
             f"weights {name!r} cannot be loaded ({cause}); get them with {cure}"
         ) from error

@@ -52,13 +52,13 @@ class WholePipeline:
     @torch.no_grad()
     def inpaint(
         self,
-        image: Float[Tensor, "1 3 side side"],
+        image: Float[Tensor, "1 3 h w"],
         prompt: str,
         *,
-        masks: Bool[Tensor, "n 1 side side"],
+        masks: Bool[Tensor, "n 1 h w"],
         noise: Float[Tensor, "#n channels rows cols"],
         sampler: Sampler,
-    ) -> Float[Tensor, "n 3 side side"]:
+    ) -> Float[Tensor, "n 3 h w"]:
         """Fill the True part of every mask. Values in [0, 1] in and out.
 
         Raises UserError for what needs a UNet (an early stop, a solver of ours, guidance in a share

@@ -42,11 +42,12 @@ def read_image(file: Path | bytes, *, name: str | None = None) -> np.ndarray:
             picture = Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
         if picture.mode in ("CMYK", "L"):  # whose profiles are of four channels, or of one
             picture, profile = _as_srgb(picture, profile), None
-        rgba = picture.convert("RGBA")
-    if np.asarray(rgba.getchannel("A")).min() < 255:
+        see_through = picture.has_transparency_data
+        picture = picture.convert("RGBA" if see_through else "RGB")
+    if see_through and np.asarray(picture.getchannel("A")).min() < 255:
         warnings.warn(f"{name}: what is transparent is taken for white", Notice, 1)
-    white = Image.new("RGBA", rgba.size, "white")
-    return np.array(_as_srgb(Image.alpha_composite(white, rgba).convert("RGB"), profile))
+        picture = Image.alpha_composite(Image.new("RGBA", picture.size, "white"), picture)
+    return np.array(_as_srgb(picture.convert("RGB"), profile))
 
 
 @contextmanager

@@ -59,6 +59,6 @@ def test_workers_end_with_who_wants_their_work(
 ) -> None:
     ended, said, seconds = stop(tmp_path, which, group=group)
     assert ended == code
-    sentence = "lr-edit: stopped; what was finished is kept, run again to go on"
+    sentence = "lr-edit: stopped; what was finished is kept, run again for the rest"
     assert code < 0 or said.strip() == sentence
     assert seconds < 5, seconds

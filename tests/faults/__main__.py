@@ -58,6 +58,7 @@ GROUPS: dict[str, Trial] = {
         [kills.kill_first_publish(top, times=args.publishes, rng=rng)]
     ),
     "disk": lambda top, _args, _rng: iter(machine.try_full_disk(base(top))),
+    "memory": lambda top, _args, _rng: iter(machine.try_full_memory(base(top))),
     "cache": lambda top, _args, rng: iter(machine.try_removed_and_flipped_cache(base(top), rng)),
     "store": lambda top, _args, rng: iter([machine.try_flipped_store(top, rng)]),
     "read-only": lambda top, _args, _rng: iter(machine.try_read_only(base(top))),

@@ -11,8 +11,10 @@ import shutil
 import signal
 import socket
 import sqlite3
+import sys
 import threading
 import time
+from collections import Counter
 from contextlib import closing
 from functools import partial
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -25,6 +27,7 @@ from tests.faults.trials import STAGES, Line, begin, digests, end, fork, remove
 from tests.finished_study import make_study
 from tests.tiny import run
 
+ROOM = [n * 2**20 for n in (0, 1, 2, 4, 8, 16, 32, 64, 128, 256)]  # bytes beyond what there is
 STUDY = {"learned": {"learner": "exact"}, "untrained": {}}
 
 
@@ -33,13 +36,9 @@ def try_full_disk(base: Path) -> list[Line]:
 
     def limited(root: Path, *, words: list[str], most: int) -> int:
         signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        reading, writing = os.pipe()  # a log would be cut short, too
-        os.dup2(writing, 1)
-        os.dup2(writing, 2)
+        reading = _hear()  # a log would be cut short, too
         resource.setrlimit(resource.RLIMIT_FSIZE, (most, most))
-        code = run(root, "stage", *words)
-        said = os.read(reading, 2**16)
-        return 99 if b"Traceback" in said or b"defect of ours" in said else code
+        return _judged(run(root, "stage", *words), reading)
 
     lines = []
     for stage in ("prepare", "candidates", "train", "edit"):
@@ -60,12 +59,8 @@ def try_read_only(base: Path) -> list[Line]:
 
     def barred(root: Path, *, words: list[str]) -> int:
         _give_up_override()
-        reading, writing = os.pipe()
-        os.dup2(writing, 1)
-        os.dup2(writing, 2)
-        code = run(root, "stage", *words)
-        said = os.read(reading, 2**16)
-        return 99 if b"Traceback" in said or b"defect of ours" in said else code
+        reading = _hear()
+        return _judged(run(root, "stage", *words), reading)
 
     lines = []
     for stage in ("prepare", "candidates", "train", "edit", "evaluate", "report"):
@@ -85,6 +80,47 @@ def try_read_only(base: Path) -> list[Line]:
         note = f"exit code {code}"
         lines.append(Line(f"read-only folders in `{stage}`", 1, int(good), int(not good), note))
     return lines
+
+
+def try_full_memory(base: Path) -> list[Line]:
+    """A process may take so many bytes more than it has: whoever wants more is told that there are
+    none. It ends with one sentence, or, where it gets by with less, with the same bytes."""
+
+    def limited(root: Path, *, words: list[str], more: int) -> int:
+        reading = _hear()
+        most = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + more
+        resource.setrlimit(resource.RLIMIT_AS, (most, most))
+        return _judged(run(root, "stage", *words), reading)
+
+    lines = []
+    for stage, (words, out) in STAGES.items():
+        root, lost, codes = base.parent / "narrow", 0, Counter[int]()
+        for more in ROOM:
+            _fresh(base, root, out)
+            code = end(fork(root, partial(limited, words=words, more=more)))
+            codes[code] += 1
+            again = end(begin(root, words))
+            same = not again and digests(root / out) == digests(base / out)
+            lost += code not in (0, 1) or not same
+        note = ", ".join(f"exit code {code} {n} times" for code, n in sorted(codes.items()))
+        lines.append(Line(f"out of memory in `{stage}`", len(ROOM), len(ROOM) - lost, lost, note))
+    return lines
+
+
+def _hear() -> int:
+    """What this process says from now on, to be read from here."""
+    reading, writing = os.pipe()
+    for number, name in ((1, "stdout"), (2, "stderr")):
+        os.dup2(writing, number)  # Python's own would seek in it, as in the file that it was
+        setattr(sys, name, os.fdopen(number, "w", buffering=1, closefd=False))
+    return reading
+
+
+def _judged(code: int, reading: int) -> int:
+    """An exit code; 99 where it was said like a defect."""
+    os.write(2, b"\n")  # so that there is something to read
+    said = os.read(reading, 2**16)
+    return 99 if b"Traceback" in said or b"defect of ours" in said else code
 
 
 def _give_up_override() -> None:

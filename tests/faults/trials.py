@@ -15,6 +15,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from PIL import Image
+
 from tests.source_tree import ROOT
 from tests.tiny import VARIANTS, run, write_models, write_root
 
@@ -45,6 +47,9 @@ class Line:
 
 def make_base(top: Path) -> Path:
     """TOP/base: a study of which every stage was run undisturbed."""
+    import matplotlib.pyplot  # noqa: F401  whatever a stage imports itself is imported here
+
+    Image.init()
     models, root = top / "models", top / "base"
     write_models(models)
     root.mkdir()

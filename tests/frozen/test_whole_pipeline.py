@@ -133,6 +133,20 @@ def test_steps_strength_and_guidance_do_what_was_planned(case, how) -> None:
     assert planned == taken * (1 if "guidance" in how else case.each)
 
 
+@pytest.mark.parametrize(("high", "wide"), [(64, 32), (32, 64)])
+def test_a_photo_is_inpainted_in_its_own_shape(case, high: int, wide: int) -> None:
+    mask = torch.zeros(2, 1, high, wide, dtype=torch.bool)
+    mask[0, :, :16], mask[1, :, :, :16] = True, True
+    noise = case.inpainter.noise(SIDE, 0)
+    rows, cols = (size * side // SIDE for size, side in zip(noise.shape[2:], (high, wide)))
+    made = case.inpainter.inpaint(
+        drawn(0, 1, 3, high, wide).sigmoid(), "a fish", masks=mask,
+        noise=noise[..., :rows, :cols], sampler=sampler_of(case),
+    )  # fmt: skip
+    assert made.shape == (2, 3, high, wide) and made.isfinite().all()
+    assert not torch.equal(made[0], made[1])
+
+
 def test_a_model_that_needs_no_guidance_says_so(folder_of) -> None:
     klein = load_inpainter(f"local-dir:{folder_of('klein')}")
     with pytest.raises(UserError, match="leave out `guidance` above 1, this model"):
