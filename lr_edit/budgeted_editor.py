@@ -15,8 +15,9 @@ from jaxtyping import Int, UInt8
 from torch import Tensor
 
 from lr_edit import method
-from lr_edit.config import Config, ProposalSet, Race
+from lr_edit.config import Config, Race
 from lr_edit.frozen.models import Models
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.propose import propose
 from lr_edit.saliency import Saliency
 from lr_edit.successive_halving import RaceResult, pick_entrants, plan_rounds, run_race

@@ -3,11 +3,10 @@ impossible values are a `UserError`."""
 
 from __future__ import annotations
 
-from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Field
 
 from lr_edit.errors import UserError, shorten, suggest_name
 from lr_edit.profiles import (
@@ -17,7 +16,6 @@ from lr_edit.profiles import (
     Index,
     Name,
     Profile,
-    Share,
     Template,
     check_tables,
     read_mapping,
@@ -25,55 +23,8 @@ from lr_edit.profiles import (
     with_defaults,
 )  # fmt: skip
 from lr_edit.profiles import Frozen as _Frozen
-from lr_edit.types import LossWeights, Merit, Sampler
-
-Map = Literal["dino", "relevance", "diffedit"]  # where anchors come from, or a box
-MAPS = get_args(Map)
-Own = Literal["truth", "released", "grounding", "occlusion", "detector", "whole"]
-OWNERS = {  # boxes that anchors of their own have
-    "truth": "truth", "released": "released", "grounded": "grounding", "occlusion": "occlusion",
-    "detected": "detector", "segmented": "detector", "whole": "whole",
-}  # fmt: skip
-
-
-class Propose(_Frozen):
-    """Anchor points and box sizes. `sizes` are sides as shares of the image's; `features`: whether
-    DINO's are kept, which nets read."""
-
-    points: Count = 9
-    sizes: tuple[Share, ...] = Field((0.25, 0.375, 0.5, 0.625, 0.75, 0.875), min_length=1)
-    distance: float = Field(0.0, ge=0, le=MOST)  # least distance between anchors, in cells
-    margin: float = Field(0.0, ge=0, le=MOST)  # the release's border rule, in cells
-    features: bool = True
-
-
-class Inpaint(_Frozen):
-    """The sampler (types.Sampler says what its values mean), the seam in pixels, the batch."""
-
-    solver: Literal["dpm", "pndm"] = "dpm"
-    steps: int = Field(8, ge=1, le=1000)  # of the 1,000 times that models are trained at
-    guidance: float = Field(3.0, ge=0, le=1000)
-    guided: float = Field(0.5, ge=0, le=1)
-    refresh: Count = 1
-    stop: Count | None = None
-    strength: Share = 1.0
-    tiny_vae: bool = False
-    feather: Index = 2
-    batch: Count = 54
-
-    @model_validator(mode="after")
-    def _has_steps(self) -> Inpaint:
-        if not (self.stop or 1) <= self.sampler.length:
-            left = f"{self.steps} steps at strength {self.strength} are {self.sampler.length}"
-            raise ValueError(f"{left}: `stop` and 1 may not be more")
-        if self.solver == "pndm" and (self.stop or self.strength < 1):
-            raise ValueError("`pndm` takes whole trajectories alone: no `stop`, no `strength`")
-        return self
-
-    @property
-    def sampler(self) -> Sampler:
-        """How a candidate is sampled, without the seam and the batch."""
-        return Sampler(**{field.name: getattr(self, field.name) for field in fields(Sampler)})
+from lr_edit.proposal_set import Inpaint, ProposalSet, Propose
+from lr_edit.types import LossWeights, Merit
 
 
 class Score(_Frozen):
@@ -82,34 +33,6 @@ class Score(_Frozen):
     views: int = Field(0, ge=0, le=1000)
     prompt: Template = "{}"
     source: Template = "{}"
-
-
-class ProposalSet(_Frozen):
-    """A way to draw boxes for every task, and to inpaint them.
-
-    `propose` and `inpaint` state what they change of the study's. Anchors are the highest cells of
-    a map, or need none; a box by `threshold` is drawn about the map itself, one `detected` by the
-    profile's `detector`, `segmented` by its `segmenter`; `whole` pictures are its `editor`'s."""
-
-    anchors: Map | Literal["grid", "random", "centre"] | Own
-    boxes: Literal["squares", "random", "threshold", "truth", "released", "grounded", "occlusion",
-                   "detected", "segmented", "whole"]  # fmt: skip
-    draws: Count = 1  # random rectangles per anchor; of `whole`: pictures
-    prompt: Literal["scene", "object"] = "scene"  # the task's prompt, or the wanted thing alone
-    template: Template = "{}"  # around those; release: "a high quality image of {}."
-    relevance: bool = False  # compute text relevance, which nets with text read
-    noise: Literal["common", "independent"] = "common"  # of the candidates of a task
-    noise_seed: Index = 0  # other noise in the same boxes
-    propose: Propose
-    inpaint: Inpaint
-
-    @model_validator(mode="after")
-    def _belongs_together(self) -> ProposalSet:
-        if OWNERS.get(self.boxes) != {name: name for name in OWNERS.values()}.get(self.anchors):
-            raise ValueError(f"anchors {self.anchors} and boxes {self.boxes} do not go together")
-        if self.boxes == "threshold" and self.anchors not in MAPS:
-            raise ValueError(f"boxes by threshold need anchors from a map: {', '.join(MAPS)}")
-        return self
 
 
 class Variant(_Frozen):
@@ -255,9 +178,10 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     nets = [row.proposals for row in (*config.variants.values(), *rows) if row.choose == "net"]
     nets += [race.proposals for race in (config.race, config.amortised) if race.entrants]
     nets += [config.dataset_net.proposals] if config.dataset_net else []
-    if blind := next((name for name in nets if not config.proposals[name].propose.features), None):
-        raise UserError(f"{path}: nets read the features of {blind!r}, and proposals.{blind}.propose "
-                        "keeps none: it needs `features: true`")  # fmt: skip
+    for name in nets:
+        if not config.proposals[name].propose.features:
+            raise UserError(f"{path}: nets read the features of {name!r}, and proposals.{name}."
+                            "propose keeps none: it needs `features: true`")  # fmt: skip
     if config.variants:
         _lookup(config.variants, config.study.baseline, "variant")
     return config

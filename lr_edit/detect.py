@@ -14,7 +14,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lr_edit.boxes import pixels_to_cells, snap_boxes
-from lr_edit.config import Config, ProposalSet
+from lr_edit.config import Config
 from lr_edit.edge_boxes import OVERLAP, suppress
 from lr_edit.frozen import Inpainter
 from lr_edit.frozen.detectors import Detector, Segmenter
@@ -23,6 +23,7 @@ from lr_edit.frozen.wrapped import WrappedInpainter
 from lr_edit.grounding import Grounding
 from lr_edit.inpaint import noise_seed
 from lr_edit.method import make_bank
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.propose import SEAM
 from lr_edit.saliency import compute_saliency
 from lr_edit.types import Bank, EditTask, Sampler

@@ -13,7 +13,8 @@ import torch
 from PIL import Image, ImageDraw
 
 from lr_edit.editor import Editor, as_canvas
-from lr_edit.framed_models import Canvas, FramedAnchors, keep_in_photo
+from lr_edit.framed_anchors import FramedAnchors
+from lr_edit.framed_models import Canvas, keep_in_photo
 from lr_edit.frozen.images import resize_to_side
 from lr_edit.propose import propose
 from lr_edit.request import Picture, Request

@@ -11,12 +11,13 @@ import torch
 from jaxtyping import Bool, Float, UInt8
 from torch import Tensor
 
-from lr_edit.config import Config, ProposalSet
+from lr_edit.config import Config
 from lr_edit.frozen import Inpainter
 from lr_edit.frozen.models import Models
 from lr_edit.frozen.wrapped import WrappedInpainter
 from lr_edit.inpaint import noise_seed
 from lr_edit.method import make_bank
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.saliency import compute_saliency
 from lr_edit.types import Bank, EditTask, Sampler
 

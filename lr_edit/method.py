@@ -10,10 +10,11 @@ from torch import Tensor
 
 from lr_edit.anchor_net import bank_rois
 from lr_edit.choose import choose, pick_sizes
-from lr_edit.config import Config, ProposalSet, Variant
+from lr_edit.config import Config, Variant
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import inpaint_candidates, noise_seed
 from lr_edit.learn import Learned, learn_many
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.propose import ground_of, propose, task_with_prompt
 from lr_edit.saliency import Saliency
 from lr_edit.score import score_candidates

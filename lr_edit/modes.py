@@ -18,9 +18,10 @@ from lr_edit.budgeted_editor import (
     edit_within_budget,
     list_candidates,
 )
-from lr_edit.config import Config, ProposalSet, Race, Variant
+from lr_edit.config import Config, Race, Variant
 from lr_edit.framed_models import keep_in_photo
 from lr_edit.frozen.models import Models
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.propose import propose
 from lr_edit.request import Mode
 from lr_edit.types import Box, EditTask, Merit

@@ -20,10 +20,11 @@ from lr_edit.boxes import (
     square_boxes,
     threshold_box,
 )
-from lr_edit.config import MAPS, Config, ProposalSet
+from lr_edit.config import Config
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import noise_seed
+from lr_edit.proposal_set import MAPS, ProposalSet
 from lr_edit.saliency import Saliency, compute_saliency
 from lr_edit.types import Box, EditTask
 

@@ -17,12 +17,13 @@ from lr_edit.baselines.diffedit import noise_difference
 from lr_edit.baselines.occlusion import occlude_words
 from lr_edit.baselines.released import released_attention
 from lr_edit.boxes import all_cells, square_boxes
-from lr_edit.config import Config, ProposalSet
+from lr_edit.config import Config
 from lr_edit.frozen import ClipModel
 from lr_edit.frozen.images import resize_to_side
 from lr_edit.frozen.models import Models
 from lr_edit.grounding import Grounding, ground_words
 from lr_edit.inpaint import box_masks
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.types import EditTask
 
 # Chosen on val, where 28 tasks have a true box: the highest cell lies in it for 27 with windows of

@@ -19,6 +19,7 @@ LAYERS = (
     {"yaml_text"},
     {"files"},  # below the parameters, which are read from one
     {"types", "profiles"},
+    {"proposal_set"},
     {
         "boxes",
         "edge_boxes",

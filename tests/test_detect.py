@@ -13,10 +13,11 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from lr_edit.choose import best_of_bank
-from lr_edit.config import Config, ProposalSet, load_config
+from lr_edit.config import Config, load_config
 from lr_edit.detect import Outlined, detect_words, detected_bank, draw_outlines, feather_mask
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.types import EditTask, Sampler
 from tests.fakes import FakeAnchors, FakeClip, FakeDetector, FakeInpainter, FakeSegmenter, drawn
 

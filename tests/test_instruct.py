@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from lr_edit.config import ProposalSet, load_config
+from lr_edit.config import load_config
 from lr_edit.frozen.models import Models
 from lr_edit.instruct import instructed_bank, write_instruction
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.types import EditTask
 from tests.fakes import FakeAnchors, FakeClip, FakeInpainter, drawn
 

@@ -11,9 +11,10 @@ import pytest
 import torch
 
 from lr_edit import method
-from lr_edit.config import Config, ProposalSet, load_config
+from lr_edit.config import Config, load_config
 from lr_edit.execution.local import Execute, run_in_loop
 from lr_edit.frozen.models import Models, load_models
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.stages import candidates, edit, prepare, train
 from lr_edit.workspace.storage import (
     read_bank,

@@ -11,8 +11,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from lr_edit.config import ProposalSet
 from lr_edit.errors import UserError
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.propose import draw_boxes, place_anchors, task_with_prompt
 from lr_edit.types import Box, EditTask, Label, Truth
 

@@ -28,13 +28,14 @@ def find_edits(dataset: Dataset, folder: Path) -> Matching:
     for task, files in found.doubled.items():
         raise UserError(f"two edits of task {task!r}: {folder / files[0]} and {files[1]}")
     for file, tasks in found.contested.items():
-        wanted = " or ".join(repr(sample.names[0]) for sample in dataset.samples
-                             if sample.task.id in tasks[:2])  # fmt: skip
-        one, other = (repr(task) for task in tasks[:2])
-        cure = f"name it {wanted}"
-        if len(set(names[tasks[0]]) & set(names[tasks[1]])) == len(set(names[tasks[0]])):
-            cure = "the data set gives both one name, so that no file can be told to be either's"
-        raise UserError(f"{folder / file} could be the edit of {one} or of {other}: {cure}")
+        one, other = tasks[:2]
+        free = [name for task, another in ((one, other), (other, one))
+                for name in names[task] if name not in names[another]][:2]  # fmt: skip
+        kind = Path(file).suffix
+        wanted = " or ".join(repr(f"{Path(name).with_suffix('')}{kind}") for name in free)
+        none = "the data set gives both one name, so that no file can be told to be either's"
+        cure = f"name it {wanted}" if free else none
+        raise UserError(f"{folder / file} could be the edit of {one!r} or of {other!r}: {cure}")
     if not found.found:
         example = dataset.samples[0].names[0]
         raise UserError(

@@ -229,12 +229,16 @@ def _prepare(
     shown = None
     if gallery and digest and (source := picture_digest(sample.image)):
         shown = (source, digest) if gallery.lacks(source) or gallery.lacks(digest) else None
-    before = {row.edit for key in keys.values() if (row := journal.rows.get(key))}
-    return _Ready(
+    known = {metric: row for metric, key in keys.items() if (row := journal.rows.get(key))}
+    ready = _Ready(
         Work(at, sample, edit, todo, shown), data, digest,
         same=edit is not None and is_copy(edit, sample.image, digest=digest),
-        changed=digest is not None and bool(before - {digest, None}),
+        changed=digest is not None and bool({row.edit for row in known.values()} - {digest, None}),
     )  # fmt: skip
+    moved = {metric: row.value for metric, row in known.items()
+             if metric not in todo and row.category != sample.task.category}  # fmt: skip
+    _keep(request, journal, one=ready, values=moved)  # a category is a name: nothing is measured
+    return ready
 
 
 def _keep(request: Request, journal: Journal, *, one: _Ready, values: Mapping[str, float]) -> None:

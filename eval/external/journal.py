@@ -27,6 +27,7 @@ from lr_edit.workspace.storage import content_key
 
 FILE, TABLE = "journal.jsonl", "per_image.csv"
 WRITTEN = ("evaluation.json", "table.md", "table.tex", "index.html")  # beside them
+_FIRST = b'{"how": "'  # how the first line begins, be it cut short
 Key = tuple[str, str, str, str, str]  # variant, task, seed, metric, protocol
 
 
@@ -132,7 +133,7 @@ class Journal:
         table.rename(kept)  # rows of an older version: nobody knows what they were measured on
 
     def _read(self) -> None:
-        place, known, lost = self.folder / FILE, 0, 0
+        place, known, lost, theirs = self.folder / FILE, 0, 0, False
         for line in place.read_bytes().splitlines() if place.exists() else ():
             try:
                 one = json.loads(line)
@@ -145,7 +146,8 @@ class Journal:
                 known += 1
             except (ValueError, TypeError, KeyError, RecursionError):
                 lost += 1  # a line that a kill cut short
-        if lost > 1 and not known:
+                theirs = theirs or not (line.startswith(_FIRST) or _FIRST.startswith(line))
+        if lost and not known and (theirs or lost > 1):
             raise UserError(f"{place} is no journal of an evaluation: choose another --out")
 
     @staticmethod

@@ -43,6 +43,8 @@ def write_photo_tasks(folder: Path) -> tuple[list[EditTask], list[str]]:
             EditTask(row["id"], Path(path.name), row["source"], row["prompt"], row["category"])
             for path in paths
         ]
+    if not tasks and not folder.is_dir():
+        raise UserError(f"{folder} is no folder: name the one with the photos")
     if not tasks:
         raise UserError(
             f"{folder} has no photo named by a task's id, as {rows[0]['id']}.jpg: "

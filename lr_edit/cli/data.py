@@ -73,7 +73,9 @@ def add(
 
 
 def _name(file: Path, folder: Path) -> str:
-    """A file's name in a folder. UserError where it lies elsewhere."""
+    """A file's name in a folder. UserError where it is not, or lies elsewhere."""
+    if not file.exists():
+        raise UserError(f"{file} is not there: name the mask, beside the photo")
     if not file.resolve().is_relative_to(folder.resolve()):
         raise UserError(f"{file} lies outside {folder.resolve().name}/: put it beside the photo")
     return file.resolve().relative_to(folder.resolve()).as_posix()

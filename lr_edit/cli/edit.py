@@ -94,20 +94,25 @@ def edit(
     editor = Editor.from_profile(
         config.profile, device=device, root=weights, study=study, memory=changes
     )
-    failed = []
+    failed: dict[str, list[str]] = {}
+    refused = False
     for name, outputs in zip(images, plan, strict=True):
         try:
             with show_share(name) as callback:
                 result = editor(
                     name, source=source, prompt=prompt, **how, force=force, callback=callback
                 )
-        except Unfinished as error:
-            failed.append(f"{name}: {error}")
+        except (Unfinished, UserError) as error:  # the others are edited all the same
+            failed.setdefault(str(error), []).append(show_text(name))
+            refused = refused or isinstance(error, UserError)
             continue
         written = write_outputs(result, outputs, overwrite=overwrite)
         show(json.dumps(as_row(result, written)) if as_json else _as_line(result, written))
     if failed:
-        raise Unfinished("; ".join(failed))
+        alone = len(images) == 1
+        said = "; ".join(why if alone else f"{', '.join(names)}: {why}"
+                         for why, names in failed.items())  # fmt: skip
+        raise (UserError if refused else Unfinished)(said)
 
 
 def plan_outputs(
@@ -203,6 +208,8 @@ def parse_memory(text: str) -> tuple[str, Any]:
 
 def _parse_box(text: str) -> Box:
     try:
+        if "_" in text:  # Python's own way to write a number
+            raise ValueError
         return as_box([float(side) for side in text.split(",")])
     except (ValueError, UserError):
         raise UserError(

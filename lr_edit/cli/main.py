@@ -184,8 +184,8 @@ def trace(context: click.Context, row: str, *, metric: str, as_json: bool) -> No
 def verify(context: click.Context, as_json: bool) -> None:
     """Compare the study in the workspace with the committed one; exit code 1 if it differs, if
     nothing was run here, or if a file is not what dvc.lock says."""
-    from lr_edit.tracking.trace import differs, verdict
-    from lr_edit.tracking.trace import verify as compare
+    from lr_edit.tracking.verify import differs, verdict
+    from lr_edit.tracking.verify import verify as compare
 
     found = compare(load_study(context)[0])
     click.echo(json.dumps(found) if as_json else verdict(found))
@@ -287,8 +287,7 @@ def main(arguments: list[str] | None = None) -> None:
         if debug:
             raise
         misnamed = say_misnamed(error)
-        other = f"{shorten(error)}; what was finished is kept"
-        say(misnamed or say_exhausted(error) or other)
+        say(misnamed or say_exhausted(error) or f"{shorten(error)}; what was finished is kept")
         sys.exit(2 if misnamed else 1)
     except Exception as error:
         if debug:

@@ -18,7 +18,6 @@ from torch import Tensor
 from torchvision.ops import box_iou
 
 from lr_edit.boxes import anchor_points, cells_to_pixels, square_boxes
-from lr_edit.config import Inpaint, ProposalSet, Propose
 from lr_edit.frozen import Inpainter
 from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.editors import load_editor
@@ -31,6 +30,7 @@ from lr_edit.picturebook.tasks import make_task
 from lr_edit.picturebook.vae import GRID, reconstruct
 from lr_edit.picturebook.words import LENGTH
 from lr_edit.picturebook.world import SIDE, draw
+from lr_edit.proposal_set import Inpaint, ProposalSet, Propose
 from lr_edit.propose import draw_boxes
 from lr_edit.types import EditTask
 

@@ -15,11 +15,11 @@ import torch
 from diffusers import AutoencoderKL
 from torch import nn
 
-from lr_edit.config import Inpaint
 from lr_edit.errors import UserError, suggest_name
 from lr_edit.picturebook import anchors, clip, detector, editor, inpainter, judge, perceptual, vae
 from lr_edit.picturebook.pool import Pool, load_pool
 from lr_edit.picturebook.trainer import Recipe, fit, load_average
+from lr_edit.proposal_set import Inpaint
 from lr_edit.types import Track
 from lr_edit.workspace.storage import read_json, write_json
 

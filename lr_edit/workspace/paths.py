@@ -32,7 +32,9 @@ def find_root(start: Path | None = None) -> Path:
 
 def find_params(start: Path | None = None) -> Path | None:
     """The params.yaml of a study, for who needs none: below `start`; else of the working directory,
-    of a folder above it, or where this package lies."""
+    of a folder above it, or where this package lies. UserError where `start` is no folder."""
+    if start and not start.is_dir():
+        raise UserError(f"{start} is no folder: point --root at a checkout")
     here, installed = Path.cwd().resolve(), Path(__file__).resolve().parents[2]
     places = (start,) if start else (here, *here.parents, installed)
     return next((one / "params.yaml" for one in places if (one / "params.yaml").is_file()), None)

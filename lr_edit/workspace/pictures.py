@@ -35,8 +35,7 @@ def read_image(file: Path | bytes, *, name: str | None = None) -> np.ndarray:
     """
     name = name or f"image {shorten(file) if isinstance(file, Path) else 'in memory'}"
     with open_picture(file, name=name) as picture:
-        if picture.mode in ("I", "F"):
-            raise UserError(f"{name} has 32-bit values: save it with 8 or 16 bits")
+        _check_mode(picture, name)
         profile = picture.info.get("icc_profile")
         if picture.mode.startswith("I;16"):
             picture = Image.fromarray((np.asarray(picture) // 256).astype(np.uint8))
@@ -67,8 +66,14 @@ def open_picture(file: Path | bytes, *, name: str) -> Iterator[Image.Image]:
 def picture_size(file: Path | bytes, *, name: str) -> tuple[int, int]:
     """(height, width) upright, from the file's head alone. UserError as `open_picture`."""
     with _readable(file, name) as one:
+        _check_mode(one, name)
         width, height = one.size
         return (width, height) if _turn(one) in _ON_ITS_SIDE else (height, width)
+
+
+def _check_mode(picture: Image.Image, name: str) -> None:
+    if picture.mode in ("I", "F"):
+        raise UserError(f"{name} has 32-bit values: save it with 8 or 16 bits")
 
 
 @contextmanager

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lr_edit.baselines.released import released_attention, released_boxes
-from lr_edit.config import ProposalSet
+from lr_edit.proposal_set import ProposalSet
 from lr_edit.propose import place_anchors
 
 HOW = ProposalSet.model_validate(

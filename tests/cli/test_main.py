@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import click
 import pytest
 import torch
 
+from lr_edit.cli import start
+from lr_edit.errors import lacks_memory
+from tests.source_tree import ROOT
 from tests.tiny import run
 
 Captured = pytest.CaptureFixture[str]
@@ -103,3 +108,43 @@ def test_a_full_device_is_no_defect_of_ours(
     assert run(tiny_root, "edit", image, *words) == 1
     said = capsys.readouterr().err
     assert "out of memory" in said and "--memory offload=group" in said and "defect" not in said
+
+
+@pytest.mark.parametrize(
+    "error",
+    [ImportError("x.so: failed to map segment from shared object"),
+     RuntimeError("could not create a primitive"), MemoryError(),
+     OSError(12, "Cannot allocate memory")],
+)  # fmt: skip
+def test_memory_that_is_full_is_known_by_whoever_says_it(error: Exception) -> None:
+    assert lacks_memory(error)
+    try:
+        raise OSError("unable to load weights") from error
+    except OSError as other:
+        assert lacks_memory(other) and not lacks_memory(OSError("unable to load weights"))
+
+
+def test_stopping_while_commands_are_imported_is_one_sentence() -> None:
+    """Ctrl-C at the first import of what the commands need."""
+    program = """
+import sys
+class Stop:
+    def find_spec(self, name, *_):
+        if name == "lr_edit.cli.main":
+            raise KeyboardInterrupt
+sys.meta_path.insert(0, Stop())
+from lr_edit.cli.start import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 130
+    assert done.stderr == "lr-edit: stopped before anything was begun\n"
+
+
+def test_the_console_script_is_the_command_line(capsys: Captured) -> None:
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as ended:
+        patch.setattr(sys, "argv", ["lr-edit", "stage", "nothing"])
+        start.main()
+    assert ended.value.code == 2 and "unknown stage 'nothing'" in capsys.readouterr().err

@@ -231,19 +231,6 @@ def test_a_tiny_autoencoder_inpaints_where_one_is_asked_for(folder: Path, tmp_pa
         load_inpainter(name, tiny_vae=f"local-dir:{tmp_path / 'none'}")
 
 
-@pytest.mark.parametrize(("high", "wide"), [(SIDE, SIDE // 2), (SIDE // 2, SIDE)])
-def test_a_photo_is_inpainted_in_its_own_shape(inpainter: Inpainter, high: int, wide: int) -> None:
-    mask = torch.zeros(1, 1, high, wide, dtype=torch.bool)
-    mask[..., : SIDE // 4, : SIDE // 4] = True
-    noise = inpainter.noise(SIDE, 0)
-    rows, cols = (size * side // SIDE for size, side in zip(noise.shape[2:], (high, wide)))
-    made = inpainter.inpaint(
-        picture()[..., :high, :wide], PROMPT, masks=mask, noise=noise[..., :rows, :cols],
-        sampler=SAMPLER,
-    )  # fmt: skip
-    assert made.shape == (1, 3, high, wide) and made.isfinite().all()
-
-
 @pytest.mark.parametrize("batch", [1, 2])
 def test_results_depend_on_the_batch_by_rounding_alone(inpainter: Inpainter, batch: int) -> None:
     """CPU convolutions sum in an order that follows the batch: the last bits move."""

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from huggingface_hub import constants
 from safetensors.torch import load_file, save_file
 
 from lr_edit.errors import UserError
@@ -16,6 +18,7 @@ from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.frozen.judge import load_judge
 from lr_edit.frozen.perceptual import load_perceptual
+from lr_edit.frozen.weights import loading
 
 # A loader, and the files in its folder that hold weights.
 LOADERS: dict[str, tuple[Callable, str]] = {
@@ -97,3 +100,22 @@ def test_positions_of_another_rank_are_refused(tiny_models: Path, tmp_path: Path
     save_file(tensors | {"pos_embed": cut}, folder / "model.safetensors")
     with pytest.raises(UserError, match=r"cannot be loaded .*get them with `dvc pull`"):
         load_dino(f"local-dir:{folder}")
+
+
+def test_a_hub_that_does_not_answer_is_asked_once(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """Its libraries try for most of a minute, for each name that a file may have."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    start = time.monotonic()
+    with pytest.raises(UserError, match=r"the hub cannot be reached, .* or `--from FOLDER` here"):
+        load_dino("vit_base_patch8_224.dino")
+    assert time.monotonic() - start < 20
+    assert not constants.HF_HUB_OFFLINE
+
+
+def test_weights_that_do_not_fit_the_memory_are_not_blamed(tmp_path: Path) -> None:
+    with pytest.raises(MemoryError), loading(f"local-dir:{tmp_path}"):
+        raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")

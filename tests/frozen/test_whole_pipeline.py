@@ -138,7 +138,7 @@ def test_a_photo_is_inpainted_in_its_own_shape(case, high: int, wide: int) -> No
     mask = torch.zeros(2, 1, high, wide, dtype=torch.bool)
     mask[0, :, :16], mask[1, :, :, :16] = True, True
     noise = case.inpainter.noise(SIDE, 0)
-    rows, cols = (size * side // SIDE for size, side in zip(noise.shape[2:], (high, wide)))
+    rows, cols = noise.shape[2] * high // SIDE, noise.shape[3] * wide // SIDE
     made = case.inpainter.inpaint(
         drawn(0, 1, 3, high, wide).sigmoid(), "a fish", masks=mask,
         noise=noise[..., :rows, :cols], sampler=sampler_of(case),

@@ -21,7 +21,8 @@ from lr_edit.tracking.lockfile import content_md5, read_lock, read_study
 from lr_edit.tracking.publish import default_uri, publish
 from lr_edit.tracking.rows import read_rows
 from lr_edit.tracking.runs import run_of
-from lr_edit.tracking.trace import TOLERANCE, as_text, differs, trace, verdict, verify
+from lr_edit.tracking.trace import as_text, trace
+from lr_edit.tracking.verify import TOLERANCE, differs, verdict, verify
 from lr_edit.workspace.storage import read_json, write_json
 from tests.finished_study import lock, make_study
 from tests.source_tree import ROOT
@@ -216,6 +217,27 @@ def test_an_output_that_is_not_what_the_lock_says_does_not_verify(root: Path) ->
     assert "artifacts/tasks" in verify(root)["damaged"]
 
 
+def test_pictures_that_a_pull_leaves_out_are_no_difference(root: Path) -> None:
+    made = root / "artifacts/candidates/dino"
+    made.mkdir(parents=True, exist_ok=True)
+    text = (root / "dvc.lock").read_text()
+    own = {"path": "artifacts/candidates/dino", "hash": "md5", "md5": "0" * 32 + ".dir"}
+    found = yaml.safe_load(text)
+    found["stages"]["candidates@dino"].setdefault("outs", []).append(own)
+    (root / "dvc.lock").write_text(yaml.safe_dump(found))
+    assert "artifacts/candidates/dino" in verify(root)["damaged"]  # there, and otherwise
+    shutil.rmtree(made)
+    assert verify(root)["damaged"] == []
+
+
+@pytest.mark.parametrize("text", ["null", "[]", '{"variants": []}', "7"])
+def test_results_that_are_none_are_one_sentence(root: Path, text: str) -> None:
+    (root / "reports/results.json").write_text(text)
+    for read in (verify, lambda root: trace(root, CONFIG, row="learned", metric="iou")):
+        with pytest.raises(UserError, match=r"results\.json holds no tables"):
+            read(root)
+
+
 def test_a_study_without_a_cell_does_not_verify() -> None:
     assert differs({"cells": {}, "first": None, "damaged": [], "lacking": []})
 
@@ -242,7 +264,7 @@ def test_the_command_ends_with_the_verdict(
         "lacking": [],
     }
     found["damaged"] = []
-    monkeypatch.setattr("lr_edit.tracking.trace.verify", lambda root: found)
+    monkeypatch.setattr("lr_edit.tracking.verify.verify", lambda root: found)
     if code is None:
         main.main(["--root", str(ROOT), "verify"])
         return

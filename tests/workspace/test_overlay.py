@@ -13,7 +13,7 @@ from lr_edit.cli.main import main
 from lr_edit.config import load_config
 from lr_edit.errors import UserError
 from lr_edit.tracking.publish import publish
-from lr_edit.tracking.trace import verify
+from lr_edit.tracking.verify import verify
 from lr_edit.types import Box, EditTask, Truth
 from lr_edit.workspace.overlay import apply_overlay, study_files, write_study
 from lr_edit.workspace.storage import read_json, write_json, write_tasks

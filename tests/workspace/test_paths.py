@@ -7,7 +7,14 @@ from pathlib import Path
 import pytest
 
 from lr_edit.errors import UserError
-from lr_edit.workspace.paths import cache_folder, checkout, find_root, locate, reports_folder
+from lr_edit.workspace.paths import (
+    cache_folder,
+    checkout,
+    find_params,
+    find_root,
+    locate,
+    reports_folder,
+)
 
 
 @pytest.fixture
@@ -28,6 +35,12 @@ def test_the_root_is_the_given_one_or_the_checkout_around_us(tmp_path: Path, mon
     inner.mkdir(parents=True)
     monkeypatch.chdir(inner)
     assert find_root() == find_root(tmp_path) == tmp_path.resolve()
+
+
+def test_a_root_that_is_nowhere_is_not_passed_over(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no folder: point --root at a checkout"):
+        find_params(tmp_path / "none")
+    assert find_params(tmp_path) is None
 
 
 def test_temporary_copies_of_a_checkout_share_its_cache(monkeypatch) -> None:

@@ -83,7 +83,12 @@ def _check(dataset: Dataset, spec: str) -> None:
     ids = [sample.task.id for sample in dataset.samples]
     for name in ids:
         parts = name.replace("\\", "/").split("/")
-        if {"", ".", ".."} & set(parts) or len(name) > LONGEST_ID:
+        if len(name) > LONGEST_ID:
+            raise UserError(
+                f"dataset {spec!r}: task id {name[:80]!r}... has {len(name)} letters: give it a "
+                f"name of at most {LONGEST_ID}"
+            )
+        if {"", ".", ".."} & set(parts):
             raise UserError(f"dataset {spec!r}: task id {name[:80]!r} is a path: give it a name")
         if any(unicodedata.category(letter) in ("Cc", "Cs") for letter in name):
             raise UserError(f"dataset {spec!r}: task id {name[:80]!r} holds control characters")

@@ -40,9 +40,12 @@ def parse_answer(text: str, *, count: int, low: float, high: float) -> Answer:
         >>> parse_answer("8 of 10", count=2, low=0, high=10).why
         'no JSON object in the answer'
     """
-    found = _find_object(text)
-    if found is None:
+    objects = _find_objects(_without_thoughts(text))
+    if not objects:
         return Answer(None, why="no JSON object in the answer")
+    found = objects[-1]
+    if any(one["score"] != found["score"] for one in objects):
+        return Answer(None, why="several objects with other scores")
     reasoning = found.get("reasoning")
     said = reasoning if isinstance(reasoning, str) else ""
     given: Any = found.get("score")
@@ -63,7 +66,8 @@ def parse_lines(text: str, *, count: int, low: float, high: float) -> Answer:
         >>> parse_lines("Prompt: 4\\nDetail: 5\\nSeam: 3", count=3, low=1, high=5).scores
         (4.0, 5.0, 3.0)
     """
-    found = [float(n) for n in re.findall(r"^[^:\n]{1,80}:\s*(-?\d+)\s*$", text, re.MULTILINE)]
+    said = _without_thoughts(text)
+    found = [float(n) for n in re.findall(r"^[^:\n]{1,80}:\s*(-?\d+)\s*$", said, re.MULTILINE)]
     if len(found) != count:
         return Answer(None, text, f"{len(found)} scores for {count}")
     if not all(low <= one <= high for one in found):
@@ -71,14 +75,26 @@ def parse_lines(text: str, *, count: int, low: float, high: float) -> Answer:
     return Answer(tuple(found), text)
 
 
-def _find_object(text: str) -> dict[str, object] | None:
-    """The first JSON object with a score in a text."""
-    decoder = json.JSONDecoder()
-    for start in (match.start() for match in re.finditer(r"\{", text)):
+def _without_thoughts(text: str) -> str:
+    """What a reasoning model says after it has thought."""
+    return re.sub(r"<think>.*?</think>|^.*</think>", "", text, flags=re.DOTALL)
+
+
+def _find_objects(text: str) -> list[dict[str, Any]]:
+    """The JSON objects with a score in a text; a score that is given twice is a list of both."""
+    decoder = json.JSONDecoder(object_pairs_hook=_all_scores)
+    found, at = [], text.find("{")
+    while at >= 0:
         try:
-            value, _ = decoder.raw_decode(text, start)
+            value, end = decoder.raw_decode(text, at)
         except (ValueError, RecursionError):
-            continue
-        if isinstance(value, dict) and "score" in value:
-            return value
-    return None
+            end = at + 1
+        else:
+            found += [value] if "score" in value else []
+        at = text.find("{", end)
+    return found
+
+
+def _all_scores(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    scores = [value for name, value in pairs if name == "score"]
+    return dict(pairs) | ({"score": scores} if len(scores) > 1 else {})

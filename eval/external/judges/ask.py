@@ -15,6 +15,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from http.client import HTTPException
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -22,7 +23,7 @@ import numpy as np
 from jaxtyping import UInt8
 from PIL import Image
 
-from lr_edit.errors import Unfinished, UserError
+from lr_edit.errors import Unfinished, UserError, shorten
 
 TRIES = 6
 LONGEST_WAIT = 60.0  # seconds between two tries
@@ -90,14 +91,17 @@ class Endpoint:
                     why = f"it answered {error.code}"
                     if error.code not in _AGAIN:
                         raise UserError(
-                            f"the judge refuses to answer: {why}{_said(error)}"
+                            f"the judge refuses to answer: {why}{self._said(error)}"
                         ) from None
                     asked = error.headers.get("Retry-After")
-            except (OSError, ValueError) as error:  # no connection, a timeout, no JSON
-                why, asked = str(getattr(error, "reason", error)) or type(error).__name__, None
+            except _NoCompletion as error:
+                why, asked = str(error), None
+            except (OSError, HTTPException) as error:  # no connection, a timeout, half an answer
+                said = str(getattr(error, "reason", error)) or type(error).__name__
+                why, asked = f"it does not answer: {shorten(said.strip())}", None
             if attempt < TRIES - 1:
                 self.wait(_pause(attempt, asked))
-        raise Unreachable(f"the judge does not answer ({why}): what was judged is kept, run again")
+        raise Unreachable(f"the judge is of no use ({why}): what was judged is kept, run again")
 
     def _send(self, body: bytes) -> bytes:
         head = {"Content-Type": "application/json"}
@@ -105,8 +109,16 @@ class Endpoint:
             head["Authorization"] = f"Bearer {self.key}"
         url = f"{self.url.rstrip('/')}/chat/completions"
         request = urllib.request.Request(url, body, head)
-        with urllib.request.urlopen(request, timeout=self.timeout) as answer:
+        with _ask(request, timeout=self.timeout) as answer:
             return bytes(answer.read())
+
+    def _said(self, error: urllib.error.HTTPError) -> str:
+        """What a refusal says, but for the key, which some repeat."""
+        words = error.read(300).decode("utf-8", "replace").strip()
+        if where := error.headers.get("Location"):
+            words = f"it sends on to {shorten(where)}: name that address if you trust it"
+        words = words.replace(self.key, "***") if self.key else words
+        return f" ({words})" if words else ""
 
     def _body(
         self, pictures: list[UInt8[np.ndarray, "h w 3"]], text: str, *, seed: int
@@ -121,13 +133,30 @@ class Endpoint:
         }
 
 
+class _NoCompletion(Exception):
+    """An answer that is none of a chat endpoint."""
+
+
+class _StayHere(urllib.request.HTTPRedirectHandler):
+    """Another address would be sent the key, and not the pictures."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        """None: the answer is an error."""
+
+
+_ask = urllib.request.build_opener(_StayHere).open
+
+
 def _read(body: bytes) -> Reply:
-    """A refusal, or a choice without words, is an empty text. ValueError for anything else."""
-    found = json.loads(body)
+    """A refusal, or a choice without words, is an empty text. _NoCompletion for anything else."""
     try:
+        found = json.loads(body)
         text = found["choices"][0]["message"]["content"]
-    except (KeyError, IndexError, TypeError):
-        raise ValueError("it sent no chat completion") from None
+    except (ValueError, KeyError, IndexError, TypeError, RecursionError):
+        began = shorten(body[:60].decode("utf-8", "replace"))
+        raise _NoCompletion(
+            f"it answers with {began}, which is no chat completion; --judge-url ends in /v1"
+        ) from None
     return Reply(text if isinstance(text, str) else "", str(found.get("model") or ""))
 
 
@@ -136,11 +165,6 @@ def _pause(attempt: int, asked: str | None) -> float:
     if asked and asked.isdigit():
         return min(float(asked), LONGEST_WAIT)
     return min(2.0**attempt * random.uniform(0.5, 1), LONGEST_WAIT)
-
-
-def _said(error: urllib.error.HTTPError) -> str:
-    words = error.read(300).decode("utf-8", "replace").strip()
-    return f" ({words})" if words else ""
 
 
 def _as_url(picture: UInt8[np.ndarray, "h w 3"]) -> str:

@@ -53,6 +53,71 @@ def test_a_folder_of_somebody_elses_files_is_refused(
     assert run("audit-judge", "--tasks", "1", "--out", home / "mine", "--clip", "x:y") == 2
 
 
+@pytest.mark.parametrize(
+    "text", ['{"day": "monday", "text": "dear diary"}', "my journal\n", "x", "\x00\x01", "a" * 5000]
+)
+def test_a_journal_of_one_line_is_somebodys(home: Path, capsys: Captured, text: str) -> None:
+    pictures(home)
+    (home / "mine").mkdir()
+    (home / "mine/journal.jsonl").write_text(text)
+    more: list[str | Path] = ["--metrics", "mse", "--edits", home / "edits", "--out", home / "mine"]
+    assert evaluate(home, *more) == 2
+    assert "is no journal of an evaluation: choose another --out" in capsys.readouterr().err
+    assert (home / "mine/journal.jsonl").read_text() == text
+
+
+@pytest.mark.parametrize("left", [0, 1, 5, 9, 30])
+def test_a_first_line_that_a_kill_cut_short_is_ours(home: Path, left: int) -> None:
+    pictures(home)
+    more: list[str | Path] = ["--metrics", "mse", "--edits", home / "edits"]
+    assert evaluate(home, *more) == 0
+    journal, table = home / "evaluation/journal.jsonl", home / "evaluation/table.md"
+    before = table.read_text()
+    journal.write_bytes(journal.read_bytes()[:left])
+    assert evaluate(home, *more) == 0
+    assert table.read_text() == before
+
+
+def test_another_category_is_a_name_and_is_not_measured(
+    home: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures(home)
+    table = home / "list.csv"
+    more: list[str | Path] = ["--metrics", "mse", "--edits", home / "edits"]
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([f"{lines[0]},category", *(f"{line},old" for line in lines[1:])]))
+    assert evaluate(home, *more) == 0
+    table.write_text(table.read_text().replace(",old", ",new", 1))
+    monkeypatch.setattr("eval.external.measuring.measure", None)
+    assert evaluate(home, *more) == 0
+    rows = (home / "evaluation/per_image.csv").read_text().splitlines()[1:]
+    assert [row.split(",")[2] for row in rows].count("new") == len(rows) // 3
+
+
+def test_one_edit_of_two_tasks_is_told_what_names_there_are(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    (home / "list.csv").write_text("id,image,prompt\nt0,in/0.png,a\nt1,in/0.png,b\n")
+    assert evaluate(home, "--metrics", "mse", "--edits", home / "edits") == 2
+    assert "could be the edit of 't0' or of 't1': name it 't0.png' or 't1.png'" in (
+        capsys.readouterr().err
+    )
+
+
+def test_an_id_that_is_long_is_no_path(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    (home / "list.csv").write_text(f"id,image,prompt\n{'x' * 300},in/0.png,a\n")
+    assert evaluate(home, "--metrics", "mse", "--edits", home / "edits") == 2
+    assert "has 300 letters: give it a name of at most" in capsys.readouterr().err
+
+
+def test_a_check_refuses_what_measuring_would(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    (home / "edits/in/0.png").unlink()
+    Image.fromarray(np.zeros((20, 31), np.float32)).save(home / "edits/in/0.tif")
+    assert evaluate(home, "--edits", home / "edits", "--check") == 2
+    assert "has 32-bit values" in capsys.readouterr().out
+
+
 def test_lines_that_are_no_rows_are_measured_again(home: Path) -> None:
     pictures(home)
     more: list[str | Path] = ["--metrics", "mse", "--edits", home / "edits"]
