@@ -15,6 +15,8 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # read as it is imported
 
 import gradio as gr
 from PIL import Image
+from starlette.middleware import Middleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
 
 from lr_edit.desk import Desk, Stopped, Wish
 from lr_edit.errors import Unfinished, UserError, shorten
@@ -23,6 +25,7 @@ from lr_edit.request import WITHIN_BUDGET
 from lr_edit.tracking.ui import wait_until_interrupted
 from lr_edit.workspace.storage import read_image
 
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 LARGEST = "100mb"  # a photo that is uploaded
 MODES = [
     ("CLIP finds the words", "grounded"),
@@ -56,11 +59,15 @@ def serve(desk: Desk, *, host: str, port: int, say: Callable[[str], Any]) -> Non
 
 
 def launch(page: gr.Blocks, *, host: str, port: int) -> Any:
-    """Serve a page from a thread of its own, to nobody but who knows the address."""
+    """Serve a page from a thread of its own, to nobody but who knows the address: a page of
+    somebody else's, whose name was made to lead here, does not."""
+    names = [host, "127.0.0.1", "localhost", "[::1]"] if host in LOOPBACK else ["*"]
+    guard = Middleware(TrustedHostMiddleware, allowed_hosts=names)
     return page.queue(default_concurrency_limit=1).launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False,
         inbrowser=False, show_error=False, ssr_mode=False, footer_links=[], theme=LOOK,
         css_paths=Path(__file__).parent / "app.css", max_file_size=LARGEST,
+        app_kwargs={"middleware": [guard]},
     )  # fmt: skip
 
 
@@ -87,7 +94,7 @@ def _ask(desk: Desk) -> tuple[list[Any], gr.Button, gr.Button]:
     )  # fmt: skip
     # The file, unread: the project's one reader says what is wrong with it. Not a subclass, for
     # which Gradio would write a stub beside this file.
-    vars(photo)["preprocess"] = lambda payload: payload and payload.path
+    vars(photo)["preprocess"] = lambda payload: payload and _uploaded(payload.path, photo)
     examples = gr.Gallery(
         [fit_to_screen(Image.fromarray(read_image(one.path))) for one in desk.examples],
         label="Examples", columns=6, allow_preview=False, format="png", height="auto", buttons=[],
@@ -118,6 +125,13 @@ def _ask(desk: Desk) -> tuple[list[Any], gr.Button, gr.Button]:
     mode.change(choose, mode, budget, **quietly)
     examples.select(take, None, [photo, source, prompt], **quietly)
     return [photo, source, prompt, mode, budget, seed], edit, stop
+
+
+def _uploaded(path: str, photo: gr.Image) -> str:
+    """A file that was uploaded; a question over HTTP may name any other of the server's."""
+    if not Path(path).resolve().is_relative_to(Path(photo.GRADIO_CACHE).resolve()):
+        raise gr.Error("This is no picture that was uploaded.", print_exception=False)
+    return path
 
 
 def _show() -> dict[str, Any]:

@@ -57,5 +57,4 @@ def edit(models: Models, task: EditTask, *, source: Tensor, config: Config, vari
     net = next(learn_sizes([task.id], [bank], variant=variant, side=side, seed=seed,
                            device=models.device))
     sizes = pick_sizes("net", bank, probabilities=net.probabilities.numpy())
-    choice = choose(bank, sizes, rank=variant.rank, weights=variant.losses)
-    return images, choice, bank
+    return images, choose(bank, sizes, rank=variant.rank, weights=variant.losses), bank

@@ -106,8 +106,13 @@ def read_pil(image: Image.Image) -> Picture:
         image.load()
     except Exception as error:  # closed, or cut: each of Pillow's readers fails in its own words
         raise UserError(f"the picture cannot be read ({shorten(error)}): open it anew") from None
+    if 0 in image.size:
+        raise UserError(f"the picture has no pixel: it is {image.width}x{image.height}")
     if image.mode not in (*_AS_PNG, *_AS_TIFF):
-        image = image.convert("RGBA")
+        try:
+            image = image.convert("RGBA")
+        except ValueError:  # grey whose opacity is multiplied in, and what is yet to come
+            raise UserError(f"the picture's mode {image.mode} is not read: convert it") from None
     kind = {"format": "TIFF"} if image.mode in _AS_TIFF else {"format": "PNG", "compress_level": 0}
     kept = io.BytesIO()
     profile = image.info.get("icc_profile")

@@ -137,6 +137,8 @@ class Profile(Frozen):
 
     def with_memory(self, changes: Mapping[str, Any]) -> Profile:
         """The profile with other values of `memory`; UserError for what cannot be."""
+        if not isinstance(changes, Mapping):
+            raise UserError(f"memory {shorten(changes)}: give a dict, as {{'offload': 'none'}}")
         try:
             memory = Memory.model_validate({**self.memory.model_dump(), **changes})
         except ValidationError as error:

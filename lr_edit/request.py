@@ -231,9 +231,15 @@ def _read_file(name: str | bytes) -> Picture:
     path = Path(str(name))
     if not name:
         raise UserError("an image's name is empty: name a file")
-    if path.is_dir():
+    try:
+        folder, there = path.is_dir(), path.exists()
+    except OSError as error:  # a name that no disk takes
+        raise UserError(
+            f"{shorten(path)} cannot be read ({error.strerror}): name another"
+        ) from None
+    if folder:
         raise UserError(f"{name!r} is a folder: name the image")
-    if not path.exists():
+    if not there:
         brought = "; `make pull` brings the bundled ones" if path.parts[:1] == ("data",) else ""
         raise UserError(f"{shorten(path)} is missing: name a picture that is there{brought}")
     return read_photo(path)

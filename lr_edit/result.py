@@ -116,7 +116,7 @@ def save_picture(
 ) -> Path:
     """Write a picture as `EditResult.save` does; `source` is the file never to be written."""
     check_output(path, source=source, overwrite=overwrite)
-    with atomic_write(path) as part:
+    with atomic_write(path.parent.resolve() / path.name) as part:
         profile = picture.info.get("icc_profile")
         picture.save(part, **FORMATS[path.suffix.lower()], icc_profile=profile)
     return path
@@ -127,13 +127,20 @@ def check_output(path: Path, *, source: Path | None = None, overwrite: bool = Fa
     if path.suffix.lower() not in FORMATS:
         known = ", ".join(FORMATS)
         raise UserError(f"{path} cannot be written: a picture's name ends in one of {known}")
-    if source is not None and path.exists() and source.exists() and path.samefile(source):
+    place = path.parent.resolve() / path.name  # NEW/../PATH is nowhere until NEW is made
+    try:
+        there = place.exists()
+    except OSError as error:  # a name that no disk takes
+        raise UserError(
+            f"{shorten(path)} cannot be written ({error.strerror}): name another"
+        ) from None
+    if source is not None and there and source.exists() and place.samefile(source):
         raise UserError(f"{path} is the picture that is edited: write the edit somewhere else")
-    if path.is_dir():
+    if place.is_dir():
         raise UserError(f"{path} is a folder: name a file")
-    if path.exists() and not overwrite:
+    if there and not overwrite:
         raise UserError(f"{path} is there already: name another file, or say to overwrite it")
-    _check_writable(path.parent)
+    _check_writable(place.parent)
 
 
 def _check_writable(folder: Path) -> None:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 from urllib.request import Request, urlopen
 
 import pytest
@@ -128,9 +129,15 @@ def test_two_people_at_once_each_get_their_own(address: str, tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(find_spec("gradio") is None, reason="no gradio")
-def test_a_file_of_the_server_is_no_upload(address: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize("named", [True, False])
+@pytest.mark.parametrize("place", ["secret.png", ".", "none.png"])
+def test_a_file_of_the_server_is_no_upload(
+    address: str, tmp_path: Path, named: bool, place: str
+) -> None:
     Image.new("RGB", (64, 64)).save(tmp_path / "secret.png")
-    file = {"path": str(tmp_path / "secret.png"), "meta": {"_type": "gradio.FileData"}}
+    file: dict[str, Any] = {"path": str(tmp_path / place)}
+    if named:  # as Gradio's own page says it; else nothing of Gradio's looks at the path
+        file |= {"meta": {"_type": "gradio.FileData"}}
     words = {"data": [file, "a red boat", "a blue fish", "enumerate", None, 0]}
     call = f"{address}/gradio_api/call/edit"
     kind = {"Content-Type": "application/json"}
@@ -139,6 +146,16 @@ def test_a_file_of_the_server_is_no_upload(address: str, tmp_path: Path) -> None
     with urlopen(f"{call}/{event}", timeout=30) as answer:
         said = answer.read().decode()
     assert "event: error" in said and "event: complete" not in said
+
+
+@pytest.mark.skipif(find_spec("gradio") is None, reason="no gradio")
+def test_a_name_of_somebody_else_s_leads_nowhere(address: str) -> None:
+    """A page elsewhere may give its own name this address; its scripts could ask here then."""
+    port = address.rsplit(":", 1)[1]
+    for name, code in ((f"localhost:{port}", 200), ("evil.example", 400)):
+        with socket.create_connection(("127.0.0.1", int(port)), timeout=30) as line:
+            line.sendall(f"GET / HTTP/1.1\r\nHost: {name}\r\nConnection: close\r\n\r\n".encode())
+            assert line.recv(100).startswith(f"HTTP/1.1 {code}".encode())
 
 
 def test_an_address_that_cannot_be_had_is_said_before_models_load(

@@ -14,7 +14,7 @@ has not edited the picture. A pixel has changed where that is above `threshold`.
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 import torch
@@ -79,7 +79,7 @@ def where_changed(
         (N,) float64 in 0..1; NaN where the mask (for `leak`, the rest; for `auc`, either) is empty.
 
     Raises:
-        ValueError: other ranges or sizes.
+        ValueError: other ranges or sizes, an unknown aspect.
 
     Example:
         >>> import torch
@@ -89,6 +89,10 @@ def where_changed(
         >>> where_changed(source, edited, mask=mask, aspect="hit")
         tensor([1.], dtype=torch.float64)
     """
+    if aspect not in get_args(Aspect):
+        raise ValueError(f"unknown aspect {aspect!r}; known: {', '.join(get_args(Aspect))}")
+    if not 0 <= threshold <= 1:  # refuses NaN too
+        raise ValueError(f"a threshold lies in [0, 1], got {threshold}")
     source, pixels = check_pair(source, edited, mask=mask, region="edited", protocol="strict")
     difference = pixel_difference(source, edited)
     return judge_change(difference, pixels[:, 0], aspect=aspect, threshold=threshold)

@@ -81,7 +81,7 @@ def clip_similarity(
     check_protocol(protocol)
     inside = region_pixels(images, mask, region="edited" if region == "crop" else region)
     clip = embedder(model, tokenizer)
-    texts = clip.embed_texts(list(prompts))
+    texts = clip.embed_texts(_texts(prompts))
     if region == "crop":
         seen = [clip.embed_images(crop.float()) for crop in _crops(images, inside)]
         embedded = torch.cat(seen) if seen else texts[:0]
@@ -128,8 +128,8 @@ def directional_similarity(
     return direction_cosine(
         clip.embed_images(source.float()),
         clip.embed_images(edited.float()),
-        source_text=clip.embed_texts(list(source_texts)),
-        prompt=clip.embed_texts(list(prompts)),
+        source_text=clip.embed_texts(_texts(source_texts)),
+        prompt=clip.embed_texts(_texts(prompts)),
     )
 
 
@@ -238,3 +238,10 @@ def direction_cosine(
     seen, asked = (edited - source).double(), (prompt - source_text).double()
     similarity = cosine(seen, asked).masked_fill(seen.norm(dim=-1) <= STILL, 0.0)
     return similarity.masked_fill(asked.norm(dim=-1) <= STILL, torch.nan)
+
+
+def _texts(texts: Sequence[str]) -> list[str]:
+    """ValueError for one text, which would be read letter by letter."""
+    if isinstance(texts, str):
+        raise ValueError(f"a list of texts, got the text {texts[:40]!r}: write [text]")
+    return list(texts)

@@ -84,6 +84,8 @@ def region_pixels(
         return torch.ones(n, 1, height, width, dtype=torch.bool, device=images.device)
     if mask is None:
         raise ValueError(f"the region {region!r} needs a mask; region='whole' does without")
+    if mask.ndim != 4 or mask.shape[1] != 1 or len(mask) not in (1, n):
+        raise ValueError(f"masks are (1 or {n}, 1, H, W), got {tuple(mask.shape)}")
     if mask.shape[2:] != images.shape[2:]:
         raise ValueError(
             f"mask {tuple(mask.shape[2:])} and image {tuple(images.shape[2:])} differ in size"
@@ -124,5 +126,9 @@ def check_pair(
     if source.shape[2:] != edited.shape[2:]:
         raise ValueError(
             f"source {tuple(source.shape[2:])} and edit {tuple(edited.shape[2:])} differ in size"
+        )
+    if len(source) not in (1, len(edited)):
+        raise ValueError(
+            f"{len(source)} sources for {len(edited)} edits: give one, or one for each"
         )
     return source.expand_as(edited), region_pixels(edited, mask, region=region)

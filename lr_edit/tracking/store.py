@@ -45,15 +45,15 @@ from mlflow.entities import (  # noqa: E402, F401
     Run,
 )
 from mlflow.exceptions import MlflowException  # noqa: E402
-from sqlalchemy import create_engine, inspect  # noqa: E402
-from sqlalchemy.exc import SQLAlchemyError  # noqa: E402
+from sqlalchemy import create_engine, inspect, make_url  # noqa: E402
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError  # noqa: E402
 
 # Whatever a server, a database or its driver answers with instead of doing what it is asked.
 # requests' errors are OSErrors; a URI that nobody can read is a ValueError.
 FAILURES = (MlflowException, SQLAlchemyError, sqlite3.Error, CommandError, OSError, ImportError,
             ValueError)  # fmt: skip
-SERVED = ("http", "https", "", "file", "databricks")  # the others are SQLAlchemy's
-SCHEMES = (*SERVED, "sqlite", "postgresql", "mysql", "mssql")
+SERVED = ("http", "https", "databricks")  # the others are SQLAlchemy's
+SCHEMES = (*SERVED, "sqlite", "postgresql", "mysql", "mssql")  # MLflow writes no folders any more
 PATIENCE = 10  # seconds that a database has to answer
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY")
 
@@ -74,14 +74,26 @@ def default_uri(root: Path) -> str:
 def check_uri(uri: str) -> None:
     """UserError for what names no store of MLflow's."""
     try:
-        scheme = urlsplit(uri).scheme.split("+")[0]
-    except ValueError:  # a bracket that is not closed
+        parts = urlsplit(uri)
+        scheme = parts.scheme.split("+")[0] if parts.port is None or parts.port else "?"
+    except ValueError:  # a bracket that is not closed, a port that is none
         scheme = "?"
-    if not uri.strip() or scheme not in SCHEMES:
+    if scheme not in SCHEMES:
         raise UserError(
-            f"{without_secrets(uri, uri)!r} names no MLflow server or store: begin it with "
-            f"{', '.join(f'{one}:' for one in SCHEMES if one)}"
+            f"{without_secrets(uri, uri)!r} names no MLflow server or database: begin it with "
+            f"{', '.join(f'{one}:' for one in SCHEMES)}"
         )
+    if scheme == "sqlite" and _is_in_memory(uri):
+        raise UserError(f"{uri!r} is a database in memory, of which nothing is left: name a file, "
+                        "as sqlite:///mlflow.db")  # fmt: skip
+
+
+def _is_in_memory(uri: str) -> bool:
+    try:
+        found = make_url(uri)
+    except ArgumentError:
+        return False
+    return not found.database or ":memory:" in found.database or "memory" in found.query.values()
 
 
 def open_store(root: Path, uri: str) -> MlflowClient:
@@ -93,6 +105,8 @@ def open_store(root: Path, uri: str) -> MlflowClient:
     path = database(root)
     if uri == default_uri(root) and not (path.exists() and path.stat().st_size):
         _make_database(path)
+    if uri.startswith("sqlite") and _is_in_memory(uri):
+        raise ValueError("a database in memory, of which nothing would be left")
     if urlsplit(uri).scheme not in SERVED:
         _ask_database(uri)
     return MlflowClient(uri)
@@ -147,8 +161,8 @@ def explain(error: BaseException, root: Path, *, uri: str) -> str:
     cure = "run `lr-edit publish` when it is back"
     if uri == default_uri(root) and not isinstance(error, Timeout):
         cure = (
-            "if it stays so, delete mlflow.db and mlruns, of which nothing is lost by that, and "
-            "run `lr-edit publish`"
+            "if it stays so, move mlflow.db and mlruns away and run `lr-edit publish`, which fills "
+            "new ones"
         )
     if isinstance(error, ModuleNotFoundError):  # the database's own driver
         cure = f"install {error.name}, then run `lr-edit publish`"

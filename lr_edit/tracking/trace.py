@@ -11,6 +11,7 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from lr_edit.config import Config
@@ -61,10 +62,24 @@ def trace(root: Path, config: Config, *, row: str, metric: str) -> dict[str, Any
 def read_results(path: Path) -> dict[str, Any]:
     """The report's numbers. UserError where the file holds no tables."""
     found = read_json(path)
-    tables = found.values() if isinstance(found, dict) else [None]
-    if not all(isinstance(table, dict) for table in tables):
+    tables: list[Any] = [None]
+    if isinstance(found, dict) and isinstance(found.get("ablations", {}), dict):
+        tables = [found.get(block, {}) for block in ("variants", "ceilings")]
+        tables += found.get("ablations", {}).values()
+    if not all(map(_is_table, tables)):
         raise UserError(f"{path} holds no tables: `git checkout` it, or run `dvc repro report`")
     return dict(found)
+
+
+def _is_table(table: Any) -> bool:
+    """Row -> metric -> a cell with a mean, which is a number or missing."""
+    if not isinstance(table, dict) or not all(isinstance(row, dict) for row in table.values()):
+        return False
+    cells = (cell for row in table.values() for cell in row.values())
+    return all(
+        isinstance(cell, dict) and type(cell.get("mean", "")) in (int, float, NoneType)
+        for cell in cells
+    )
 
 
 def _find(results: dict[str, Any], asked: str, config: Config) -> tuple[str, str, dict[str, Any]]:

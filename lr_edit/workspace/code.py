@@ -27,6 +27,7 @@ LEFT_OUT = {
     "lr_edit.errors": "the words of failures",
     "lr_edit.execution": "who makes an item, not what is made",
     "lr_edit.profiles": "read into the values of config",
+    "lr_edit.proposal_set": "read into the values of config",
     "lr_edit.workspace.cache": "how results are kept",
     "lr_edit.workspace.code": "what they are kept by",
     "lr_edit.workspace.paths": "where things lie",

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from lr_edit.editor import Editor
 from lr_edit.errors import UserError
+from lr_edit.request import read_picture
+from lr_edit.result import save_picture
 from tests.cli.test_edit import Captured, edit, image, refused
+from tests.source_tree import ROOT
 from tests.tiny import run
 
 __all__ = ["image"]
@@ -39,3 +45,46 @@ def test_the_others_are_edited_where_one_cannot_be(tiny_root: Path, capsys: Capt
 
 def test_a_number_is_written_as_people_do(capsys: Captured, root: Path, image: Path) -> None:
     assert "whole pixels" in refused(capsys, root, *edit(image), "--box", "1_0,2,30,40")
+
+
+def test_a_way_through_a_folder_that_is_not_there_overwrites_nothing(
+    tiny_root: Path, capsys: Captured
+) -> None:
+    """`new/..` is nowhere until `new` is made, which writing does."""
+    image = tiny_root / "data/images/eval-000.png"
+    other = tiny_root / "data/images/eval-001.png"
+    before = image.read_bytes(), other.read_bytes()
+    for name, said in ((image, "is the picture that is edited"), (other, "is there already")):
+        place = name.parent / "new" / ".." / name.name
+        assert said in refused(capsys, tiny_root, *edit(image), "--output", str(place))
+        picture = Image.new("RGB", (4, 4))
+        with pytest.raises(UserError, match=said):
+            save_picture(picture, place, source=image)
+    assert (image.read_bytes(), other.read_bytes()) == before
+    assert not (image.parent / "new").exists()
+
+
+@pytest.mark.parametrize("name", ["a" * 300 + ".png", "b/" * 3000 + "c.png"])
+def test_a_name_that_no_disk_takes_is_one_sentence(name: str) -> None:
+    with pytest.raises(UserError, match="cannot be written"):
+        save_picture(Image.new("RGB", (4, 4)), Path(name))
+    with pytest.raises(UserError, match="cannot be read"):
+        read_picture(name)
+
+
+@pytest.mark.parametrize(
+    ("picture", "said"),
+    [(Image.new("RGB", (0, 4)), "has no pixel"), (Image.new("La", (4, 4)), "mode La is not read")],
+)
+def test_a_pillow_picture_that_is_none_is_one_sentence(picture: Image.Image, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        read_picture(picture)
+
+
+def test_memory_is_a_dict() -> None:
+    """In a process of its own, without the type checks of the suite: as users have it."""
+    program = "from lr_edit import load_config; load_config().models.with_memory([1])"
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+    assert "UserError: memory [1]: give a dict" in done.stderr

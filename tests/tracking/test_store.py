@@ -70,7 +70,7 @@ def test_a_database_that_is_none_is_one_sentence(
 ) -> None:
     database(root).write_bytes(content) if content else database(root).mkdir()
     start = time.monotonic()
-    assert said in warning(root) and "delete mlflow.db" in warning(root)
+    assert said in warning(root) and "move mlflow.db and mlruns away" in warning(root)
     assert time.monotonic() - start < 10
 
 
@@ -102,15 +102,33 @@ def test_a_store_that_is_not_there_is_one_sentence_without_a_password(root: Path
     assert "s3cret" not in said and "run `lr-edit publish`" in said
 
 
-@pytest.mark.parametrize("uri", ["odd://me:s3cret@x", "http://[::1", "", " "])
+@pytest.mark.parametrize(
+    "uri",
+    ["odd://me:s3cret@x", "http://[::1", "", " ", "http://127.0.0.1:99999", "http://127.0.0.1:x",
+     "http://127.0.0.1:0", "file:///x/mlruns", "mlruns"],
+)  # fmt: skip
 def test_what_names_no_store_is_the_users_to_mend(
     root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="names no MLflow server or store") as refused:
+    with pytest.raises(UserError, match="names no MLflow server or database") as refused:
         publish(root, tracking_uri=uri)
     assert "s3cret" not in str(refused.value)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "odd://me:s3cret@x")  # no stage fails for it
     assert "s3cret" not in (publish(root).warning or "s3cret")
+
+
+@pytest.mark.parametrize(
+    "uri",
+    ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+pysqlite:///:memory:",
+     "sqlite:///file:x?mode=memory&uri=true"],
+)  # fmt: skip
+def test_nothing_is_published_into_memory(
+    root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with pytest.raises(UserError, match="a database in memory"):
+        publish(root, tracking_uri=uri)
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+    assert "of which nothing would be left" in (publish(root).warning or "")
 
 
 def test_a_database_without_its_driver_says_what_to_install(root: Path) -> None:

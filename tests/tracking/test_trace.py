@@ -221,16 +221,23 @@ def test_pictures_that_a_pull_leaves_out_are_no_difference(root: Path) -> None:
     made = root / "artifacts/candidates/dino"
     made.mkdir(parents=True, exist_ok=True)
     text = (root / "dvc.lock").read_text()
-    own = {"path": "artifacts/candidates/dino", "hash": "md5", "md5": "0" * 32 + ".dir"}
     found = yaml.safe_load(text)
-    found["stages"]["candidates@dino"].setdefault("outs", []).append(own)
+    for path in ("artifacts/candidates/dino", "artifacts/receipt.json"):
+        own = {"path": path, "hash": "md5", "md5": "0" * 32}
+        found["stages"]["candidates@dino"].setdefault("outs", []).append(own)
     (root / "dvc.lock").write_text(yaml.safe_dump(found))
     assert "artifacts/candidates/dino" in verify(root)["damaged"]  # there, and otherwise
     shutil.rmtree(made)
     assert verify(root)["damaged"] == []
 
 
-@pytest.mark.parametrize("text", ["null", "[]", '{"variants": []}', "7"])
+@pytest.mark.parametrize(
+    "text",
+    ["null", "[]", '{"variants": []}', "7", '{"variants": {"learned": null}}', '{"ablations": []}',
+     '{"variants": {"learned": {"iou": null}}}',
+     '{"variants": {"learned": {"iou": {"mean": [1]}}}}',
+     '{"variants": {"learned": {"iou": {"mean": "high"}}}}', '{"ablations": {"losses": {"a": 1}}}'],
+)  # fmt: skip
 def test_results_that_are_none_are_one_sentence(root: Path, text: str) -> None:
     (root / "reports/results.json").write_text(text)
     for read in (verify, lambda root: trace(root, CONFIG, row="learned", metric="iou")):

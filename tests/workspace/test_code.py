@@ -166,13 +166,13 @@ def test_annotations_that_read_parameters_stand_in_modules_that_are_left_out() -
 
 
 def test_what_the_configuration_computes_is_in_the_keys_or_a_plain_look_up() -> None:
-    """`config` and `profiles` are left out of keys: what they make of values is listed here."""
+    """Modules of parameters are left out of keys: what they make of values is listed here."""
     looked_up = {"models", "variant", "proposal_set", "model", "roles", "folder", "title_of",
                  "with_memory"}  # fmt: skip
     computed = {"sampler", "moves"}  # named in the key of candidates
     found = {
         each.name
-        for name in ("lr_edit.config", "lr_edit.profiles")
+        for name in ("lr_edit.config", "lr_edit.profiles", "lr_edit.proposal_set")
         for node in TREE.modules()[name].tree.body
         if isinstance(node, ast.ClassDef)
         for each in node.body
@@ -183,13 +183,13 @@ def test_what_the_configuration_computes_is_in_the_keys_or_a_plain_look_up() -> 
 
 
 def test_a_constant_of_a_module_that_is_left_out_counts_where_a_stage_reads_it() -> None:
-    config = TREE.modules()["lr_edit.config"]
+    config = TREE.modules()["lr_edit.proposal_set"]
     line = 'Map = Literal["dino", "relevance", "diffedit"]'
     assert line in config.text
     for old, new, moves in (
         (line, line.replace('"dino", ', ""), True),
         ("ge=1", "ge=2", False),
-        ("def _lookup", "def _other", False),
+        ("def _belongs_together", "def _other", False),
     ):
         text = config.text.replace(old, new)
         assert text != config.text

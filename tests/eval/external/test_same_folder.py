@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
@@ -84,10 +85,11 @@ def test_another_category_is_a_name_and_is_not_measured(
     pictures(home)
     table = home / "list.csv"
     more: list[str | Path] = ["--metrics", "mse", "--edits", home / "edits"]
-    lines = table.read_text().splitlines()
-    table.write_text("\n".join([f"{lines[0]},category", *(f"{line},old" for line in lines[1:])]))
+    frame = pd.read_csv(table, dtype=str, keep_default_na=False).assign(category="old")
+    frame.to_csv(table, index=False)
     assert evaluate(home, *more) == 0
-    table.write_text(table.read_text().replace(",old", ",new", 1))
+    frame.loc[0, "category"] = "new"
+    frame.to_csv(table, index=False)
     monkeypatch.setattr("eval.external.measuring.measure", None)
     assert evaluate(home, *more) == 0
     rows = (home / "evaluation/per_image.csv").read_text().splitlines()[1:]
