@@ -32,6 +32,7 @@ $(STAMP): pyproject.toml constraints.txt
 
 pull: setup  ## fetch the bundled data and weights into data/ and models/
 	@$(BIN)/dvc pull --quiet $(wildcard *.dvc)
+	@echo "data/ and models/ are here"
 
 repro: $(if $(STUDY),study,pull)  ## regenerate the study: tables, contact sheet, MLflow runs
 	$(if $(STUDY),,$(BIN)/dvc repro)

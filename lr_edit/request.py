@@ -177,7 +177,7 @@ def check_world(picture: Picture, profile: Profile) -> None:
     if profile.world == "picturebook" and (width, height) != (side, side):
         raise UserError(
             f"{name} is {width}x{height} pixels, and picture-book weights know {side}x{side} "
-            "drawings alone: edit it with real weights, as `--profile sd2` and "
+            "drawings alone: edit it with real weights, as `lr-edit --profile sd2 edit` and "
             '`Editor.from_profile("sd2")` do, or say `--force` or `force=True`'
         )
 
@@ -254,7 +254,7 @@ def _numbers_of(tensor: Any) -> np.ndarray:
     """A tensor's values; bytes and truths stay what they are."""
     try:
         kept = tensor.detach().cpu()
-        values: np.ndarray = (kept if kept.element_size() == 1 else kept.float()).numpy()
+        values: np.ndarray = (kept.float() if kept.is_floating_point() else kept).numpy()
     except (TypeError, NotImplementedError, RuntimeError) as error:
         raise UserError(f"a tensor that cannot be read ({shorten(error, most=80)})") from None
     return values

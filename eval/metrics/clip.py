@@ -22,7 +22,13 @@ from torch.nn import functional as F
 from eval.metrics import pie_bench
 from eval.metrics.eight_bits import resize_pictures
 from eval.metrics.regions import Protocol as Rules
-from eval.metrics.regions import Region, check_protocol, missing_where_empty, region_pixels
+from eval.metrics.regions import (
+    Region,
+    check_images,
+    check_protocol,
+    missing_where_empty,
+    region_pixels,
+)
 
 Tokenizer = Callable[[list[str]], Tensor]
 
@@ -163,6 +169,8 @@ def image_similarity(
         >>> image_similarity(red, red.flip(1), model=colours)
         tensor([0.], dtype=torch.float64)
     """
+    for pictures in (source, edited):
+        check_images(pictures)
     clip = embedder(model, tokenizer or _no_words)
     return cosine(clip.embed_images(edited.float()), clip.embed_images(source.float()))
 
@@ -221,6 +229,8 @@ def _no_words(texts: list[str]) -> Tensor:
 
 def cosine(a: Float[Tensor, "n d"], b: Float[Tensor, "#n d"]) -> Float[Tensor, " n"]:
     """Cosines of rows, in float64."""
+    if len(a) != len(b) and 1 not in (len(a), len(b)):
+        raise ValueError(f"{len(b)} for {len(a)} pictures: give one for all, or one for each")
     return F.cosine_similarity(a.double(), b.double())
 
 

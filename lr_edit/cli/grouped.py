@@ -14,7 +14,21 @@ GROUPS = {
 
 
 class GroupedHelp(click.Group):
-    """A group whose help lists its commands under `GROUPS`; what is in none comes last."""
+    """A group whose help lists its commands under `GROUPS`; what is in none comes last. An option
+    that is given twice is refused: click would take the last and drop the others in silence."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command, once its options were counted."""
+        name, command, rest = super().resolve_command(ctx, args)
+        words = rest[: rest.index("--")] if "--" in rest else rest
+        for option in command.params if command else ():
+            if isinstance(option, click.Option) and not (option.multiple or option.is_flag):
+                given = [word for word in words if word.split("=")[0] in option.opts]
+                if len(given) > 1:
+                    raise click.UsageError(f"{given[0].split('=')[0]} is given {len(given)} times")
+        return name, command, rest
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the commands, a section a purpose."""

@@ -12,7 +12,7 @@ from lr_edit.cli.console import PATH, load_study, track
 
 @click.command()
 @click.option("--out", type=PATH, help="Default: the profile's data folder.")
-@click.option("--seed", default=0, show_default=True)
+@click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
 @click.pass_context
 def draw(context: click.Context, out: Path | None, *, seed: int) -> None:
     """Draw every split's scenes and write tasks.json."""

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import numpy as np
 
+from lr_edit.errors import UserError
 from lr_edit.picturebook.pool import scene_rng
 from lr_edit.picturebook.world import COLOURS, KINDS, Scene, Thing, draw, place_thing, sample_scene
 from lr_edit.types import EditTask, Label, Truth
-from lr_edit.workspace.storage import write_image, write_tasks
+from lr_edit.workspace.storage import read_json, write_image, write_tasks
 
 # Tasks a split holds. Replace and recolour are the headline; remove and add are reported apart.
 COUNTS: dict[str, dict[str, int]] = {
@@ -99,13 +100,34 @@ def _bystanders(scene: Scene, old: Thing | None) -> tuple:
 
 
 def write_data(folder: Path, *, seed: int = 0) -> list[EditTask]:
-    """Draw every split's tasks into `folder`: tasks.json and images/."""
-    tasks = []
-    for split, counts in COUNTS.items():
-        categories = [name for name, count in counts.items() for _ in range(count)]
-        for index, category in enumerate(categories):
-            task, before, _ = make_task(category, split, index=index, seed=seed)
-            write_image(folder / task.image, draw(before))
-            tasks.append(task)
+    """Draw every split's tasks into `folder`: tasks.json and images/.
+
+    Raises UserError where the folder holds anything but a drawn world.
+    """
+    made = [
+        make_task(category, split, index=index, seed=seed)[:2]
+        for split, counts in COUNTS.items()
+        for index, category in enumerate(
+            name for name, count in counts.items() for _ in range(count)
+        )
+    ]
+    tasks = [task for task, _ in made]
+    if not _may_hold(folder, tasks):
+        raise UserError(f"{folder} holds something else than the drawn world: name an empty folder")
+    for task, before in made:
+        write_image(folder / task.image, draw(before))
     write_tasks(folder / "tasks.json", tasks)
     return tasks
+
+
+def _may_hold(folder: Path, tasks: list[EditTask]) -> bool:
+    """Whether a folder is empty or not there, or holds the tasks of these names and no other."""
+    if not folder.exists():
+        return True
+    if not folder.is_dir():
+        return False
+    if not (folder / "tasks.json").is_file():
+        return not any(folder.iterdir())
+    found = read_json(folder / "tasks.json")
+    ids = [row.get("id") if isinstance(row, dict) else None for row in found]
+    return ids == [task.id for task in tasks]

@@ -164,6 +164,8 @@ def explain(error: BaseException, root: Path, *, uri: str) -> str:
             "if it stays so, move mlflow.db and mlruns away and run `lr-edit publish`, which fills "
             "new ones"
         )
+    if isinstance(error, PermissionError):  # somebody else's checkout
+        cure = "work in a checkout of your own, or name a LR_EDIT_CACHE that you may write"
     if isinstance(error, ModuleNotFoundError):  # the database's own driver
         cure = f"install {error.name}, then run `lr-edit publish`"
     said = f"MLflow at {without_secrets(uri, uri)} failed ({without_secrets(reason, uri)[:200]})"

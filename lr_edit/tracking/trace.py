@@ -8,6 +8,7 @@ from __future__ import annotations
 import difflib
 import json
 import subprocess
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -15,12 +16,13 @@ from types import NoneType
 from typing import Any
 
 from lr_edit.config import Config
-from lr_edit.errors import UserError, suggest_name
+from lr_edit.errors import Notice, UserError, suggest_name
 from lr_edit.tracking.lockfile import (
     Chain,
     Entry,
     chain_from,
     chain_of,
+    content_md5,
     read_lock,
 )  # fmt: skip
 from lr_edit.tracking.rows import read_rows
@@ -45,6 +47,9 @@ def trace(root: Path, config: Config, *, row: str, metric: str) -> dict[str, Any
 
     lock = read_lock(root / "dvc.lock")
     chain, params = _chain(lock, config, key, row)
+    if _was_altered(root, lock):
+        warnings.warn(f"{RESULTS} is not what dvc.lock says: this number is of another origin, run "
+                      "`dvc repro`", Notice, stacklevel=2)  # fmt: skip
     keys = next((one.keys for one in read_rows(root) if one.id == row), None)
     return {
         "key": f"{key}.{metric}",
@@ -144,7 +149,7 @@ def _made_elsewhere(root: Path, chain: Chain) -> dict[str, str]:
         out.md5: f"{entry.name} of {lock.parent.relative_to(top)}"
         for lock in sorted(top.glob("studies/*/dvc.lock"))
         if lock.parent != root
-        for entry in read_lock(lock).values()
+        for entry in _read_other(lock).values()
         for out in entry.outs
     }
     read = (dep for entry in chain.entries for dep in entry.deps)
@@ -153,6 +158,23 @@ def _made_elsewhere(root: Path, chain: Chain) -> dict[str, str]:
         for dep in read
         if dep.md5 in made and not dep.path.startswith("artifacts/")
     }
+
+
+def _was_altered(root: Path, lock: Mapping[str, Entry]) -> bool:
+    """Whether the report's numbers are others than those that its stage left."""
+    path = reports_folder(root) / RESULTS
+    made = {out.md5 for entry in lock.values() for out in entry.outs
+            if (root / out.path).resolve() == path.resolve()}  # fmt: skip
+    return bool(made) and content_md5(path) not in made
+
+
+def _read_other(path: Path) -> Mapping[str, Entry]:
+    """Another study's lock; one that cannot be read is said, and stops no question about this."""
+    try:
+        return read_lock(path)
+    except UserError as error:
+        warnings.warn(str(error), Notice, stacklevel=2)
+        return {}
 
 
 def _made_in(root: Path, chain: Chain) -> str | None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
 from collections.abc import Iterator, Mapping
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
-from lr_edit.errors import Unfinished, UserError
+from lr_edit.errors import Unfinished, UserError, shorten
 from lr_edit.tracking.lockfile import Entry, content_md5, parse_lock, read_lock
 from lr_edit.tracking.trace import RESULTS, git, place, read_results
 from lr_edit.workspace.paths import reports_folder
@@ -51,7 +52,7 @@ def verify(root: Path) -> dict[str, Any]:
     lock = git(root, "show", "HEAD:./dvc.lock")
     if committed is None or lock is None:
         raise UserError(f"{root} has no committed study: {RESULTS} and dvc.lock are compared "
-                        "with those of HEAD, in a git checkout")  # fmt: skip
+                        f"with those of HEAD, in a git checkout{_git_says(root)}")  # fmt: skip
     fresh = dict(_cells(read_results(results)))
     cells = {}
     for key, value in _cells(json.loads(committed)):
@@ -68,6 +69,14 @@ def verify(root: Path) -> dict[str, Any]:
         "cells": cells, "first": first, "damaged": damaged, "tolerance": TOLERANCE,
         "lacking": sorted({*then} - {*own_lock}),
     }  # fmt: skip
+
+
+def _git_says(root: Path) -> str:
+    """Why git reads nothing here, in its own words, as where a checkout is somebody else's."""
+    done = subprocess.run(["git", "log", "-1", "--", "dvc.lock"], cwd=root, capture_output=True,
+                          text=True, check=False)  # fmt: skip
+    said = done.stderr.strip().splitlines()[:1] if done.returncode else []
+    return f" (git says: {shorten(said[0])[1:-1]})" if said else ""
 
 
 def differs(found: dict[str, Any]) -> bool:

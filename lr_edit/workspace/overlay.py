@@ -21,10 +21,11 @@ from lr_edit.errors import UserError, shorten, suggest_name
 from lr_edit.files import read_text, read_yaml
 from lr_edit.profiles import NEEDED, Profile, lay_profiles
 from lr_edit.workspace.paths import locate
-from lr_edit.workspace.storage import atomic_write, find_tasks
+from lr_edit.workspace.storage import atomic_write, content_key, find_tasks
 
 EXTRA = "lr_edit/stages/extra.yaml"  # stages that not every study has
 HEADER = "# Written by `lr-edit study {name}` from params.yaml, dvc.yaml and what it was given.\n"
+BELOW = "# Digest of what stands below, by which a change by hand is known: "
 
 
 def write_study(
@@ -40,12 +41,20 @@ def write_study(
 
 
 def _check_ours(path: Path, name: str) -> None:
-    """UserError for a file that a person wrote."""
-    if path.is_file() and not read_text(path).startswith(HEADER.split("{")[0]):
+    """UserError for a file that a person wrote, or changed."""
+    if not path.is_file():
+        return
+    head, _, body = read_text(path).partition(BELOW)
+    ours = head.startswith(HEADER.split("{")[0])
+    if not ours or (body and body.partition("\n")[0] != _digest(body.partition("\n")[2])):
         raise UserError(
-            f"{path} was written by hand: say in studies/{name}.yaml what the study changes, and "
-            "move that file away"
+            f"{path} was {'changed' if ours else 'written'} by hand: say in studies/{name}.yaml "
+            "what the study changes, and move that file away"
         )
+
+
+def _digest(body: str) -> str:
+    return content_key(body.encode())[:16]
 
 
 def study_files(
@@ -77,10 +86,11 @@ def study_files(
     before = as_config(read_yaml(top / "params.yaml"), path=top / "params.yaml")
     stages = _stages(read_yaml(top / "dvc.yaml")["stages"], read_yaml(top / EXTRA), config)
     pipeline = _pipeline(stages, top, name, before=before, config=config)
-    return {
-        file: HEADER.format(name=name) + yaml.safe_dump(value, sort_keys=False, width=100)
-        for file, value in (("params.yaml", params), ("dvc.yaml", pipeline))
-    }
+    files = {}
+    for file, value in (("params.yaml", params), ("dvc.yaml", pipeline)):
+        body = yaml.safe_dump(value, sort_keys=False, width=100)
+        files[file] = f"{HEADER.format(name=name)}{BELOW}{_digest(body)}\n{body}"
+    return files
 
 
 def apply_overlay(table: dict[str, Any], overlay: dict[str, Any], *, where: str) -> dict[str, Any]:

@@ -148,3 +148,37 @@ def test_the_console_script_is_the_command_line(capsys: Captured) -> None:
         patch.setattr(sys, "argv", ["lr-edit", "stage", "nothing"])
         start.main()
     assert ended.value.code == 2 and "unknown stage 'nothing'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["score", "a.png", "b.png", "--metrics", "mse", "--metrics=ssim"], "--metrics is given 2"),
+        (["edit", "a.png", "--seed", "1", "--seed", "2"], "--seed is given 2 times"),
+    ],
+)
+def test_an_option_that_is_given_twice_is_not_dropped(
+    root: Path, capsys: Captured, words: list[str], said: str
+) -> None:
+    assert run(root, *words) == 2
+    assert said in capsys.readouterr().err
+
+
+def test_an_option_that_may_be_given_twice_is_read_twice(root: Path, capsys: Captured) -> None:
+    words = ["--box", "1,2,3,4", "--box", "2,3,4,5", "--source", "a", "--prompt", "b"]
+    assert run(root, "edit", "none.png", *words) == 2
+    assert "none.png is missing" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("kept", ["tasks.json", "images/eval-006.png", "note.txt"])
+def test_the_world_is_drawn_over_nobody_s_files(
+    root: Path, tmp_path: Path, capsys: Captured, kept: str
+) -> None:
+    mine = tmp_path / "mine" / kept
+    mine.parent.mkdir(parents=True)
+    mine.write_text('[{"id": "eval-006", "image": "images/eval-006.png"}]')
+    assert run(root, "picturebook", "draw", "--out", str(tmp_path / "mine")) == 2
+    assert "something else than the drawn world" in capsys.readouterr().err
+    assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [mine]
+    assert run(root, "picturebook", "draw", "--seed", "-1") == 2
+    assert "defect" not in capsys.readouterr().err

@@ -213,3 +213,9 @@ def test_a_database_that_is_interrupted_while_it_is_made_is_no_database(
         publish(root)
     assert not database(root).exists()
     assert [path.name for path in root.glob(".mlflow.db.*.part")] == []
+
+
+def test_a_checkout_of_somebody_else_s_is_not_told_to_be_emptied(root: Path) -> None:
+    error = PermissionError(13, "Permission denied", "cache/publish.lock")
+    said = explain(error, root, uri=f"sqlite:///{database(root)}")
+    assert "LR_EDIT_CACHE" in said and "move" not in said

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -224,3 +225,20 @@ def test_what_a_person_wrote_into_a_studys_folder_is_kept(top: Path) -> None:
     assert mine.read_text() == "mine: 1\n"
     mine.unlink()
     assert write_study(top, "val") == write_study(top, "val")  # its own is written anew
+
+
+@pytest.mark.parametrize("file", ["params.yaml", "dvc.yaml"])
+def test_a_change_by_hand_is_not_overwritten(tmp_path: Path, file: str) -> None:
+    for name in ("params.yaml", "dvc.yaml"):
+        shutil.copy(ROOT / name, tmp_path / name)
+    (tmp_path / "studies").mkdir()
+    shutil.copytree(ROOT / "lr_edit/stages", tmp_path / "lr_edit/stages")
+    shutil.copy(ROOT / "studies/val.yaml", tmp_path / "studies/val.yaml")
+    shutil.copytree(ROOT / "data", tmp_path / "data")
+    written = write_study(tmp_path, "val") / file
+    assert write_study(tmp_path, "val") / file == written  # its own is written again
+    changed = written.read_text() + "# mine\n"
+    written.write_text(changed)
+    with pytest.raises(UserError, match=r"was changed by hand: say in studies/val\.yaml"):
+        write_study(tmp_path, "val")
+    assert written.read_text() == changed

@@ -15,7 +15,7 @@ PROGRAM = """
 import json, math, torch
 from eval.metrics.absolute import mean_absolute_error
 from eval.metrics.change import where_changed
-from eval.metrics.clip import clip_similarity, directional_similarity
+from eval.metrics.clip import clip_similarity, directional_similarity, image_similarity
 from eval.metrics.pixels import mean_squared_error, peak_signal_noise_ratio
 from eval.metrics.ssim import structural_similarity
 from tests.eval.networks import FakeClip
@@ -45,6 +45,8 @@ for shape in ((2, 1, 16, 16), (3, 3, 16, 16), (1, 16, 16), (16, 16)):
 ask("text", clip_similarity, pictures, "abc", model=FakeClip())
 ask("text of a direction", directional_similarity, pictures, pictures, source_texts=["a"] * 3,
     prompts="abc", model=FakeClip())
+ask("words", clip_similarity, pictures, ["a", "b"], model=FakeClip())
+ask("bytes", image_similarity, pictures * 255, pictures, model=FakeClip())
 print(json.dumps(found))
 """
 SAID = {
@@ -53,6 +55,8 @@ SAID = {
     "2 sources": "ValueError: 2 sources for 3 edits",
     "3 sources": "ValueError: 3 sources for ",
     "mask": "ValueError: masks are (1 or 3, 1, H, W), got ",
+    "words": "ValueError: 2 for 3 pictures",
+    "bytes": "ValueError: images lie in [0, 1]",
     "text": "ValueError: a list of texts, got the text 'abc'",
 }
 
