@@ -167,7 +167,6 @@ def test_what_is_too_long_transparent_or_moving_is_said(
         (["--box", "0,0,65,20"], "leaves"),
         (["--box", "0,0,2,20"], "too small"),
         (["--box", "0,0,8,8", "--budget", "9"], "leave out the mode and the budget"),
-        (["--source", " "], "may not be empty"),
         (["--output", "edit.bmp/x.tif"], "png"),
         (["--output", ""], "--output is empty"),
         (["--n", "2", "--output", "a.png"], "name a folder"),

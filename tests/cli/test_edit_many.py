@@ -43,6 +43,13 @@ def test_the_others_are_edited_where_one_cannot_be(tiny_root: Path, capsys: Capt
     assert f"{images / 'odd.png'}: a budget of 10 is too small" in streams.err
 
 
+def test_empty_words_are_refused_before_a_model_is_loaded(
+    capsys: Captured, root: Path, image: Path
+) -> None:
+    said = refused(capsys, root, "edit", str(image), "--source", " ", "--prompt", "a fish")
+    assert "may not be empty" in said
+
+
 def test_a_number_is_written_as_people_do(capsys: Captured, root: Path, image: Path) -> None:
     assert "whole pixels" in refused(capsys, root, *edit(image), "--box", "1_0,2,30,40")
 

@@ -21,6 +21,7 @@ from lr_edit.tracking.publish import default_uri, publish
 from lr_edit.tracking.rows import read_rows
 from lr_edit.tracking.runs import run_of
 from lr_edit.tracking.trace import as_text, trace
+from lr_edit.tracking.trace import git as ask_git
 from lr_edit.workspace.storage import read_json, write_json
 from tests.finished_study import lock, make_study
 from tests.source_tree import ROOT
@@ -181,6 +182,7 @@ def test_another_study_s_broken_lock_stops_no_question(root: Path) -> None:
 
 def test_every_row_of_the_committed_tables_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lr_edit.tracking.trace.read_lock", cache(read_lock))  # once, not a row
+    monkeypatch.setattr("lr_edit.tracking.trace.git", cache(ask_git))
     results = read_json(ROOT / "reports/results.json")
     rows = [*results["variants"], *results["ceilings"]]
     rows += [f"{group}/{name}" for group, table in results["ablations"].items() for name in table]
