@@ -25,7 +25,7 @@ from lr_edit.request import WITHIN_BUDGET
 from lr_edit.tracking.ui import wait_until_interrupted
 from lr_edit.workspace.storage import read_image
 
-LOOPBACK = ("127.0.0.1", "localhost", "::1")
+LOOPBACK = ("127.0.0.1", "localhost")  # names that the guard can read: none of IPv6
 LARGEST = "100mb"  # a photo that is uploaded
 MODES = [
     ("CLIP finds the words", "grounded"),
@@ -61,7 +61,7 @@ def serve(desk: Desk, *, host: str, port: int, say: Callable[[str], Any]) -> Non
 def launch(page: gr.Blocks, *, host: str, port: int) -> Any:
     """Serve a page from a thread of its own, to nobody but who knows the address: a page of
     somebody else's, whose name was made to lead here, does not."""
-    names = [host, "127.0.0.1", "localhost", "[::1]"] if host in LOOPBACK else ["*"]
+    names = LOOPBACK if host in LOOPBACK else ["*"]
     guard = Middleware(TrustedHostMiddleware, allowed_hosts=names)
     return page.queue(default_concurrency_limit=1).launch(
         server_name=host, server_port=port, prevent_thread_lock=True, quiet=True, share=False,

@@ -129,5 +129,6 @@ def _may_hold(folder: Path, tasks: list[EditTask]) -> bool:
     if not (folder / "tasks.json").is_file():
         return not any(folder.iterdir())
     found = read_json(folder / "tasks.json")
-    ids = [row.get("id") if isinstance(row, dict) else None for row in found]
+    rows = found if isinstance(found, list) else [None]
+    ids = [row.get("id") if isinstance(row, dict) else None for row in rows]
     return ids == [task.id for task in tasks]

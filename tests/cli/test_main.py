@@ -170,13 +170,17 @@ def test_an_option_that_may_be_given_twice_is_read_twice(root: Path, capsys: Cap
     assert "none.png is missing" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("kept", ["tasks.json", "images/eval-006.png", "note.txt"])
+@pytest.mark.parametrize(
+    ("kept", "text"),
+    [("tasks.json", '[{"id": "eval-006", "image": "images/eval-006.png"}]'), ("tasks.json", "7"),
+     ("tasks.json", "{}"), ("images/eval-006.png", "x"), ("note.txt", "x")],
+)  # fmt: skip
 def test_the_world_is_drawn_over_nobody_s_files(
-    root: Path, tmp_path: Path, capsys: Captured, kept: str
+    root: Path, tmp_path: Path, capsys: Captured, kept: str, text: str
 ) -> None:
     mine = tmp_path / "mine" / kept
     mine.parent.mkdir(parents=True)
-    mine.write_text('[{"id": "eval-006", "image": "images/eval-006.png"}]')
+    mine.write_text(text)
     assert run(root, "picturebook", "draw", "--out", str(tmp_path / "mine")) == 2
     assert "something else than the drawn world" in capsys.readouterr().err
     assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [mine]
