@@ -53,7 +53,7 @@ class Request:
                 raise UserError(f"the {name} {shorten(words)} holds half a letter: write it anew")
         if self.budget is not None and not (_is_whole(self.budget) and self.budget <= MOST):
             raise UserError(f"budget {shorten(self.budget)}: give a whole number, {MOST} at most")
-        if not _is_whole(self.seed):
+        if not _is_whole(self.seed) or self.seed < 0:
             raise UserError(f"seed {shorten(self.seed)}: a seed is a whole number from 0")
         if self.mode not in MODES:
             raise UserError(f"unknown mode {self.mode!r}{suggest_name(str(self.mode), MODES)}")
@@ -74,8 +74,6 @@ class Request:
             raise UserError(f"a budget is for the modes {modes}: {self.mode} inpaints every box")
         if self.budget is not None and self.budget < 1:
             raise UserError(f"a budget of {self.budget} UNet evaluations buys nothing")
-        if self.seed < 0:
-            raise UserError(f"seed {self.seed}: a seed is a whole number from 0")
         if self.crop not in (None, *CROPS):
             raise UserError(f"unknown crop {self.crop!r}{suggest_name(str(self.crop), CROPS)}")
         if self.crop == "context" and self.mode == "paper":
@@ -134,7 +132,7 @@ def read_mask(mask: Any, picture: Picture) -> Bool[np.ndarray, "height width"]:
     """Where a picture may change: True where a mask, which is a picture of its size or an array of
     truths, is rather white than black.
 
-    Raises UserError for another size, and for a mask that is black all over.
+    Raises UserError for another size, and for a mask of one colour all over.
     """
     if _is_tensor(mask):
         mask = _numbers_of(mask)
@@ -156,6 +154,11 @@ def read_mask(mask: Any, picture: Picture) -> Bool[np.ndarray, "height width"]:
         raise UserError(f"{name} is mostly grey: a mask is black and white, but for soft edges")
     if not white.any():
         raise UserError(f"{name} is black all over: what is to be edited must be white")
+    if white.all():
+        raise UserError(
+            f"{name} is white all over, as what is transparent counts too: paint black what is to "
+            "stay, or name the whole picture as a box"
+        )
     return white
 
 
@@ -170,11 +173,17 @@ def mask_box(mask: Bool[np.ndarray, "height width"]) -> Box:
     return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1)
 
 
+def is_foreign(picture: Picture, profile: Profile) -> bool:
+    """Whether picture-book weights, which know drawings of one size alone, never saw its like."""
+    side = profile.side
+    return profile.world == "picturebook" and (picture.width, picture.height) != (side, side)
+
+
 def check_world(picture: Picture, profile: Profile) -> None:
     """UserError for a photo where picture-book weights are to edit it."""
     width, height, side = picture.width, picture.height, profile.side
     name = str(picture.path or "the picture")
-    if profile.world == "picturebook" and (width, height) != (side, side):
+    if is_foreign(picture, profile):
         raise UserError(
             f"{name} is {width}x{height} pixels, and picture-book weights know {side}x{side} "
             "drawings alone: edit it with real weights, as `lr-edit --profile sd2 edit` and "

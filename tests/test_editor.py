@@ -156,6 +156,7 @@ def test_a_mask_says_what_may_change_pixel_by_pixel(editor: Editor, tmp_path: Pa
     [
         ({"mask": np.ones((9, 8), bool)}, "the mask is 8x9 pixels and the picture 64x64"),
         ({"mask": np.zeros((64, 64), bool)}, "black all over"),
+        ({"mask": np.ones((64, 64), bool)}, "white all over"),
         ({"mask": np.ones((64, 64), bool), "boxes": [(0, 0, 32, 32)]}, "give one of them"),
         ({"mask": np.ones((64, 64), bool), "budget": 9}, "leave out the mode and the budget"),
         ({"mask": 3}, "int is no picture"),

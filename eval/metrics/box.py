@@ -25,6 +25,9 @@ def box_iou(boxes: Real[Any, "*n 4"], truth: Real[Any, "*#n 4"]) -> Float[Any, "
     Returns:
         float64 in [0, 1], without the last axis: an array for arrays, a tensor for tensors.
 
+    Raises:
+        ValueError: What is no box: not four finite numbers, or left not below right.
+
     Source: Jaccard's index; Everingham et al., The PASCAL Visual Object Classes Challenge, 2010.
 
     Example:
@@ -35,7 +38,7 @@ def box_iou(boxes: Real[Any, "*n 4"], truth: Real[Any, "*#n 4"]) -> Float[Any, "
         import torch
 
         return torch.as_tensor(box_iou(np.asarray(boxes), np.asarray(truth)))
-    boxes, truth = np.asarray(boxes, float), np.asarray(truth, float)
+    boxes, truth = check_boxes(boxes), check_boxes(truth)
     low = np.maximum(boxes[..., :2], truth[..., :2])
     high = np.minimum(boxes[..., 2:], truth[..., 2:])
     shared = np.clip(high - low, 0, None).prod(-1)
@@ -64,7 +67,27 @@ def area_ratio(
         >>> area_ratio(np.array([[0, 0, 20, 10]]), np.array([0, 0, 10, 10]))
         array([2.])
     """
-    return np.asarray(_area(np.asarray(boxes, float)) / _area(np.asarray(truth, float)))
+    return np.asarray(_area(check_boxes(boxes)) / _area(check_boxes(truth)))
+
+
+def check_boxes(boxes: Any) -> Float[np.ndarray, "*n 4"]:
+    """Boxes as float64.
+
+    Raises:
+        ValueError: Not four finite numbers each, or left and top not below right and bottom.
+
+    Example:
+        >>> check_boxes([0, 0, 10, 5])
+        array([ 0.,  0., 10.,  5.])
+    """
+    found = np.asarray(boxes, float)
+    if not found.ndim or found.shape[-1] != 4:
+        raise ValueError(f"boxes of shape {found.shape}: the last axis is left, top, right, bottom")
+    wrong = ~(np.isfinite(found).all(-1) & (found[..., :2] < found[..., 2:]).all(-1))
+    if wrong.any():
+        raise ValueError(f"{found[wrong][0].tolist()} is no box: left, top, right, bottom, the "
+                         "first two below the others")  # fmt: skip
+    return found
 
 
 def _area(boxes: Float[np.ndarray, "*n 4"]) -> Float[np.ndarray, "*n"]:

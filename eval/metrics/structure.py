@@ -50,11 +50,13 @@ def structure_distance(
         (N,) at least 0; 0 for equal images.
 
     Raises:
-        ValueError: other ranges or sizes.
+        ValueError: other ranges or sizes, or a side that is none.
 
     Source: Tumanyan et al. 2022 (Splice); `pie-bench`: PnPInversion's calculator.
     """
     check_protocol(protocol)
+    if side is not None and (type(side) is not int or side < 1):
+        raise ValueError(f"side {side!r}: a whole number of pixels, 1 at least")
     for images in (source, edited):
         check_images(images)
     if source.shape[2:] != edited.shape[2:]:

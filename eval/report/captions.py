@@ -7,7 +7,9 @@ from typing import Any
 GLOSSARY = (
     "S is the paper's quality score by the scoring CLIP, twice the cosine of edit and prompt plus "
     "that of edit and source: higher is better. L is its training loss, the sum of a CLIP, a "
-    "directional and a structure term: lower is better. NFE is the number of function evaluations: "
+    "directional and a structure term: lower is better. The "
+    "grounding score of a box is how far CLIP's cosine with the source words falls when the box is "
+    "hidden: higher is better. NFE is the number of function evaluations: "
     "the UNet evaluations used per task. Candidates are the boxes inpainted for it."
 )
 

@@ -75,6 +75,10 @@ QUESTIONS = (
         "detected",
         "baselines",
     ),
+    Question("Does the CLIP loss alone do as well as all three?", "clip", "all-three", "losses"),
+    Question("And the directional loss alone?", "directional", "all-three", "losses"),
+    Question("And the structure loss alone?", "structure", "all-three", "losses", leads=True),
+    Question("Is the structure loss needed?", "without-structure", "all-three", "losses"),
     Question(
         "Does ranking by the loss, not by S, do better?",
         "ranked-by-loss",

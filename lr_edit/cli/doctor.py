@@ -65,6 +65,15 @@ def findings_table(found: dict[str, Any]) -> Table:
     return table
 
 
+def weights_line(row: dict[str, Any]) -> str:
+    """One model of `list_weights`, for a person."""
+    there, gated = "present" if row["present"] else "missing", "  gated" if row["gated"] else ""
+    return (
+        f"{row['profile']:15} {row['role']:16} {there:8} {row['name']}  {row['revision'] or ''}  "
+        f"{row['licence'] or ''}{gated}".rstrip()
+    )
+
+
 def list_weights(root: Path, config: Config) -> list[dict[str, Any]]:
     """One row per model and profile: name, revision, licence, present, and the cure if not."""
     from lr_edit.frozen.weights import pulled_weights

@@ -13,10 +13,10 @@ from typing import Any
 import click
 from PIL import Image
 
-from lr_edit.cli.console import WORDS, find_config, show, show_share
+from lr_edit.cli.console import WORDS, find_config, say, show, show_share
 from lr_edit.errors import Unfinished, UserError
 from lr_edit.execution.environment import pin_environment
-from lr_edit.request import CROPS, MODES, Request, as_box, check_picture, read_picture
+from lr_edit.request import CROPS, MODES, Request, as_box, check_picture, is_foreign, read_picture
 from lr_edit.result import FORMATS, EditResult, check_output, save_picture
 from lr_edit.types import Box
 from lr_edit.workspace.inert import show_text
@@ -67,7 +67,8 @@ def edit(
     boxes: tuple[str, ...], mask: str | None, crop: Any, seed: int, count: int, show_boxes: bool,
     device: str | None, memory: tuple[str, ...], force: bool, as_json: bool,
 ) -> None:  # fmt: skip
-    """Edit images from text alone; the models load once."""
+    """Edit images from text alone; the models load once. `--profile sd2` names other models than
+    those of the drawn world."""
     own = tuple(map(_parse_box, boxes)) or None
     how: dict[str, Any] = {
         "mode": mode, "budget": budget, "rank": rank, "boxes": own, "mask": mask, "seed": seed,
@@ -78,7 +79,11 @@ def edit(
     changes = dict(map(parse_memory, memory))
     config.models.with_memory(changes)
     for name in images:
-        check_picture(read_picture(name), request, profile=config.models, force=force)
+        picture = read_picture(name)
+        check_picture(picture, request, profile=config.models, force=force)
+        if is_foreign(picture, config.models):
+            say(f"{name}: picture-book weights know drawings alone: what comes out of --force "
+                "shows that the command works, and is no edit of a photo")  # fmt: skip
     plan = plan_outputs(
         [Path(name) for name in images],
         output=output, count=count, boxes=show_boxes, overwrite=overwrite,

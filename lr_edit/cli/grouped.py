@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 import click
 
 GROUPS = {
@@ -11,6 +14,32 @@ GROUPS = {
     "Compare, and see where a number comes from": ("ui", "publish", "trace"),
     "Pictures to work on": ("data", "photos", "picturebook"),
 }
+
+
+def accept_anywhere(group: click.Group, options: Iterable[click.Parameter]) -> None:
+    """Let a group's own options stand after the name of a command too, where it has none of that
+    name; the command's help does not repeat them.
+
+    The group's callback keeps them in `context.obj`, by name.
+    """
+
+    def keep(context: click.Context, param: click.Parameter, value: Any) -> None:
+        if value:
+            context.obj[str(param.name)] = value
+
+    for command in group.commands.values():
+        if isinstance(command, click.Group):
+            accept_anywhere(command, options)
+            continue
+        taken = {name for param in command.params for name in param.opts}
+        command.params += [
+            click.Option(
+                one.opts, type=one.type, is_flag=getattr(one, "is_flag", False), hidden=True,
+                expose_value=False, callback=keep,
+            )
+            for one in options
+            if not taken & set(one.opts)
+        ]  # fmt: skip
 
 
 class GroupedHelp(click.Group):

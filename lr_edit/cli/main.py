@@ -31,7 +31,7 @@ from lr_edit.cli.console import (
 from lr_edit.cli.data import data
 from lr_edit.cli.edit import edit
 from lr_edit.cli.extras import say_exhausted, say_misnamed, say_missing
-from lr_edit.cli.grouped import GroupedHelp
+from lr_edit.cli.grouped import GroupedHelp, accept_anywhere
 from lr_edit.cli.picturebook import COMMANDS
 from lr_edit.config import Config, load_config
 from lr_edit.errors import Unfinished, UserError, shorten, suggest_name
@@ -74,7 +74,10 @@ def stage(
             f"{root / 'params.yaml'} says profile {own!r}, so a stage cannot run on "
             f"{config.profile!r}: `lr-edit study NAME --profile {config.profile}` makes a study"
         )
-    item = {"proposals": proposals, "variant": variant}.get(ITEMS.get(name, ""))
+    given = {"proposals": proposals, "variant": variant}
+    item = given.pop(ITEMS.get(name, ""), None)
+    for other in (key for key, value in given.items() if value is not None):
+        raise UserError(f"stage {name!r} takes no --{other}: leave it out")
     if name in ITEMS and not item:
         raise UserError(f"stage {name!r} needs --{ITEMS[name]}")
     if item:
@@ -152,12 +155,18 @@ def publish(context: click.Context, tracking_uri: str | None, *, as_json: bool) 
 @click.option("--port", default=5000, show_default=True, type=click.IntRange(1, 65535))
 @click.pass_context
 def ui(context: click.Context, port: int) -> None:
-    """Open MLflow on the comparison of all variants."""
+    """Open MLflow on the comparison of all variants; while rows are unfinished, as it was."""
     from lr_edit.tracking.publish import publish as publish_study
     from lr_edit.tracking.publish import serve
+    from lr_edit.tracking.store import database
 
     root, _ = load_study(context)
-    show(publish_study(root, progress=track).text, err=True)
+    try:
+        show(publish_study(root, progress=track).summary, err=True)
+    except UserError as error:
+        if not database(root).is_file():
+            raise
+        say(f"{error}. What was published before is shown")
     serve(root, port=port)
 
 
@@ -221,32 +230,22 @@ def models() -> None:
 @click.pass_context
 def list_models(context: click.Context, as_json: bool) -> None:
     """Every profile's models: where from, which revision, which licence, present or not."""
-    from lr_edit.cli.doctor import list_weights
+    from lr_edit.cli.doctor import list_weights, weights_line
 
     rows = list_weights(*find_config(context))
-    if as_json:
-        click.echo(json.dumps(rows))
-        return
-    for row in rows:
-        click.echo(
-            f"{row['profile']:15} {row['role']:16} {'present' if row['present'] else 'missing':8}"
-            f" {row['name']}  {row['revision'] or ''}  {row['licence'] or ''}"
-            f"{'  gated' if row['gated'] else ''}".rstrip()
-        )
+    click.echo(json.dumps(rows) if as_json else "\n".join(map(weights_line, rows)))
 
 
 @models.command("pull")
-@click.option("--profile", help="Whose weights; default: the study's, or picturebook.")
 @click.option("--from", "source", type=PATH, help="Copy them from here: no network.")
 @click.pass_context
-def pull_models(context: click.Context, profile: str | None, *, source: Path | None) -> None:
-    """Fetch a profile's weights: pinned revisions, safetensors alone, what is here is kept.
+def pull_models(context: click.Context, source: Path | None) -> None:
+    """Fetch the weights of `--profile NAME`: pinned, safetensors alone, what is here is kept.
 
     --from takes a folder with org--name/ or org/name/ for every repository, or a copied hub cache.
     """
     from lr_edit.cli.doctor import pull
 
-    context.obj["profile"] = profile or context.obj["profile"]
     tell = partial(show, err=True)
     show(f"{pull(*find_config(context), source=source, say=tell)} says what is here")
 
@@ -260,6 +259,7 @@ for command in COMMANDS:
     picturebook.add_command(command)
 for command in (edit, app, data, *import_module("eval.external.commands").COMMANDS):  # cli alone
     cli.add_command(command)
+accept_anywhere(cli, [one for one in cli.params if one.name in ("root", "profile", "debug")])
 
 
 def main(arguments: list[str] | None = None) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,6 +17,7 @@ from lr_edit.choose import best_of_top_k, pick_sizes
 from lr_edit.config import Ablation, Config
 from lr_edit.errors import UserError
 from lr_edit.stages.edit import choose_one
+from lr_edit.stages.kept_rows import OUTPUT, KeptRows
 from lr_edit.successive_halving import nfe_each, pick_entrants, plan_rounds, replay_tables, run_race
 from lr_edit.types import Bank, Choice, EditTask, LossWeights, Track
 from lr_edit.workspace.storage import read_banks, study_tasks, write_json
@@ -25,7 +27,7 @@ T = TypeVar("T")
 
 def run(root: Path, config: Config, *, track: Track) -> None:
     """Write artifacts/ablations.json: group -> row -> {choices, candidates_used, expected}, in the
-    order of the tasks. Races say their `nfe` too.
+    order of the tasks. Races say their `nfe` too. Rows that stand are not made anew.
     """
     tasks = study_tasks(root)
     rows = [
@@ -35,11 +37,12 @@ def run(root: Path, config: Config, *, track: Track) -> None:
     ]
     found: dict[str, dict[str, Any]] = {group: {} for group in config.ablations}
     made: dict[Ablation, dict[str, Any]] = {}  # one row may stand in many groups
+    kept = KeptRows(root, config, make=_make)
     for group, name, row in track(rows, "ablations", total=len(rows)):
         if row not in made:
-            made[row] = _make(root, config, row, tasks=tasks)
+            made[row] = kept.find(row, partial(_make, root, config, row, tasks=tasks))
         found[group][name] = made[row]
-    write_json(root / "artifacts/ablations.json", found)
+    write_json(root / OUTPUT, found)
 
 
 def _make(root: Path, config: Config, row: Ablation, *, tasks: list[EditTask]) -> dict[str, Any]:

@@ -64,13 +64,17 @@ class Receipt:
     @property
     def text(self) -> str:
         """What was done, for a person, and where to look."""
+        pages = [f"  {title}: {link}" for title, link in self.links.items()]
+        where = "" if pages or self.warning else "; `lr-edit ui` opens them"
+        return "\n".join([f"{self.summary}{where}", *pages])
+
+    @property
+    def summary(self) -> str:
+        """What was done, in one line."""
         if self.warning:
             return self.warning
         added = ", ".join(self.added) if 0 < len(self.added) <= 9 else f"{len(self.added)} of them"
-        said = added if self.added else "nothing new"
-        pages = [f"  {title}: {link}" for title, link in self.links.items()]
-        where = "" if pages else "; `lr-edit ui` opens them"
-        return "\n".join([f"MLflow: {self.rows} rows, published {said}{where}", *pages])
+        return f"MLflow: {self.rows} rows, published {added if self.added else 'nothing new'}"
 
 
 def publish(

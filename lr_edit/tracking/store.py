@@ -173,8 +173,8 @@ def explain(error: BaseException, root: Path, *, uri: str) -> str:
 
 
 def without_secrets(text: str, uri: str) -> str:
-    """A text without the password, the user or the query of a URI, or a secret of the
-    environment."""
+    """A text without the password, the user or the query of a URI, what else stands behind its
+    path, or a secret of the environment."""
     try:
         parts = urlsplit(uri)
         secrets = [parts.password, unquote(parts.password or "")]
@@ -184,7 +184,7 @@ def without_secrets(text: str, uri: str) -> str:
     secrets += [os.environ.get(key) for key in _SECRETS]
     text = re.sub(r"(?<=://)[^/\s]*@", "***@", text)
     if not uri.startswith("sqlite"):  # whose path may hold a `?`
-        text = re.sub(r"(://[^\s?]*)\?\S*", r"\1", text)
+        text = re.sub(r"(://[^\s?#;]*)[?#;]\S*", r"\1", text)
     for secret in sorted({one for one in secrets if one}, key=len, reverse=True):
         text = text.replace(secret, "***")
     return text

@@ -33,7 +33,8 @@ APART = ("artifacts/candidates/", "artifacts/receipt.json")
 def verify(root: Path) -> dict[str, Any]:
     """The study in the workspace against the committed one.
 
-    cells   key -> {committed, fresh, verdict}: "equal", "within tolerance" or "different"
+    cells   key -> {committed, fresh, verdict}: "equal", "within tolerance", "different", or
+            "new", of a row that is in the fresh study alone
     first   the first stage whose outputs differ from the committed dvc.lock's, or None
     damaged what the workspace holds otherwise than its own dvc.lock says, or lacks: the numbers
             were not made from these files
@@ -60,7 +61,7 @@ def verify(root: Path) -> dict[str, Any]:
         verdict = _verdict(key.rsplit(".", 1)[1], value, now)
         cells[key] = {"committed": value, "fresh": now, "verdict": verdict}
     for key, now in fresh.items():
-        cells[key] = {"committed": None, "fresh": now, "verdict": "different"}
+        cells[key] = {"committed": None, "fresh": now, "verdict": "new"}
     then = parse_lock(lock, root / "dvc.lock")
     damaged = [path for path, md5 in made.items() if not _holds(root / path, md5)
                and not (path.startswith(APART) and not (root / path).exists())]  # fmt: skip
@@ -95,8 +96,11 @@ def verdict(found: dict[str, Any]) -> str:
     kinds = [one["verdict"] for one in found["cells"].values()]
     names = ("equal", "within tolerance", "different")
     lines = [", ".join(f"{kinds.count(name)} {name}" for name in names)]
+    added = [key.rsplit(".", 1)[0] for key, one in found["cells"].items()
+             if one["verdict"] == "new"]  # fmt: skip
+    lines += [f"new, with nothing to compare: {row}" for row in dict.fromkeys(added)]
     for key, one in found["cells"].items():
-        if one["verdict"] != "equal":
+        if one["verdict"] not in ("equal", "new"):
             metric = key.rsplit(".", 1)[1]
             lines.append(
                 f"  {key}: {one['committed']} committed, {one['fresh']} fresh, {one['verdict']} "

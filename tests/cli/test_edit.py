@@ -115,7 +115,9 @@ def test_a_photo_is_edited_by_picture_book_weights_only_where_that_is_forced(
     said = refused(capsys, tiny_root, *words)
     assert "90x60" in said and "--profile sd2" in said and not output.exists()
     assert run(tiny_root, *words, "--force", "--json") == 0
-    left, top, right, bottom = json.loads(capsys.readouterr().out)["box"]
+    out, err = capsys.readouterr()
+    assert "photo.jpg: picture-book weights know drawings alone" in err
+    left, top, right, bottom = json.loads(out)["box"]
     changed = (read_image(photo) != read_image(output)).any(2)
     assert changed.shape == (60, 90) and changed[top:bottom, left:right].any()
     changed[top:bottom, left:right] = False

@@ -13,7 +13,8 @@ import pytest
 import torch
 
 from lr_edit.cli import start
-from lr_edit.errors import lacks_memory
+from lr_edit.cli.main import main
+from lr_edit.errors import UserError, lacks_memory
 from tests.source_tree import ROOT
 from tests.tiny import run
 
@@ -35,6 +36,27 @@ def test_models_list_says_what_is_there(tiny_root: Path, capsys: Captured) -> No
     assert len(full_size) == 9 and not any(row["present"] for row in full_size)
     assert run(tiny_root, "models", "list") == 0
     assert len(capsys.readouterr().out.splitlines()) == len(rows)
+
+
+def test_the_global_options_may_stand_after_the_command(
+    tiny_root: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    said = []
+    for words in (
+        ["--root", str(tiny_root), "--profile", "sdx", "models", "list"],
+        ["models", "list", "--profile", "sdx", "--root", str(tiny_root)],
+    ):
+        with pytest.raises(SystemExit) as end:
+            main(words)
+        assert end.value.code == 2
+        said.append(capsys.readouterr().err)
+    assert said[0] == said[1] and "unknown profile 'sdx'; did you mean 'sdxl'?" in said[0]
+    with pytest.raises(UserError, match="unknown profile"):
+        main(["models", "list", "--profile", "sdx", "--debug"])
+    with pytest.raises(SystemExit):
+        main(["doctor", "--profile", "a", "--profile", "b"])
+    assert "--profile is given 2 times" in capsys.readouterr().err
 
 
 def test_doctor_finds_versions_weights_and_the_store(root: Path, capsys: Captured) -> None:

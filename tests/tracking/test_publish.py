@@ -13,9 +13,11 @@ from mlflow.entities import Run
 
 from lr_edit.errors import UserError
 from lr_edit.tracking.publish import default_uri, publish, serve
+from lr_edit.tracking.store import database
 from lr_edit.tracking.ui import server
 from lr_edit.workspace.storage import study_tasks
 from tests.finished_study import lock, make_study, write_report, write_results
+from tests.tiny import run
 from tests.tracking.conftest import VARIANTS
 
 pytestmark = [
@@ -170,6 +172,23 @@ def test_a_server_that_is_gone_costs_one_warning(root: Path) -> None:
 def test_the_receipt_does_not_depend_on_where_it_was_published(root: Path) -> None:
     gone = publish(root, tracking_uri=f"http://127.0.0.1:{free_port()}")
     assert gone.as_dict() == publish(root).as_dict()
+
+
+def test_the_comparison_opens_while_a_row_is_unfinished(
+    root: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shown: list[Path] = []
+    monkeypatch.setattr("lr_edit.tracking.publish.serve", lambda root, port: shown.append(root))
+    monkeypatch.setattr("lr_edit.cli.main.load_study", lambda _: (root, None))  # its own profile
+    assert run(root, "ui") == 0 and shown == [root]
+    assert "`lr-edit ui` opens them" not in capsys.readouterr().err  # it is what is running
+    text = (root / "params.yaml").read_text()
+    (root / "params.yaml").write_text(text.replace("learner: exact", "learner: gumbel"))
+    assert run(root, "ui") == 0 and shown == [root, root]
+    err = capsys.readouterr().err
+    assert "run `dvc repro`, then publish. What was published before is shown" in err
+    database(root).unlink()
+    assert run(root, "ui") == 2 and len(shown) == 2
 
 
 def test_serving_before_publishing_says_what_to_do(root: Path) -> None:

@@ -141,6 +141,8 @@ def test_a_database_without_its_driver_says_what_to_install(root: Path) -> None:
     [
         ("http://me:a%40b@h/x?key=k1", "http://***@h/x"),
         ("no a@b, no a%40b, no k1", "no ***, no ***, no ***"),
+        ("http://me:a%40b@h/x;token=k2", "http://***@h/x"),
+        ("at http://h/x#k3 and http://h/x;k4#k5?k6", "at http://h/x and http://h/x"),
     ],
 )
 def test_no_secret_of_a_uri_is_in_a_sentence(text: str, shown: str) -> None:

@@ -39,14 +39,21 @@ def test_a_cell_that_moved_is_said_with_its_stage(root: Path, change: float, exp
     assert f"first stage whose outputs differ: edit@{name}" in verdict(found)
 
 
-def test_a_row_that_is_new_or_gone_differs(root: Path) -> None:
+def test_a_row_that_is_gone_differs_and_a_new_one_stands_apart(root: Path) -> None:
     results = read_json(root / "reports/results.json")
     name, *_ = list(results["variants"])
     results["variants"]["newcomer"] = results["variants"].pop(name)
     write_json(root / "reports/results.json", results)
-    found = verify(root)["cells"]
-    assert found[f"variants.{name}.iou"]["verdict"] == "different"
-    assert found["variants.newcomer.iou"]["verdict"] == "different"
+    found = verify(root)
+    assert found["cells"][f"variants.{name}.iou"]["verdict"] == "different"
+    assert found["cells"]["variants.newcomer.iou"]["verdict"] == "new"
+    assert differs(found)
+    said = verdict(found).splitlines()
+    assert said.count("new, with nothing to compare: variants.newcomer") == 1
+    results["variants"][name] = results["variants"]["newcomer"]
+    write_json(root / "reports/results.json", results)
+    lock(root, list(VARIANTS))
+    assert not differs(verify(root))  # the committed rows are as they were
 
 
 def test_without_a_commit_there_is_nothing_to_compare(tmp_path: Path) -> None:

@@ -12,12 +12,14 @@ from tests.source_tree import ROOT
 
 # In a process of its own, without the type checks of the suite: as users have it.
 PROGRAM = """
-import json, math, torch
+import json, math, numpy as np, torch
 from eval.metrics.absolute import mean_absolute_error
+from eval.metrics.box import area_ratio, box_hit, box_iou
 from eval.metrics.change import where_changed
 from eval.metrics.clip import clip_similarity, directional_similarity, image_similarity
 from eval.metrics.pixels import mean_squared_error, peak_signal_noise_ratio
 from eval.metrics.ssim import structural_similarity
+from eval.metrics.structure import structure_distance
 from tests.eval.networks import FakeClip
 
 pictures, mask = torch.rand(3, 3, 16, 16), torch.ones(1, 1, 16, 16, dtype=torch.bool)
@@ -36,6 +38,13 @@ for aspect in ("x", "Hit", "", "hits"):
 for value in (-0.1, 1.1, math.nan, math.inf):
     ask(f"threshold {value}", where_changed, pictures, pictures, mask=mask, aspect="hit",
         threshold=value)
+for name, boxes in {"three": [0, 0, 1], "turned": [5, 0, 1, 4], "flat": [0, 0, 0, 4],
+                    "NaN": [0, 0, math.nan, 4], "none": 3}.items():
+    for measure in (box_iou, box_hit, area_ratio):
+        ask(f"{measure.__name__} {name}", measure, np.array(boxes), np.array([0, 0, 1, 1]))
+        ask(f"{measure.__name__} truth {name}", measure, np.array([0, 0, 1, 1]), np.array(boxes))
+for side in (0, -1, 1.5, True):
+    ask(f"side {side}", structure_distance, pictures, pictures, backbone=None, side=side)
 for measure in pixels:
     for n, m in ((2, 3), (3, 1), (3, 2)):
         ask(f"{n} sources {m} {measure.__name__}", measure, pictures[:n], pictures[:m],
@@ -50,6 +59,12 @@ ask("bytes", image_similarity, pictures * 255, pictures, model=FakeClip())
 print(json.dumps(found))
 """
 SAID = {
+    "box_iou": "ValueError: ",
+    "box_hit": "ValueError: ",
+    "area_ratio": "ValueError: ",
+    "box_iou flat": "ValueError: [0.0, 0.0, 0.0, 4.0] is no box",
+    "box_iou three": "ValueError: boxes of shape (3,)",
+    "side": "ValueError: side ",
     "aspect": "ValueError: unknown aspect",
     "threshold": "ValueError: a threshold lies in [0, 1]",
     "2 sources": "ValueError: 2 sources for 3 edits",
