@@ -18,15 +18,13 @@ from lr_edit import method
 from lr_edit.config import Config, Race
 from lr_edit.frozen.models import Models
 from lr_edit.proposal_set import ProposalSet
-from lr_edit.propose import propose
+from lr_edit.propose import Proposed, propose
 from lr_edit.saliency import Saliency
 from lr_edit.successive_halving import RaceResult, pick_entrants, plan_rounds, run_race
 from lr_edit.types import Bank, Box, EditTask, LossWeights, Merit
 
 # Saliency, boxes (points, sizes, 4) -> log probability that each is the best, (points, sizes).
 Prior = Callable[[Saliency, Tensor], np.ndarray]
-# What `propose` gives: saliency, anchors (points, 2), boxes (points, sizes, 4).
-Proposed = tuple[Saliency, Tensor, Tensor]
 # What happens next, and the UNet evaluations that the whole edit will take.
 Report = Callable[[str, int], None]
 

@@ -24,7 +24,7 @@ from lr_edit.grounding import Grounding
 from lr_edit.inpaint import noise_seed
 from lr_edit.method import make_bank
 from lr_edit.proposal_set import ProposalSet
-from lr_edit.propose import SEAM
+from lr_edit.propose import SEAM, keep_in_picture
 from lr_edit.saliency import compute_saliency
 from lr_edit.types import Bank, EditTask, Sampler
 
@@ -63,7 +63,8 @@ def detected_bank(
         models = replace(models, inpainter=Outlined(models.inpainter, outlines, feather=feather))
     middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
     anchors = pixels_to_cells(middle, grid=maps.attention.shape, side=side)
-    proposed = replace(maps, grounding=found), anchors, found.boxes[:, None]
+    every = replace(maps, grounding=found), anchors, found.boxes[:, None]
+    proposed = keep_in_picture(every, models.part)
     return make_bank(models, task, source=source, config=config, how=how, proposed=proposed)
 
 

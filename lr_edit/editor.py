@@ -188,12 +188,11 @@ class Editor:
         anchors = FramedAnchors(self.models.anchors, part=canvas.part, side=profile.side)
         study = self.config.study.model_copy(update={"seed": request.seed})
         job = EditJob(
-            models=replace(self.models, anchors=anchors, inpainter=framed),
+            models=replace(self.models, anchors=anchors, inpainter=framed, part=canvas.part),
             config=self.config.model_copy(update={"study": study}),
             # One id for all: equal pixels get equal noise, whatever they are called.
             task=EditTask("edit", Path("edit"), request.source, request.prompt),
             source=canvas.square,
-            part=canvas.part,
             boxes=torch.tensor([box.as_tuple() for box in canvas.own]) if canvas.own else None,
             rank=request.rank,
             budget=request.budget,

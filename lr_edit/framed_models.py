@@ -8,7 +8,7 @@ method's square, so that it is scored as the photo will be, and is kept for the 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,6 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional as F
 
-from lr_edit.budgeted_editor import Proposed
 from lr_edit.frame import Frame, frame_box
 from lr_edit.frozen import Inpainter
 from lr_edit.frozen.wrapped import WrappedInpainter
@@ -27,7 +26,6 @@ from lr_edit.types import Box, Sampler
 BUCKETS = 8  # an inpainter's sides are so many parts of its square's: whole cells at every depth
 RING = 1 / 16  # of the side: what is about an edit and says how its colours are to be matched
 ROUNDING = 1e-6  # of a cell, which is none
-HELD = 0.5  # share of a found box that must lie in the photo
 
 
 @dataclass(frozen=True)
@@ -230,24 +228,6 @@ def match_colours(
         return made
     off = (source - made)[0][:, ring].median(-1).values
     return (made + off[None, :, None, None]).clamp(0, 1)
-
-
-def keep_in_photo(proposed: Proposed, part: Box) -> Proposed:
-    """Boxes that end where the photo does; of what CLIP found, only what is mostly in it."""
-    maps, anchors, boxes = proposed
-    low, high = torch.tensor([part.left, part.top]), torch.tensor([part.right, part.bottom])
-    first = torch.minimum(torch.maximum(boxes[..., :2], low), high - 1)
-    last = torch.maximum(torch.minimum(boxes[..., 2:], high), first + 1)
-    cut = torch.cat([first, last], -1)
-    if maps.grounding is None:
-        return maps, anchors, cut
-    area, before = ((b[..., 2:] - b[..., :2]).prod(-1)[:, 0] for b in (cut, boxes))
-    held = (area >= HELD * before).nonzero()[:, 0]
-    grounding = None
-    if len(held):
-        found = maps.grounding
-        grounding = replace(found, boxes=cut[held, 0], scores=found.scores[held])
-    return replace(maps, grounding=grounding), anchors[held], cut[held]
 
 
 def _box_of(mask: Bool[Tensor, "side side"]) -> Box:

@@ -14,7 +14,7 @@ from PIL import Image, ImageDraw
 
 from lr_edit.editor import Editor, as_canvas
 from lr_edit.framed_anchors import FramedAnchors
-from lr_edit.framed_models import Canvas, keep_in_photo
+from lr_edit.framed_models import Canvas
 from lr_edit.frozen.images import resize_to_side
 from lr_edit.propose import propose
 from lr_edit.request import Picture, Request
@@ -49,11 +49,10 @@ def find_places(editor: Editor, picture: Picture, *, request: Request) -> Places
         small = resize_to_side(canvas.square, side=config.models.attention_side)
         return Places(_in_photo(anchors.attention(small)[0], canvas), (), False)
     task = EditTask("edit", Path("edit"), request.source, request.prompt)
-    models, how = replace(editor.models, anchors=anchors), config.proposal_set("grounded")
-    proposed = propose(models, task, source=canvas.square, config=config, how=how)
-    found = proposed[0].grounding
-    known = found is not None and found.drop >= config.models.found
-    maps, _, boxes = keep_in_photo(proposed, canvas.part)
+    models = replace(editor.models, anchors=anchors, part=canvas.part)
+    how = config.proposal_set("grounded")
+    maps, _, boxes = propose(models, task, source=canvas.square, config=config, how=how)
+    known = maps.grounding is not None and maps.grounding.drop >= config.models.found
     places = tuple(canvas.place(Box(*row)) for row in boxes.flatten(0, 1).tolist())
     return Places(_in_photo(maps.attention, canvas), places, known)
 

@@ -18,6 +18,7 @@ from lr_edit.frozen.wrapped import WrappedInpainter
 from lr_edit.inpaint import noise_seed
 from lr_edit.method import make_bank
 from lr_edit.proposal_set import ProposalSet
+from lr_edit.propose import keep_in_picture
 from lr_edit.saliency import compute_saliency
 from lr_edit.types import Bank, EditTask, Sampler
 
@@ -73,7 +74,8 @@ def instructed_bank(
     )  # fmt: skip
     side = source.shape[-1]
     whole = torch.tensor([0, 0, side, side]).repeat(how.draws, 1, 1)
-    proposed = maps, torch.full((how.draws, 2), -1), whole
+    every = maps, torch.full((how.draws, 2), -1), whole
+    proposed = keep_in_picture(every, models.part)
     models = replace(models, inpainter=Instructed(models.inpainter, source=task.source))
     own = how.model_copy(update={"noise": "common" if how.draws == 1 else "independent"})
     return make_bank(models, task, source=source, config=config, how=own, proposed=proposed)

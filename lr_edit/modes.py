@@ -12,19 +12,17 @@ from torch import Tensor
 from lr_edit import method
 from lr_edit.budgeted_editor import (
     Prior,
-    Proposed,
     Report,
     ScoredCandidate,
     edit_within_budget,
     list_candidates,
 )
 from lr_edit.config import Config, Race, Variant
-from lr_edit.framed_models import keep_in_photo
 from lr_edit.frozen.models import Models
 from lr_edit.proposal_set import ProposalSet
-from lr_edit.propose import propose
+from lr_edit.propose import Proposed, propose
 from lr_edit.request import Mode
-from lr_edit.types import Box, EditTask, Merit
+from lr_edit.types import EditTask, Merit
 
 # The paper's learner; its steps and rate were chosen on val. A study's `learned` is taken instead.
 LEARNED = Variant.model_validate({"proposals": "dino", "learner": "exact", "steps": 200})
@@ -34,7 +32,6 @@ LEARNED = Variant.model_validate({"proposals": "dino", "learner": "exact", "step
 class EditJob:
     """One picture at the models' size, and all that a mode may use.
 
-    part       where the picture lies in the square; beyond it the square repeats its edge
     boxes      the user's own, (n, 4), in pixels of the square; None: the method proposes them
     rank       what the best is best by, and `budget` the NFE it may cost; None: as `config` says
     read_prior reads the dataset-level nets of the profile
@@ -45,7 +42,6 @@ class EditJob:
     config: Config
     task: EditTask
     source: UInt8[Tensor, "3 side side"]
-    part: Box
     boxes: Int[Tensor, "n 4"] | None
     rank: Merit | None
     budget: int | None
@@ -138,5 +134,4 @@ def _spend(
 
 
 def _propose(job: EditJob, how: ProposalSet) -> Proposed:
-    found = propose(job.models, job.task, source=job.source, config=job.config, how=how)
-    return keep_in_photo(found, job.part)
+    return propose(job.models, job.task, source=job.source, config=job.config, how=how)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -30,6 +32,9 @@ from lr_edit.types import Box, EditTask
 
 # A true box is grown by these pixels, so that the feathered seam does not keep the thing's outline.
 SEAM = 2
+HELD = 0.5  # share of a found box that must lie in the picture
+# What `propose` gives: saliency, anchors (points, 2), boxes (points, sizes, 4).
+Proposed = tuple[Saliency, Tensor, Tensor]
 
 
 def propose(
@@ -40,7 +45,8 @@ def propose(
     config: Config,
     how: ProposalSet,
 ) -> tuple[Saliency, Int[Tensor, "points 2"], Int[Tensor, "points sizes 4"]]:
-    """Saliency, anchor points and boxes of one task.
+    """Saliency, anchor points and boxes of one task, in its picture: where `models.part` says that
+    it is not all of the source, the rest holds none.
 
     Args:
         models: The frozen models.
@@ -62,8 +68,11 @@ def propose(
     if maps.grounding is not None:
         boxes, side = maps.grounding.boxes[:, None], source.shape[-1]
         middle = (boxes[:, 0, :2] + boxes[:, 0, 2:]) / 2
-        return maps, pixels_to_cells(middle, grid=maps.attention.shape, side=side), boxes
+        anchors = pixels_to_cells(middle, grid=maps.attention.shape, side=side)
+        return keep_in_picture((maps, anchors, boxes), models.part)
     anchors = place_anchors(maps.scores, proposals=how, seed=seed)
+    if models.part and how.anchors in ("random", "grid"):
+        anchors = _moved(anchors, models.part, grid=maps.scores.shape, side=source.shape[-1])
     boxes = draw_boxes(
         task,
         anchors,
@@ -73,7 +82,49 @@ def propose(
         cell=config.models.cell,
         seed=seed,
     )
-    return maps, anchors, boxes
+    if models.part and how.anchors == "centre":
+        boxes = _about_middle(boxes, models.part, cell=config.models.cell)
+    return keep_in_picture((maps, anchors, boxes), models.part)
+
+
+def keep_in_picture(proposed: Proposed, part: Box | None) -> Proposed:
+    """Boxes that end where the picture does, which is a part of the square, or all of it; of what
+    was found by the words, only what is mostly in it, else the picture itself, as not found."""
+    if part is None:
+        return proposed
+    maps, anchors, boxes = proposed
+    low, high = torch.tensor([part.left, part.top]), torch.tensor([part.right, part.bottom])
+    first = torch.minimum(torch.maximum(boxes[..., :2], low), high - 1)
+    last = torch.maximum(torch.minimum(boxes[..., 2:], high), first + 1)
+    cut = torch.cat([first, last], -1)
+    if maps.grounding is None:
+        return maps, anchors, cut
+    area, before = ((b[..., 2:] - b[..., :2]).prod(-1)[:, 0] for b in (cut, boxes))
+    held, found = (area >= HELD * before).nonzero()[:, 0], maps.grounding
+    if len(held):
+        grounding = replace(found, boxes=cut[held, 0], scores=found.scores[held])
+        return replace(maps, grounding=grounding), anchors[held], cut[held]
+    whole = torch.tensor([part.as_tuple()])
+    grounding = replace(found, boxes=whole, scores=found.scores[:1] * 0, drop=-math.inf)
+    return replace(maps, grounding=grounding), anchors[:1], whole[:, None]
+
+
+def _moved(
+    anchors: Int[Tensor, "points 2"], part: Box, *, grid: Sequence[int], side: int
+) -> Int[Tensor, "points 2"]:
+    """Cells all over the grid -> as many all over the picture's part of it."""
+    start = torch.tensor([part.top, part.left]) / side
+    extent = torch.tensor([part.bottom - part.top, part.right - part.left]) / side
+    return ((anchors + 0.5) * extent + start * torch.tensor(grid)).floor().long()
+
+
+def _about_middle(
+    boxes: Int[Tensor, "points sizes 4"], part: Box, *, cell: int
+) -> Int[Tensor, "points sizes 4"]:
+    """Boxes that have one middle, moved by whole cells to the picture's."""
+    middle = torch.tensor([part.left + part.right, part.top + part.bottom]) / 2
+    by = ((middle - boxes[0, 0].view(2, 2).double().mean(0)) / cell).round().long() * cell
+    return boxes + by.repeat(2)
 
 
 def task_with_prompt(task: EditTask, *, proposals: ProposalSet) -> EditTask:

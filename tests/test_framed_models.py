@@ -14,8 +14,9 @@ from torch import Tensor
 
 from lr_edit.frame import frame_box, frame_photo
 from lr_edit.framed_anchors import FramedAnchors
-from lr_edit.framed_models import Canvas, FramedInpainter, keep_in_photo, match_colours
+from lr_edit.framed_models import Canvas, FramedInpainter, match_colours
 from lr_edit.grounding import Grounding
+from lr_edit.propose import keep_in_picture
 from lr_edit.saliency import Saliency
 from lr_edit.types import Box, Sampler
 from tests.fakes import FakeAnchors, FakeInpainter
@@ -163,15 +164,16 @@ def test_boxes_end_where_the_photo_does_and_found_ones_beyond_it_are_left_out() 
     maps = Saliency(grid, torch.zeros(1, 1, 1), grid, grid, nfe=0)
     anchors = torch.arange(6).view(3, 2)
     part = Box(0, 24, 64, 40)
-    _, _, cut = keep_in_photo((maps, anchors, boxes), part)
+    _, _, cut = keep_in_picture((maps, anchors, boxes), part)
     assert cut[:, 0].tolist() == [[0, 24, 16, 36], [0, 24, 16, 25], [0, 26, 16, 34]]
     grounding = Grounding(boxes[:, 0], torch.tensor([0.3, 0.2, 0.1]), drop=1.0, views=3)
-    found, kept, cut = keep_in_photo((replace(maps, grounding=grounding), anchors, boxes), part)
+    found, kept, cut = keep_in_picture((replace(maps, grounding=grounding), anchors, boxes), part)
     assert cut[:, 0].tolist() == [[0, 24, 16, 36], [0, 26, 16, 34]]
     assert kept.tolist() == [[0, 1], [4, 5]] and found.grounding is not None
     assert found.grounding.boxes.tolist() == cut[:, 0].tolist()
-    nowhere = keep_in_photo((found, kept, cut), Box(32, 0, 64, 64))[0]
-    assert nowhere.grounding is None
+    nowhere, _, cut = keep_in_picture((found, kept, cut), Box(32, 0, 64, 64))
+    assert nowhere.grounding is not None and nowhere.grounding.drop == -np.inf
+    assert cut.tolist() == [[[32, 0, 64, 64]]]
 
 
 def test_colours_are_matched_about_the_mask() -> None:

@@ -11,7 +11,7 @@ from lr_edit.budgeted_editor import Prior
 from lr_edit.config import Config, load_config
 from lr_edit.frozen.models import Models
 from lr_edit.modes import RUN, EditJob, Outcome
-from lr_edit.types import Box, EditTask
+from lr_edit.types import EditTask
 from tests.fakes import FakeAnchors, FakeInpainter, RedFinder
 
 
@@ -32,7 +32,7 @@ def edited(config: Config, *, budget: int | None = None) -> tuple[Outcome, list[
     job = EditJob(
         Models(FakeAnchors(), RedFinder(), FakeInpainter()), config,
         EditTask("a", Path("a.png"), "a red ball", "a blue ball on snow"), source,
-        part=Box(0, 0, 64, 64), boxes=None, rank=None, budget=budget, read_prior=flat_prior,
+        boxes=None, rank=None, budget=budget, read_prior=flat_prior,
         report=lambda what, _: said.append(what),
     )  # fmt: skip
     return RUN["grounded"](job), said

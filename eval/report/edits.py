@@ -37,13 +37,16 @@ class ShownEdit:
     """One variant's edit of a task; `success` is None where nothing is known."""
 
     box: Box
-    edited: np.ndarray  # uint8 (H, W, 3)
+    edited: np.ndarray  # uint8 (side, side, 3)
     success: bool | None
 
 
 @dataclass(frozen=True)
 class Row:
-    """A task, its source (uint8, (H, W, 3)) and the edits of some variants by name."""
+    """A task, its source (uint8, (side, side, 3)) and the edits of some variants by name.
+
+    Pages show squares: a picture of another shape lies at the upper left of a white one.
+    """
 
     task: EditTask
     source: np.ndarray
@@ -76,11 +79,17 @@ def collect_rows(
     return [
         Row(
             task=task,
-            source=np.ascontiguousarray(study_image(root, task).transpose(1, 2, 0)),
+            source=_on_white(np.ascontiguousarray(study_image(root, task).transpose(1, 2, 0))),
             edits={name: shown[name][at] for name in variants},
         )
         for at, task in enumerate(tasks)
     ]
+
+
+def _on_white(image: np.ndarray) -> np.ndarray:
+    side = max(image.shape[:2])
+    beyond = [(0, side - length) for length in image.shape[:2]]
+    return np.pad(image, [*beyond, (0, 0)], constant_values=255) if np.any(beyond) else image
 
 
 def write_rows(reports: Path, rows: Sequence[Row]) -> None:
@@ -161,7 +170,7 @@ def _collect(root: Path, config: Config, tasks: list[EditTask], name: str) -> li
         found.append(
             ShownEdit(
                 box=Box(*map(int, bank.boxes[at])),
-                edited=read_image(root / "artifacts/edits" / name / f"{task.id}.png"),
+                edited=_on_white(read_image(root / "artifacts/edits" / name / f"{task.id}.png")),
                 success=None if np.isnan(success) else bool(success),
             )
         )

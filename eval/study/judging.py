@@ -38,7 +38,7 @@ class JudgeNets:
     """The networks that measure; where one is None its metrics are NaN.
 
     `structure_side` is the square in pixels that the structure judge sees: 224 for DINO, None for
-    images as they are.
+    square images as they are.
     """
 
     clip: Embedder
@@ -62,9 +62,9 @@ def judge_candidates(
     before = _images(source[None])
     after = _images(candidates.reshape(-1, *candidates.shape[2:]))  # (points * sizes, 3, H, W)
     mask = _true_mask(task, before)
-    distance = structure_distance(
-        before, after, backbone=judges.structure, side=judges.structure_side
-    )
+    high, wide = before.shape[2:]
+    side = judges.structure_side or (None if high == wide else max(high, wide))  # of whole patches
+    distance = structure_distance(before, after, backbone=judges.structure, side=side)
     flat = {
         **_clip_metrics(before, after, mask, task, judges.clip),
         **_background_metrics(before, after, mask, judges),

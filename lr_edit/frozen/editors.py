@@ -95,13 +95,13 @@ class InstructionEditor:
     @torch.no_grad()
     def inpaint(
         self,
-        image: Float[Tensor, "1 3 side side"],
+        image: Float[Tensor, "1 3 h w"],
         prompt: str,
         *,
-        masks: Bool[Tensor, "n 1 side side"],
+        masks: Bool[Tensor, "n 1 h w"],
         noise: Float[Tensor, "#n channels rows cols"],
         sampler: Sampler,
-    ) -> Float[Tensor, "n 3 side side"]:
+    ) -> Float[Tensor, "n 3 h w"]:
         """The picture edited as `prompt` says, once from each noise. Values in [0, 1] in and out.
 
         Raises UserError for what these pipelines do not do: an early stop, a solver of ours,
@@ -118,7 +118,7 @@ class InstructionEditor:
 
     def _edit(
         self, image: Tensor, prompt: str, *, noise: Tensor, sampler: Sampler
-    ) -> Float[Tensor, "1 3 side side"]:
+    ) -> Float[Tensor, "1 3 h w"]:
         kind, (high, wide) = self._kind, image.shape[-2:]
         size = {} if kind.unet else {"height": high, "width": wide}
         digest = hashlib.sha256(noise.contiguous().numpy().tobytes()).digest()

@@ -11,16 +11,22 @@ from lr_edit.execution.environment import choose_device
 from lr_edit.frozen import AnchorModel, ClipModel, Inpainter
 from lr_edit.frozen.weights import resolve
 from lr_edit.profiles import Profile
+from lr_edit.types import Box
 
 
 @dataclass(frozen=True)
 class Models:
-    """What proposes, what scores, what inpaints, and the device on which all is computed."""
+    """What proposes, what scores, what inpaints, and the device on which all is computed.
+
+    part  where the picture lies in the square that is given them, whose rest repeats its edge;
+          None: all of it is the picture
+    """
 
     anchors: AnchorModel
     clip: ClipModel
     inpainter: Inpainter
     device: str = "cpu"
+    part: Box | None = None
 
 
 def load_models(

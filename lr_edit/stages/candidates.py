@@ -11,6 +11,7 @@ import platform
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -44,7 +45,7 @@ _FOLDERS = {"tables": "artifacts/tables", "images": "artifacts/candidates"}  # o
 
 @dataclass(frozen=True)
 class CandidateTask:
-    """A task to be inpainted, and its source, uint8 (3, side, side)."""
+    """A task to be inpainted, and its source, uint8 (3, h, w), the longer side the models'."""
 
     task: EditTask
     source: np.ndarray
@@ -131,7 +132,7 @@ class CandidateMaker:
         return content_key(self._common, asdict(task) | {"image": None}, source)
 
     def __call__(self, item: CandidateTask) -> tuple[Bank, np.ndarray]:
-        """The bank, and its candidates as uint8 (points, sizes, 3, side, side)."""
+        """The bank, and its candidates as uint8 (points, sizes, 3, h, w)."""
         if self._models is None:
             if self._common_key() != self._common:
                 raise UserError(
@@ -172,13 +173,11 @@ def _load(root: Path, profile: Profile) -> Models:
 def _make(
     models: Models, item: CandidateTask, *, config: Config, name: str
 ) -> tuple[Bank, np.ndarray]:
-    import torch
-
     from lr_edit.method import make_bank
+    from lr_edit.own_shape import in_own_shape
 
-    source, how = torch.from_numpy(item.source.copy()), config.proposal_set(name)
-    bank, images = make_bank(models, item.task, source=source, config=config, how=how)
-    return bank, images.numpy()
+    make = partial(make_bank, task=item.task, config=config, how=config.proposal_set(name))
+    return in_own_shape(make, models, item.source, profile=config.models)
 
 
 def _load_detector(root: Path, profile: Profile) -> tuple[Models, Detector, None]:
@@ -204,17 +203,15 @@ def _make_detected(
     config: Config,
     name: str,
 ) -> tuple[Bank, np.ndarray]:
-    import torch
-
     from lr_edit.detect import detected_bank
+    from lr_edit.own_shape import in_own_shape
 
-    source, how = torch.from_numpy(item.source.copy()), config.proposal_set(name)
     models, detector, segmenter = loaded
-    bank, images = detected_bank(
-        models, item.task, detector=detector, segmenter=segmenter, source=source, config=config,
-        how=how,
+    make = partial(
+        detected_bank, task=item.task, detector=detector, segmenter=segmenter, config=config,
+        how=config.proposal_set(name),
     )  # fmt: skip
-    return bank, images.numpy()
+    return in_own_shape(make, models, item.source, profile=config.models)
 
 
 def _load_editor(root: Path, profile: Profile) -> Models:
@@ -226,13 +223,11 @@ def _load_editor(root: Path, profile: Profile) -> Models:
 def _make_whole(
     models: Models, item: CandidateTask, *, config: Config, name: str
 ) -> tuple[Bank, np.ndarray]:
-    import torch
-
     from lr_edit.instruct import instructed_bank
+    from lr_edit.own_shape import in_own_shape
 
-    source, how = torch.from_numpy(item.source.copy()), config.proposal_set(name)
-    bank, images = instructed_bank(models, item.task, source=source, config=config, how=how)
-    return bank, images.numpy()
+    make = partial(instructed_bank, task=item.task, config=config, how=config.proposal_set(name))
+    return in_own_shape(make, models, item.source, profile=config.models)
 
 
 @dataclass(frozen=True)

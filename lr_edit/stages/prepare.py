@@ -1,4 +1,5 @@
-"""prepare: the profile's data folder -> artifacts/tasks, every image RGB at the working size.
+"""prepare: the profile's data folder -> artifacts/tasks, every image RGB at the working size: in
+its own shape, the longer side the models'.
 
 Pictures there are named by us, after a task's id: nothing that an input says becomes a path.
 """
@@ -6,13 +7,13 @@ Pictures there are named by us, after a task's id: nothing that an input says be
 from __future__ import annotations
 
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
 from lr_edit.config import Config
 from lr_edit.errors import UserError
 from lr_edit.files import empty_folder
-from lr_edit.photo import photo_to_square, working_image
+from lr_edit.photo import fit_photo, scale_box
+from lr_edit.profiles import Profile
 from lr_edit.types import Box, EditTask
 from lr_edit.workspace.paths import locate
 from lr_edit.workspace.pictures import read_image, write_image
@@ -33,21 +34,20 @@ def run(root: Path, config: Config) -> None:
                 f"task {task.id!r}: {data / task.image} is missing: add it, or drop the task"
             )
     empty_folder(out)
-    write_tasks(
-        out / "tasks.json", [_square(task, data, out, config.models.side) for task in tasks]
-    )
+    write_tasks(out / "tasks.json", [_fitted(task, data, out, config.models) for task in tasks])
 
 
 def _overlap(one: Path, other: Path) -> bool:
     return one.is_relative_to(other) or other.is_relative_to(one)
 
 
-def _square(task: EditTask, data: Path, out: Path, side: int) -> EditTask:
+def _fitted(task: EditTask, data: Path, out: Path, profile: Profile) -> EditTask:
     """Write the task's image at working size; the task with its true boxes there."""
     photo = read_image(data / task.image)
     height, width = photo.shape[:2]
     image = Path("images", f"{task.id}.png")
-    write_image(out / image, working_image(photo, side=side))
+    fitted = fit_photo(photo, side=profile.side, least=profile.cell)
+    write_image(out / image, fitted)
     task = replace(task, image=image)
     if task.truth is None:
         return task
@@ -55,9 +55,13 @@ def _square(task: EditTask, data: Path, out: Path, side: int) -> EditTask:
     for box in [*places, task.truth.box or Box(0, 0, 1, 1)]:
         if box.right > width or box.bottom > height:
             raise UserError(f"task {task.id!r}: its {box} leaves the image of {width}x{height}")
-    if (height, width) == (side, side):
+    new = (fitted.shape[1], fitted.shape[0])
+    if new == (width, height):
         return task
-    move = partial(photo_to_square, side=side, width=width, height=height)
+
+    def move(box: Box) -> Box:
+        return scale_box(box, old=(width, height), new=new)
+
     known = tuple((label, move(place)) for label, place in task.truth.bystanders)
     moved = task.truth.box and move(task.truth.box)
     return replace(task, truth=replace(task.truth, box=moved, bystanders=known))
