@@ -27,7 +27,7 @@ Make = Callable[..., tuple[Bank, Tensor]]  # models, source=(3, side, side) -> c
 
 
 def in_own_shape(
-    make: Make, models: Models, picture: UInt8[np.ndarray, "3 h w"], *, profile: Profile
+    make: Make, models: Models, *, picture: UInt8[np.ndarray, "3 h w"], profile: Profile
 ) -> tuple[Bank, UInt8[np.ndarray, "points sizes 3 h w"]]:
     """What `make` makes of the square about a picture, in the picture's shape.
 

@@ -156,7 +156,7 @@ def read_mask(mask: Any, picture: Picture) -> Bool[np.ndarray, "height width"]:
         raise UserError(f"{name} is black all over: what is to be edited must be white")
     if white.all():
         raise UserError(
-            f"{name} is white all over, as what is transparent counts too: paint black what is to "
+            f"{name} is white all over, as what is transparent counts too: make black what is to "
             "stay, or name the whole picture as a box"
         )
     return white

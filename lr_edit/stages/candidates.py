@@ -177,7 +177,7 @@ def _make(
     from lr_edit.own_shape import in_own_shape
 
     make = partial(make_bank, task=item.task, config=config, how=config.proposal_set(name))
-    return in_own_shape(make, models, item.source, profile=config.models)
+    return in_own_shape(make, models, picture=item.source, profile=config.models)
 
 
 def _load_detector(root: Path, profile: Profile) -> tuple[Models, Detector, None]:
@@ -211,7 +211,7 @@ def _make_detected(
         detected_bank, task=item.task, detector=detector, segmenter=segmenter, config=config,
         how=config.proposal_set(name),
     )  # fmt: skip
-    return in_own_shape(make, models, item.source, profile=config.models)
+    return in_own_shape(make, models, picture=item.source, profile=config.models)
 
 
 def _load_editor(root: Path, profile: Profile) -> Models:
@@ -227,7 +227,7 @@ def _make_whole(
     from lr_edit.own_shape import in_own_shape
 
     make = partial(instructed_bank, task=item.task, config=config, how=config.proposal_set(name))
-    return in_own_shape(make, models, item.source, profile=config.models)
+    return in_own_shape(make, models, picture=item.source, profile=config.models)
 
 
 @dataclass(frozen=True)

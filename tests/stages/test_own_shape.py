@@ -78,8 +78,7 @@ def test_photos_keep_their_shape_from_prepare_to_the_report(study: Path) -> None
     assert tasks[0].truth is not None and tasks[0].truth.box == Box(2, 3, 32, 19)
     for name in ("dino", "dino-random", *SETS):
         assert run(study, "stage", "candidates", "--proposals", name) == 0
-        if name in ("dino", "dino-random", "instructed"):
-            assert run(study, "stage", "judge", "--proposals", name) == 0
+        assert run(study, "stage", "judge", "--proposals", name) == 0
         for task, bank in zip(tasks, read_banks(study, name, tasks=tasks), strict=True):
             source, boxes = study_image(study, task), bank.boxes
             _, height, width = source.shape
@@ -112,7 +111,7 @@ def test_a_square_is_made_as_without_a_shape() -> None:
     picture = np.random.default_rng(0).integers(0, 256, (3, 64, 64), dtype=np.uint8)
     how = config.proposal_set("dino")
     make = partial(make_bank, task=TASK, config=config, how=how)
-    bank, images = in_own_shape(make, models, picture, profile=config.models)
+    bank, images = in_own_shape(make, models, picture=picture, profile=config.models)
     same, expected = make(models, source=torch.from_numpy(picture))
     assert (images == expected.numpy()).all() and (bank.losses == same.losses).all()
 
