@@ -7,17 +7,15 @@ SciPy alone.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
-from scipy import optimize, stats
+from scipy import stats
 
 RESAMPLES = 9999
 LEVEL = 0.95
-POWER = 0.8
 ROUNDING = 1e-12  # a spread that is this share of the values is none
 
 
@@ -48,19 +46,6 @@ class Comparison:
     win_rate: float | None
     sign_p: float | None
     effect: float | None
-    n: int
-
-
-@dataclass(frozen=True)
-class Resolution:
-    """What a paired comparison of n tasks can see.
-
-    spread      standard deviation of the tasks' differences
-    detectable  the smallest mean difference found in `POWER` of such studies
-    """
-
-    spread: float
-    detectable: float
     n: int
 
 
@@ -103,6 +88,8 @@ def bootstrap_interval(
         >>> low < 9.5 < high
         True
     """
+    if values.ndim != 1 or not np.isfinite(values).all():
+        raise ValueError("give one finite value per task")
     if len(values) < 2:
         return None
     if np.ptp(values) <= ROUNDING * np.abs(values).max():  # BCa divides by the spread
@@ -134,6 +121,7 @@ def estimate(
         >>> one.mean, one.n, one.missing
         (2.0, 3, 1)
     """
+    check_tasks(values)
     finite = values[np.isfinite(values)]
     interval = bootstrap_interval(finite, resamples=resamples, seed=seed)
     return Estimate(
@@ -174,6 +162,7 @@ def paired_difference(
         >>> one.difference, one.win_rate, one.n
         (1.0, 0.875, 4)
     """
+    check_tasks(ours, baseline)
     both = np.isfinite(ours) & np.isfinite(baseline)
     difference = ours[both] - baseline[both]
     if not len(difference):
@@ -195,78 +184,6 @@ def paired_difference(
     )
 
 
-def resolution(
-    ours: Float[np.ndarray, " tasks"], baseline: Float[np.ndarray, " tasks"]
-) -> Resolution | None:
-    """What this many tasks can see, from the spread over those that both have.
-
-    Args:
-        ours: One value per task; NaN is missing.
-        baseline: The same of what is compared with.
-
-    Returns:
-        None for fewer than two tasks.
-
-    Example:
-        >>> one = resolution(np.array([1.0, 2.0, 4.0]), np.array([1.0, 1.0, 1.0]))
-        >>> one.n, round(one.spread, 3)
-        (3, 1.528)
-    """
-    both = np.isfinite(ours) & np.isfinite(baseline)
-    n = int(both.sum())
-    if n < 2:
-        return None
-    spread = float((ours - baseline)[both].std(ddof=1))
-    return Resolution(spread, spread * detectable_effect(n), n)
-
-
-def detectable_effect(n: int, *, power: float = POWER, level: float = LEVEL) -> float:
-    """The smallest mean over standard deviation that a two-sided paired t-test of `n` tasks finds.
-
-    Args:
-        n: Tasks, at least two.
-        power: Share of such studies that find it.
-        level: One minus the test's error of the first kind.
-
-    Source: Cohen 1988, by the noncentral t distribution.
-
-    Example:
-        >>> round(detectable_effect(96), 3)
-        0.289
-    """
-
-    beyond = stats.t.ppf((1 + level) / 2, n - 1)
-
-    def short_of(shift: float) -> float:  # the other tail adds nothing where power is asked for
-        return float(power - stats.nct.sf(beyond, n - 1, shift))
-
-    highest = beyond + 3.0
-    while short_of(highest) > 0:
-        highest *= 1.5
-    return float(optimize.brentq(short_of, 0.0, highest)) / math.sqrt(n)
-
-
-def tasks_needed(effect: float, *, power: float = POWER, level: float = LEVEL) -> int:
-    """How many tasks find a mean over standard deviation of `effect`: `detectable_effect` reversed.
-
-    Example:
-        >>> tasks_needed(0.289)
-        96
-    """
-
-    def too_few(n: int) -> bool:
-        beyond = stats.t.ppf((1 + level) / 2, n - 1)
-        return bool(stats.nct.sf(beyond, n - 1, effect * math.sqrt(n)) < power)
-
-    low = high = 2
-    while too_few(high):
-        low, high = high, 2 * high
-    while high - low > 1:  # too_few(low), or low is the least there is
-        middle = (low + high) // 2
-        low, high = (middle, high) if too_few(middle) else (low, middle)
-    return high
-
-
 def holm(p_values: Sequence[float]) -> list[float]:
     """Holm's step-down adjustment over a family, in the given order.
 
@@ -277,11 +194,26 @@ def holm(p_values: Sequence[float]) -> list[float]:
         [0.03, 0.06, 0.06]
     """
     p = np.asarray(p_values, float)
+    if not ((p >= 0) & (p <= 1)).all():
+        raise ValueError(f"{[*p_values]} are no p values: they lie in [0, 1]")
     order = np.argsort(p, kind="stable")
     stepped = np.maximum.accumulate(p[order] * np.arange(len(p), 0, -1))
     adjusted = np.empty(len(p))
     adjusted[order] = np.minimum(stepped, 1.0)
     return [float(value) for value in adjusted]
+
+
+def check_tasks(*rows: Float[np.ndarray, "..."]) -> None:
+    """One value per task, and all as many.
+
+    Raises:
+        ValueError: Another shape.
+
+    Example:
+        >>> check_tasks(np.array([1.0, 2.0]), np.array([3.0, np.nan]))
+    """
+    if any(row.ndim != 1 or len(row) != len(rows[0]) for row in rows):
+        raise ValueError(f"values of shapes {[row.shape for row in rows]}: give one per task")
 
 
 def _wilcoxon(difference: Float[np.ndarray, " n"]) -> float:

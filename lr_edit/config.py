@@ -182,9 +182,39 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
         if not config.proposals[name].propose.features:
             raise UserError(f"{path}: nets read the features of {name!r}, and proposals.{name}."
                             "propose keeps none: it needs `features: true`")  # fmt: skip
+    for name, row in config.variants.items():
+        _check_weights(row, path, f"variants.{name}")
+    for group, table in config.ablations.items():
+        for name, ablation in table.items():
+            _check_part(ablation, config, path, f"ablations.{group}.{name}")
     if config.variants:
         _lookup(config.variants, config.study.baseline, "variant")
     return config
+
+
+def _check_part(row: Ablation, config: Config, path: Path, key: str) -> None:
+    """UserError for a row that asks for candidates that its proposal set never has."""
+    _check_weights(row, path, key)
+    points, sizes = config.proposals[row.proposals].most
+    seen = (row.points or points) * len(row.sizes or range(sizes))
+    wrong = {
+        "points": (row.points or 0) > points,
+        "sizes": max(row.sizes or (0,)) >= sizes,
+        "top": (row.top or 0) > seen,
+    }
+    for name in (name for name, there in wrong.items() if there):
+        raise UserError(
+            f"{path}: parameter '{key}.{name}' is {getattr(row, name)}: the candidates of "
+            f"{row.proposals!r} have at most {points} points of {sizes} sizes, counted from 0"
+        )
+    for name in ("text", "trained_on"):
+        if row.scope == "image" and getattr(row, name):
+            raise UserError(f"{path}: parameter '{key}.{name}' is of nets with `scope: dataset`")
+
+
+def _check_weights(row: Variant, path: Path, key: str) -> None:
+    if not any(vars(row.losses).values()):
+        raise UserError(f"{path}: parameter '{key}.losses': all weigh 0, so that all are the best")
 
 
 def _assemble(params: dict[str, Any]) -> dict[str, Any]:

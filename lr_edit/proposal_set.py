@@ -79,6 +79,14 @@ class ProposalSet(_Frozen):
     propose: Propose
     inpaint: Inpaint
 
+    @property
+    def most(self) -> tuple[int, int]:
+        """How many points and sizes a task's candidates have at most."""
+        if self.boxes in ("truth", "threshold", "whole"):
+            return (self.draws if self.boxes == "whole" else 1), 1
+        sizes = {"squares": len(self.propose.sizes), "random": self.draws}.get(self.boxes, 1)
+        return (1 if self.anchors == "centre" else self.propose.points), sizes
+
     @model_validator(mode="after")
     def _belongs_together(self) -> ProposalSet:
         if OWNERS.get(self.boxes) != {name: name for name in OWNERS.values()}.get(self.anchors):

@@ -62,7 +62,7 @@ class Request:
         if self.boxes is not None and self.mask is not None:
             raise UserError("boxes and a mask: give one of them, each says what may change")
         if (self.boxes is not None or self.mask is not None) and (
-            self.budget is not None or self.mode not in ("grounded", "race")
+            self.budget is not None or self.mode != "grounded"
         ):
             raise UserError(
                 "boxes and masks of your own are all inpainted: leave out the mode and the budget"
@@ -231,7 +231,7 @@ def as_box(box: Box | Sequence[Any]) -> Box:
 
 
 def _whole(side: Any) -> int:
-    if int(side) != side:
+    if isinstance(side, bool) or int(side) != side:
         raise ValueError(f"{side} is no whole number")
     return int(side)
 

@@ -98,6 +98,7 @@ def row(name: str, config: Config) -> Ablation:
     return config.ablations["amortised"][name]
 
 
+@pytest.mark.long
 def test_a_net_a_number_of_tasks_sight_and_start_and_the_same_bytes_on_two_processes(
     root: Path, config: Config
 ) -> None:

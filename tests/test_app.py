@@ -114,6 +114,7 @@ def test_an_upload_that_is_no_picture_is_one_sentence_and_the_next_is_edited(
 
 
 @browsed
+@pytest.mark.long
 def test_two_people_at_once_each_get_their_own(address: str, tmp_path: Path) -> None:
     with ExitStack() as stack:
         people = {}

@@ -53,7 +53,7 @@ LAYERS = (
     {"cli"},
 )
 # The same for eval. Its commands and stages are what `lr_edit.cli` calls.
-EVAL_LAYERS = ({"statistics", "metrics"}, {"study"}, {"report"}, {"external", "stages"})
+EVAL_LAYERS = ({"statistics", "metrics"}, {"power"}, {"study"}, {"report"}, {"external", "stages"})
 # The same for what measures lr_edit's cost; nobody imports it.
 BENCHMARK_LAYERS = (
     {"timing", "graphs", "full_size", "page", "evaluation_picture", "browser", "photos"},

@@ -36,6 +36,7 @@ def test_full_size_models_cost_what_was_counted_before() -> None:
     }  # fmt: skip
 
 
+@pytest.mark.long
 def test_every_row_is_kept_as_it_comes_and_the_page_says_what_was_not_run(
     subject: Subject, tiny_root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -153,6 +153,7 @@ def test_too_small_a_budget_is_one_sentence_and_inpaints_nothing(
     assert fakes.inpainter.nfe == 0
 
 
+@pytest.mark.long
 def test_a_race_over_a_part_of_the_boxes_costs_its_own_evaluations(
     tiny_root: Path, config: Config
 ) -> None:

@@ -224,6 +224,10 @@ WRONG = [
     ("study.resamples", 0), ("score.prompt", "photo"), ("score.prompt", "{} {}"),
     ("score.source", "{word}"), ("proposals.dino.template", "a photo"),
     ("ablations.sizes.four.sizes", [-1]), ("ablations.sizes.four.sizes", []),
+    ("ablations.sizes.four.sizes", [6]), ("ablations.sizes.four.points", 10),
+    ("ablations.sizes.four.top", 55), ("ablations.sizes.four.text", True),
+    ("ablations.sizes.four.trained_on", 8),
+    ("variants.learned.losses", {"clip": 0.0, "directional": 0.0, "structure": 0.0}),
     # Of another kind: a table, a list of tables, a name.
     ("variants", ["a"]), ("base", 0.5), ("race", []), ("race", "fast"), ("race.previews", 3),
     ("race.previews", [3]), ("variants.learned", "exact"), ("proposals.dino", 3), ("study", [1]),

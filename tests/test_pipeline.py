@@ -86,6 +86,13 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
 
+def test_a_study_is_made_from_nothing_and_then_there_is_nothing_to_do(project: Path) -> None:
+    assert reproduced(project) == EVERY_STAGE
+    assert (project / "reports/contact_sheet.png").is_file()
+    assert reproduced(project) == set()
+
+
+@pytest.mark.long
 def test_a_study_is_made_once_and_afterwards_only_what_changed(project: Path) -> None:
     assert reproduced(project) == EVERY_STAGE
     results = json.loads((project / "reports/results.json").read_text())

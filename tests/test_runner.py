@@ -101,6 +101,7 @@ def stages_run(root: Path, capsys: pytest.CaptureFixture[str]) -> set[str]:
     return {words[0] for words in CHAIN} - restored
 
 
+@pytest.mark.long
 def test_a_stage_is_run_where_what_it_depends_on_changed_and_nowhere_else(
     study: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

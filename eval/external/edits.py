@@ -29,9 +29,9 @@ def find_edits(dataset: Dataset, folder: Path) -> Matching:
         raise UserError(f"two edits of task {task!r}: {folder / files[0]} and {files[1]}")
     for file, tasks in found.contested.items():
         one, other = tasks[:2]
-        free = [name for task, another in ((one, other), (other, one))
-                for name in names[task] if name not in names[another]][:2]  # fmt: skip
-        kind = Path(file).suffix
+        apart = [next((name for name in names[task] if name not in names[another]), None)
+               for task, another in ((one, other), (other, one))]  # fmt: skip
+        free, kind = [name for name in apart if name], Path(file).suffix
         wanted = " or ".join(repr(f"{Path(name).with_suffix('')}{kind}") for name in free)
         none = "the data set gives both one name, so that no file can be told to be either's"
         cure = f"name it {wanted}" if free else none

@@ -11,6 +11,7 @@ from jaxtyping import UInt8
 from numpy import ndarray
 from PIL import Image, ImageOps
 
+from lr_edit.errors import UserError
 from lr_edit.files import atomic_write
 from lr_edit.workspace.storage import content_key
 
@@ -22,6 +23,8 @@ class Gallery:
 
     def __init__(self, home: Path) -> None:
         self.folder = home / "gallery"
+        if self.folder.is_symlink():
+            raise UserError(f"{self.folder} is a link: nothing is written elsewhere; remove it")
 
     def path(self, digest: str) -> Path:
         """Where the picture whose file has this digest is, or will be."""

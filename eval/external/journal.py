@@ -2,7 +2,8 @@
 
 journal.jsonl has a line per image, on disk as soon as it is measured, and a line for each way of
 measuring. Several processes may write one folder: every line is appended under a lock, and who
-finishes reads what all have written. A line that a kill cut short is measured again.
+finishes reads what all have written. A line that a kill cut short is measured again, and so is a
+row that is not what its seal says.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ from __future__ import annotations
 import csv
 import json
 import math
+import warnings
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -20,7 +22,7 @@ from filelock import FileLock
 
 from eval.metrics.suite import JUDGED, SUITE, find_measure
 from eval.study.scores import COLUMNS, value_cell
-from lr_edit.errors import UserError
+from lr_edit.errors import Notice, UserError
 from lr_edit.files import atomic_write
 from lr_edit.workspace.inert import csv_row
 from lr_edit.workspace.storage import content_key
@@ -77,7 +79,7 @@ class Journal:
         """The rows of one image and how they were measured: on disk when this returns."""
         lines = [{"how": name, "is": dict(way)} for name, way in ways.items()
                  if name not in self.ways]  # fmt: skip
-        lines += [{"key": key, "row": _as_json(row)} for key, row in rows.items()]
+        lines += [{"key": key, "row": _as_json(key, row)} for key, row in rows.items()]
         text = "".join(json.dumps(line) + "\n" for line in lines)
         with self._writing(), self._lock(), (self.folder / FILE).open("ab+") as file:
             if file.tell() and not self._ends_well(file):
@@ -96,7 +98,7 @@ class Journal:
             self._read()
             used = {row.how for row in self.rows.values()}
             lines = [{"how": name, "is": way} for name, way in self.ways.items() if name in used]
-            lines += [{"key": key, "row": _as_json(row)} for key, row in self.rows.items()]
+            lines += [{"key": key, "row": _as_json(key, row)} for key, row in self.rows.items()]
             with atomic_write(self.folder / FILE) as part:
                 part.write_text("".join(json.dumps(line) + "\n" for line in lines), "utf-8")
             self._write_table()
@@ -133,7 +135,7 @@ class Journal:
         table.rename(kept)  # rows of an older version: nobody knows what they were measured on
 
     def _read(self) -> None:
-        place, known, lost, theirs = self.folder / FILE, 0, 0, False
+        place, known, lost, altered, theirs = self.folder / FILE, 0, 0, 0, False
         for line in place.read_bytes().splitlines() if place.exists() else ():
             try:
                 one = json.loads(line)
@@ -141,14 +143,21 @@ class Journal:
                     self.ways[one["how"]] = one["is"]
                 else:
                     variant, task, seed, metric, protocol = one["key"]
-                    row = _from_json(one["row"])
-                    self.rows[variant, task, seed, metric, protocol] = row
+                    key = variant, task, seed, metric, protocol
+                    known += 1
+                    row = _from_json(key, one["row"])
+                    altered += row is None
+                    self.rows |= {key: row} if row else {}
+                    continue
                 known += 1
             except (ValueError, TypeError, KeyError, RecursionError):
                 lost += 1  # a line that a kill cut short
                 theirs = theirs or not (line.startswith(_FIRST) or _FIRST.startswith(line))
         if lost and not known and (theirs or lost > 1):
             raise UserError(f"{place} is no journal of an evaluation: choose another --out")
+        if altered:
+            warnings.warn(f"{place}: {altered} rows are not what was measured: measured again",
+                          Notice, stacklevel=3)  # fmt: skip
 
     @staticmethod
     def _ends_well(file: Any) -> bool:
@@ -168,16 +177,24 @@ class Journal:
             ) from None
 
 
-def _as_json(row: Row) -> list[Any]:
-    """JSON has no NaN and no inf."""
+def _as_json(key: Key, row: Row) -> list[Any]:
+    """JSON has no NaN and no inf; the seal comes last."""
     value = (
         None if math.isnan(row.value) else str(row.value) if math.isinf(row.value) else row.value
     )
-    return [value, row.category, row.edit, row.data, row.how]
+    cells = [value, row.category, row.edit, row.data, row.how]
+    return [*cells, _seal(key, cells)]
 
 
-def _from_json(cells: list[Any]) -> Row:
+def _from_json(key: Key, cells: list[Any]) -> Row | None:
+    """None where the seal is not that of the cells; rows of older versions have none."""
+    if len(cells) > 5 and cells.pop() != _seal(key, cells):
+        return None
     value, category, edit, data, how = cells
     if isinstance(value, float) and not math.isfinite(value):
         raise ValueError("JSON has no NaN and no inf")
     return Row(math.nan if value is None else float(value), category, edit, data, how)
+
+
+def _seal(key: Key, cells: list[Any]) -> str:
+    return content_key([key, cells])[:12]

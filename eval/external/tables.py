@@ -85,6 +85,9 @@ def side_by_side(summary: Mapping[str, Any]) -> Table:
     note = caption(summary)
     if summary["against"]:
         note += f" Δ is the paired difference to {summary['against']}; * marks Holm p below 0.05."
+        apart = [one.measure.title for one in columns if one.measure.paired != "test"]
+        if apart:
+            note += f" Not compared: {', '.join(apart)}, which a perfect background makes infinite."
     if published:
         blocks["Published"] = [
             Line(name, tuple(_in_units(*cell) for cell in zip(values, columns, strict=True)))

@@ -21,7 +21,7 @@ import torch
 from jaxtyping import Bool, Float, Shaped
 from torch import Tensor
 
-from eval.metrics.regions import channel_mean, check_pair
+from eval.metrics.regions import channel_mean, check_images, check_pair
 
 Aspect = Literal["hit", "miss", "leak", "leak_size", "auc"]
 THRESHOLD = 0.1
@@ -40,12 +40,19 @@ def pixel_difference(
     Returns:
         (N, H, W) float64.
 
+    Raises:
+        ValueError: other ranges, or shapes that differ.
+
     Example:
         >>> import torch
         >>> source = torch.full((1, 3, 2, 2), 0.5)
         >>> pixel_difference(source, source + 0.25).max()  # lighter everywhere: nothing changed
         tensor(0., dtype=torch.float64)
     """
+    for images in (source, edited):
+        check_images(images)
+    if source.shape != edited.shape:
+        raise ValueError(f"source {tuple(source.shape)} and edit {tuple(edited.shape)} differ")
     return difference_of(edited.double() - source.double())
 
 
@@ -89,12 +96,9 @@ def where_changed(
         >>> where_changed(source, edited, mask=mask, aspect="hit")
         tensor([1.], dtype=torch.float64)
     """
-    if aspect not in get_args(Aspect):
-        raise ValueError(f"unknown aspect {aspect!r}; known: {', '.join(get_args(Aspect))}")
-    if not 0 <= threshold <= 1:  # refuses NaN too
-        raise ValueError(f"a threshold lies in [0, 1], got {threshold}")
+    check_aspect(aspect, threshold)
     source, pixels = check_pair(source, edited, mask=mask, region="edited", protocol="strict")
-    difference = pixel_difference(source, edited)
+    difference = difference_of(edited.double() - source.double())
     return judge_change(difference, pixels[:, 0], aspect=aspect, threshold=threshold)
 
 
@@ -102,7 +106,10 @@ def judge_change(
     difference: Float[Tensor, "n h w"], inside: Bool[Tensor, "n h w"], *, aspect: Aspect,
     threshold: float = THRESHOLD,
 ) -> Float[Tensor, " n"]:  # fmt: skip
-    """One aspect of `pixel_difference`, as `where_changed` gives it."""
+    """One aspect of `pixel_difference`, as `where_changed` gives it; ValueError as it has them."""
+    check_aspect(aspect, threshold)
+    if inside.shape != difference.shape:
+        raise ValueError(f"masks {tuple(inside.shape)} of differences {tuple(difference.shape)}")
     if aspect == "auc":
         return torch.stack(
             [_auc(one, where) for one, where in zip(difference, inside, strict=True)]
@@ -112,6 +119,14 @@ def judge_change(
     where = ~inside if aspect == "leak" else inside
     changed = ((difference > threshold) & where).sum((1, 2)).double() / where.sum((1, 2))
     return 1 - changed if aspect == "miss" else changed
+
+
+def check_aspect(aspect: str, threshold: float = THRESHOLD) -> None:
+    """ValueError for an aspect that is none, or a threshold outside [0, 1]."""
+    if aspect not in get_args(Aspect):
+        raise ValueError(f"unknown aspect {aspect!r}; known: {', '.join(get_args(Aspect))}")
+    if not 0 <= threshold <= 1:  # refuses NaN too
+        raise ValueError(f"a threshold lies in [0, 1], got {threshold}")
 
 
 def _mean(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from jaxtyping import Float, Real, Shaped
@@ -55,6 +55,8 @@ class PerImage(Metric):
     def __init__(self, *, region: str = "whole", protocol: str = "strict", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_protocol(protocol)
+        if region not in get_args(Region):
+            raise ValueError(f"unknown region {region!r}; known: {', '.join(get_args(Region))}")
         self.region, self.protocol = cast(Any, region), cast(Protocol, protocol)
         self.set_dtype(torch.float64)  # of the state alone: no network is registered yet
         self.add_state("values", default=[], dist_reduce_fx="cat")
@@ -251,6 +253,7 @@ class WhereChanged(PerImage):
     def __init__(
         self, aspect: change.Aspect, *, threshold: float = change.THRESHOLD, **kwargs: Any
     ) -> None:
+        change.check_aspect(aspect, threshold)
         super().__init__(region="background" if "leak" in aspect else "edited", **kwargs)
         self.aspect, self.threshold = aspect, threshold
 

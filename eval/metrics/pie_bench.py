@@ -62,6 +62,8 @@ def decode_mask(
     runs: Sequence[int], *, side: int = SIDE, ring: bool = True
 ) -> Bool[np.ndarray, "side side"]:
     """True where edited. A run that leaves the frame is cut there; ValueError for no such runs."""
+    if side < 1:
+        raise ValueError(f"a frame of {side} pixels holds no mask")
     if len(runs) % 2:
         raise ValueError("a mask is pairs of start and length, and one of them has no length")
     flat = np.zeros(side * side, bool)

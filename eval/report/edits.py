@@ -18,7 +18,7 @@ from PIL import Image
 from eval.metrics.box import box_iou
 from eval.study.evaluate import read_judgements
 from lr_edit.config import Config
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, shorten
 from lr_edit.types import Box, EditTask, Label, Truth
 from lr_edit.workspace.storage import (
     atomic_write,
@@ -115,7 +115,13 @@ def read_rows(reports: Path, *, variants: Sequence[str]) -> list[Row]:
         raise UserError(
             f"{reports / 'edits.jsonl'} is missing: run the stage report (dvc repro)"
         ) from None
-    return [_read_row(reports, json.loads(line), variants) for line in lines]
+    try:
+        return [_read_row(reports, json.loads(line), variants) for line in lines]
+    except (ValueError, KeyError, TypeError) as error:
+        raise UserError(
+            f"{reports / 'edits.jsonl'} holds no edits ({shorten(error)}): `git checkout` it, or "
+            "run `dvc repro report`"
+        ) from None
 
 
 def _read_row(reports: Path, record: dict, variants: Sequence[str]) -> Row:

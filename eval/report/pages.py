@@ -30,7 +30,7 @@ from eval.report.tables import write_csv
 from eval.study.strata import GROUP as GROUP_OF_STRATA
 from eval.study.strata import METRICS
 from lr_edit.config import Config, load_config
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, shorten
 from lr_edit.workspace.paths import checkout, reports_folder
 from lr_edit.workspace.storage import atomic_write, read_json
 
@@ -127,13 +127,15 @@ def in_order(results: dict[str, Any], config: Config) -> dict[str, Any]:
 
 
 def _write_study(root: Path, out: Path, config: Config) -> list[Path]:
-    results = in_order(read_json(out / "results.json"), config)
+    found = read_json(out / "results.json")
     rows = read_rows(out, variants=list(config.variants))
     try:
+        results = in_order(found, config)
         texts = text_pages(results, config, rows=rows)
-    except KeyError as lacking:
+    except (KeyError, TypeError, AttributeError, ValueError) as lacking:
         raise UserError(
-            f"{out / 'results.json'} lacks {lacking}: other code wrote it; run `dvc repro`"
+            f"{out / 'results.json'} is not what a report needs ({shorten(lacking)}): other code "
+            "wrote it, or nobody's; `git checkout` it, or run `dvc repro report`"
         ) from None
     for name, text in texts.items():
         with atomic_write(out / name) as part:

@@ -24,15 +24,8 @@ from dataclasses import asdict, replace
 from typing import Any
 
 from eval.metrics.registry import APART, BY_KEY, PROTOCOL, SUCCESS, is_headline, write_caption
-from eval.statistics import (
-    LEVEL,
-    NO_COMPARISON,
-    Comparison,
-    holm,
-    paired_difference,
-    resolution,
-    tasks_needed,
-)
+from eval.power import resolution, tasks_needed
+from eval.statistics import LEVEL, NO_COMPARISON, Comparison, holm, paired_difference
 from eval.study.scores import Scores
 from lr_edit.config import Config
 from lr_edit.errors import UserError

@@ -100,18 +100,22 @@ def edit(
         config.profile, device=device, root=weights, study=study, memory=changes
     )
     failed: dict[str, list[str]] = {}
-    refused = False
+    refused, done = False, 0
     for name, outputs in zip(images, plan, strict=True):
         try:
             with show_share(name) as callback:
                 result = editor(
                     name, source=source, prompt=prompt, **how, force=force, callback=callback
                 )
+        except KeyboardInterrupt as stop:
+            stop.add_note(f"{done} of {len(images)} images are edited; name the others to go on")
+            raise
         except (Unfinished, UserError) as error:  # the others are edited all the same
             failed.setdefault(str(error), []).append(show_text(name))
             refused = refused or isinstance(error, UserError)
             continue
         written = write_outputs(result, outputs, overwrite=overwrite)
+        done += 1
         show(json.dumps(as_row(result, written)) if as_json else _as_line(result, written))
     if failed:
         alone = len(images) == 1

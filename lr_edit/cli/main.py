@@ -275,14 +275,14 @@ def main(arguments: list[str] | None = None) -> None:
     except (UserError, Unfinished, click.UsageError) as error:
         if debug and not isinstance(error, click.UsageError):
             raise
-        text = error.format_message() if isinstance(error, click.UsageError) else str(error)
-        say(text)
+        say(error.format_message() if isinstance(error, click.UsageError) else error)
         sys.exit(1 if isinstance(error, Unfinished) else 2)
     except (click.Abort, KeyboardInterrupt) as stop:
         end_workers()
-        say("stopped; what was finished is kept, run again for the rest")
-        asked = (stop.__cause__ or stop).args  # click wraps what interrupts it
-        sys.exit(128 + (signal.SIGTERM if "SIGTERM" in asked else signal.SIGINT))
+        cause = stop.__cause__ or stop  # click wraps what interrupts it
+        known = getattr(cause, "__notes__", ["what was finished is kept, run again for the rest"])
+        say(f"stopped; {known[0]}")
+        sys.exit(128 + (signal.SIGTERM if "SIGTERM" in cause.args else signal.SIGINT))
     except (OSError, MemoryError) as error:  # a full disk, a closed pipe: nobody's defect
         if debug:
             raise

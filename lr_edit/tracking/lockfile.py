@@ -100,8 +100,10 @@ def parse_lock(text: str, path: Path) -> Mapping[str, Entry]:
     stages = parse_yaml(text, path).get("stages") or {}
     try:
         return MappingProxyType({name: _entry(name, row) for name, row in stages.items()})
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"{path} is not a dvc.lock ({error!r}): run `dvc repro`") from None
+    except (KeyError, TypeError, ValueError, AttributeError):
+        raise UserError(
+            f"{path} is not a dvc.lock: `git checkout` it, or run `dvc repro`"
+        ) from None
 
 
 def read_study(root: Path) -> list[Chain]:

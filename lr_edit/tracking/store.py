@@ -86,6 +86,11 @@ def check_uri(uri: str) -> None:
     if scheme == "sqlite" and _is_in_memory(uri):
         raise UserError(f"{uri!r} is a database in memory, of which nothing is left: name a file, "
                         "as sqlite:///mlflow.db")  # fmt: skip
+    place = Path(str(make_url(uri).database)) if scheme == "sqlite" else Path("file:")
+    if not place.name.startswith("file:") and (
+        place.is_dir() or not place.absolute().parent.is_dir()
+    ):
+        raise UserError(f"{place} can be no database: name a file in a folder that is there")
 
 
 def _is_in_memory(uri: str) -> bool:
@@ -182,7 +187,7 @@ def without_secrets(text: str, uri: str) -> str:
     except ValueError:
         secrets = []
     secrets += [os.environ.get(key) for key in _SECRETS]
-    text = re.sub(r"(?<=://)[^/\s]*@", "***@", text)
+    text = re.sub(r"(?<=://)[^/\s]*@|[^\s/@'\"]+:[^\s/@]+@", "***@", text)
     if not uri.startswith("sqlite"):  # whose path may hold a `?`
         text = re.sub(r"(://[^\s?#;]*)[?#;]\S*", r"\1", text)
     for secret in sorted({one for one in secrets if one}, key=len, reverse=True):

@@ -47,7 +47,7 @@ def trace(root: Path, config: Config, *, row: str, metric: str) -> dict[str, Any
 
     lock = read_lock(root / "dvc.lock")
     chain, params = _chain(lock, config, key, row)
-    if _was_altered(root, lock):
+    if was_altered(root):
         warnings.warn(f"{RESULTS} is not what dvc.lock says: this number is of another origin, run "
                       "`dvc repro`", Notice, stacklevel=2)  # fmt: skip
     keys = next((one.keys for one in read_rows(root) if one.id == row), None)
@@ -160,9 +160,13 @@ def _made_elsewhere(root: Path, chain: Chain) -> dict[str, str]:
     }
 
 
-def _was_altered(root: Path, lock: Mapping[str, Entry]) -> bool:
-    """Whether the report's numbers are others than those that its stage left."""
+def was_altered(root: Path) -> bool:
+    """Whether the report's numbers are others than those that its stage left, as far as a lock and
+    numbers are there."""
     path = reports_folder(root) / RESULTS
+    if not (path.is_file() and (root / "dvc.lock").is_file()):
+        return False
+    lock = read_lock(root / "dvc.lock")
     made = {out.md5 for entry in lock.values() for out in entry.outs
             if (root / out.path).resolve() == path.resolve()}  # fmt: skip
     return bool(made) and content_md5(path) not in made

@@ -75,6 +75,8 @@ def study_files(
         laid = read_yaml(overlay)
         profiles = lay_profiles(params.get("profiles") or {}, laid.pop("profiles", None) or {})
         params = apply_overlay(params, laid, where=str(overlay)) | {"profiles": profiles}
+        for table in ("variants", "ablations", "proposals"):
+            params.setdefault(table, {})  # a null has removed it
     params |= {"profile": profile} if profile else {}
     config = as_config(params, path=overlay)
     if config.models.anchor_net is None:

@@ -74,7 +74,11 @@ def _task(path: Path, home: Path, row: Any) -> EditTask:
     try:
         truth = _truth(row.get("truth"))
     except (KeyError, TypeError, ValueError) as error:
-        raise UserError(f"{said} has a malformed truth ({shorten(error)})") from None
+        why = shorten(error) if isinstance(error, ValueError) else "one of its keys is missing"
+        raise UserError(
+            f"{said} has a malformed truth ({why}): write box, wanted and bystanders, "
+            "each null or as docs/own-photos.md says, or leave it out"
+        ) from None
     return EditTask(**{**row, "image": image, "truth": truth})
 
 

@@ -266,7 +266,7 @@ def test_a_kind_of_picture_that_is_not_written_is_no_folder(
 
 def test_a_mask_is_never_overwritten(root: Path, image: Path, capsys: Captured) -> None:
     mask = root / "mask.png"
-    Image.new("L", (64, 64), 255).save(mask)
+    Image.linear_gradient("L").resize((64, 64)).point(lambda v: 255 * (v > 127)).save(mask)
     before = mask.read_bytes()
     words = ["--mask", str(mask), "--output", str(mask), "--overwrite"]
     assert "is the mask: write the edit somewhere else" in refused(

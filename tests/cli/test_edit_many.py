@@ -95,3 +95,28 @@ def test_memory_is_a_dict() -> None:
         [sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False
     )
     assert "UserError: memory [1]: give a dict" in done.stderr
+
+
+def test_a_stopped_command_says_what_is_edited(tiny_root: Path, capsys: Captured) -> None:
+    images = [tiny_root / f"data/images/eval-00{n}.png" for n in range(2)]
+    real = Editor.__call__
+
+    def stop(self: Editor, image: str, *args: Any, **how: Any) -> Any:
+        if Path(image) == images[1]:
+            raise KeyboardInterrupt
+        return real(self, image, *args, **how)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Editor, "__call__", stop)
+        patch.setattr("signal.signal", lambda *_: None)
+        assert run(tiny_root, *edit(*images)) == 130
+    streams = capsys.readouterr()
+    assert len(streams.out.splitlines()) == 1
+    assert "stopped; 1 of 2 images are edited; name the others to go on" in streams.err
+
+
+def test_a_mode_is_refused_beside_boxes_of_your_own(tiny_root: Path, capsys: Captured) -> None:
+    words = [*edit(tiny_root / "data/images/eval-000.png"), "--box", "0,0,32,32"]
+    for mode in ("race", "paper", "enumerate"):
+        said = refused(capsys, tiny_root, *words, "--mode", mode)
+        assert "leave out the mode and the budget" in said

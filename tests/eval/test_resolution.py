@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from eval.statistics import detectable_effect, resolution, tasks_needed
+from eval.power import detectable_effect, resolution, tasks_needed
 
 
 @pytest.mark.parametrize(("n", "effect"), [(34, 0.5), (199, 0.2), (15, 0.8)])

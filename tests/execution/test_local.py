@@ -95,6 +95,7 @@ def test_a_user_error_in_a_process_ends_the_run() -> None:
         list(run_over_cores(range(3), forbidden, workers=2))
 
 
+@pytest.mark.long
 def test_processes_make_the_loop_s_bytes(
     tiny_root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

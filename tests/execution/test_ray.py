@@ -75,6 +75,7 @@ def outputs(root: Path) -> dict[str, bytes]:
     }
 
 
+@pytest.mark.long
 def test_a_bad_item_and_dying_workers_cost_no_other_item(
     tmp_path: Path, head: psutil.Process
 ) -> None:
@@ -87,6 +88,7 @@ def test_a_bad_item_and_dying_workers_cost_no_other_item(
     assert made == {item: item * item for item in (0, 1, 3, 4, 6, 7)}
 
 
+@pytest.mark.long
 def test_the_cluster_makes_the_loops_bytes_though_a_worker_is_killed(
     tiny_root: Path, tmp_path: Path, head: psutil.Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,6 +107,7 @@ def test_the_cluster_makes_the_loops_bytes_though_a_worker_is_killed(
     assert len(local) == 4 and outputs(tiny_root) == local
 
 
+@pytest.mark.long
 def test_without_an_address_this_machine_is_the_cluster_and_a_user_error_ends_the_run() -> None:
     code = """
 from lr_edit.execution.ray import run_over_ray
@@ -127,6 +130,7 @@ def test_an_address_where_nobody_answers_is_named() -> None:
         list(run_over_ray([0], forbidden, address=address))
 
 
+@pytest.mark.long
 def test_what_was_done_when_the_head_went_away_is_kept(head: psutil.Process) -> None:
     code = """
 import os

@@ -170,6 +170,7 @@ def test_the_parts_of_a_pipeline_with_a_language_model_are_copied_whole(
     assert made.isfinite().all() and inpainter.nfe == 1
 
 
+@pytest.mark.long
 def test_a_detector_and_an_editor_copied_from_a_folder_load_without_a_network(
     tmp_path: Path,
 ) -> None:

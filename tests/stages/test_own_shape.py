@@ -71,6 +71,7 @@ def study(tiny_root: Path) -> Path:
     return tiny_root
 
 
+@pytest.mark.long
 def test_photos_keep_their_shape_from_prepare_to_the_report(study: Path) -> None:
     tasks = study_tasks(study)
     sizes = {task.id: study_image(study, task).shape for task in tasks}

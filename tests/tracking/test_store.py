@@ -131,6 +131,12 @@ def test_nothing_is_published_into_memory(
     assert "of which nothing would be left" in (publish(root).warning or "")
 
 
+def test_a_database_that_can_be_none_is_the_users_to_mend(root: Path) -> None:
+    for place in (root, root / "nowhere/x.db"):
+        with pytest.raises(UserError, match="can be no database: name a file in a folder"):
+            publish(root, tracking_uri=f"sqlite:///{place}")
+
+
 def test_a_database_without_its_driver_says_what_to_install(root: Path) -> None:
     said = explain(ModuleNotFoundError("No module", name="psycopg"), root, uri="postgresql://h/x")
     assert said.endswith("install psycopg, then run `lr-edit publish`")
@@ -142,6 +148,7 @@ def test_a_database_without_its_driver_says_what_to_install(root: Path) -> None:
         ("http://me:a%40b@h/x?key=k1", "http://***@h/x"),
         ("no a@b, no a%40b, no k1", "no ***, no ***, no ***"),
         ("http://me:a%40b@h/x;token=k2", "http://***@h/x"),
+        ("'bob:k6@h' names none", "'***@h' names none"),
         ("at http://h/x#k3 and http://h/x;k4#k5?k6", "at http://h/x and http://h/x"),
     ],
 )

@@ -182,6 +182,7 @@ def test_another_study_s_broken_lock_stops_no_question(root: Path) -> None:
 
 def test_every_row_of_the_committed_tables_can_be_traced(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("lr_edit.tracking.trace.read_lock", cache(read_lock))  # once, not a row
+    monkeypatch.setattr("lr_edit.tracking.trace.read_rows", cache(read_rows))
     monkeypatch.setattr("lr_edit.tracking.trace.git", cache(ask_git))
     results = read_json(ROOT / "reports/results.json")
     rows = [*results["variants"], *results["ceilings"]]

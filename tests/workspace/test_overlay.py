@@ -34,6 +34,14 @@ def top(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.parametrize("table", ["variants", "ablations"])
+def test_a_null_removes_a_whole_table(top: Path, table: str) -> None:
+    (top / "studies").mkdir()
+    (top / "studies/bare.yaml").write_text(f"{table}: null\n")
+    params = yaml.safe_load(study_files(top, "bare")["params.yaml"])
+    assert params[table] == {}
+
+
 def overlay(top: Path, name: str, differences: dict[str, Any]) -> None:
     (top / "studies").mkdir(exist_ok=True)
     (top / f"studies/{name}.yaml").write_text(yaml.safe_dump(differences))

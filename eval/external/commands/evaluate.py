@@ -18,7 +18,7 @@ from eval.external.commands.shared import (
     show_table,
 )
 from lr_edit.cli.console import PATH, WORDS, as_words, say, show, track
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, suggest_name
 from lr_edit.execution.environment import pin_environment
 
 if TYPE_CHECKING:
@@ -85,6 +85,10 @@ def evaluate(
         for name, folder in zip(names, edits, strict=True)
     ]  # fmt: skip
     journal, data = Journal(out), data_digests(dataset)
+    known = dict.fromkeys((*names, *(key[0] for key in journal.rows)))
+    if against is not None and against not in known:
+        raise UserError(f"--against {against!r}: neither --edits nor {out} has such a variant"
+                        f"{suggest_name(against, known)}")  # fmt: skip
     outcomes, judged = _measure(requests, journal, data, page=page)
     summary = _write(
         requests,
@@ -237,5 +241,7 @@ def _choose_metrics(dataset: Dataset, asked: str | None) -> tuple[str, ...]:
     from eval.metrics.suite import DEFAULT, select_metrics
 
     names = tuple(dict.fromkeys((*dataset.metrics, *DEFAULT)))
-    names = select_metrics(asked.split(",")) if asked else names
-    return tuple(name for name in names if asked or not lacks_everywhere(dataset.samples, name))
+    names = names if asked is None else select_metrics(asked.split(","))
+    return tuple(
+        name for name in names if asked is not None or not lacks_everywhere(dataset.samples, name)
+    )

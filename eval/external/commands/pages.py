@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from lr_edit.cli.console import load_study
+from lr_edit.cli.console import load_study, say
 
 
 @click.command()
@@ -15,9 +15,15 @@ def pages(context: click.Context) -> None:
     Of every study of the checkout, or of the one that --root names.
     """
     from eval.report.pages import write_all_pages, write_pages
-    from lr_edit.workspace.paths import checkout
+    from lr_edit.tracking.rows import other_studies
+    from lr_edit.tracking.trace import was_altered
+    from lr_edit.workspace.paths import checkout, reports_folder
 
     root, config = load_study(context)
     own = context.obj["root"]
+    for study in [root] if own else [checkout(root), *other_studies(checkout(root))]:
+        if was_altered(study):
+            say(f"{reports_folder(study) / 'results.json'} is not what dvc.lock says: these pages "
+                "show numbers of another origin, run `dvc repro`")  # fmt: skip
     written = write_pages(root, config) if own else write_all_pages(checkout(root))
     click.echo("\n".join(map(str, written)))

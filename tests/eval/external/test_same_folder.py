@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -38,6 +39,71 @@ def test_rows_of_another_protocol_are_said_to_be_left_out(home: Path, capsys: Ca
     assert "of 'A', 3 rows each, measured by protocol strict" in said
     assert evaluate(home, *more, "A", "--protocol", "pie-bench") == 0
     assert "left out" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("value", ["-3.0", "0.5", "null", '"inf"'])
+def test_a_row_that_is_not_what_was_measured_is_measured_again(
+    home: Path, capsys: Captured, value: str
+) -> None:
+    pictures(home)
+    words: list[str | Path] = ["--edits", home / "edits", "--metrics", "mse", "--no-page"]
+    assert evaluate(home, *words) == 0
+    journal, table = home / "evaluation/journal.jsonl", home / "evaluation/per_image.csv"
+    before = journal.read_bytes(), table.read_bytes()
+    lines = journal.read_text().splitlines(keepends=True)
+    lines[-1] = re.sub(r'"row": \[[^,]+', f'"row": [{value}', lines[-1])
+    journal.write_text("".join(lines))
+    assert journal.read_bytes() != before[0]
+    capsys.readouterr()
+    assert evaluate(home, *words) == 0
+    assert "1 rows are not what was measured: measured again" in capsys.readouterr().err
+    assert (journal.read_bytes(), table.read_bytes()) == before
+
+
+def test_rows_of_a_journal_without_seals_are_taken(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    words: list[str | Path] = ["--edits", home / "edits", "--metrics", "mse", "--no-page"]
+    assert evaluate(home, *words) == 0
+    journal = home / "evaluation/journal.jsonl"
+    before = journal.read_text()
+    journal.write_text(re.sub(r', "[0-9a-f]{12}"\]}', "]}", before))
+    assert journal.read_text() != before
+    capsys.readouterr()
+    assert evaluate(home, *words) == 0 and journal.read_text() == before
+    assert "not what was measured" not in capsys.readouterr().err
+
+
+def test_a_gallery_that_is_a_link_is_not_followed(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    (home / "other").mkdir()
+    (home / "evaluation").mkdir()
+    (home / "evaluation/gallery").symlink_to(home / "other")
+    assert evaluate(home, "--edits", home / "edits", "--metrics", "mse") == 2
+    assert "gallery is a link" in capsys.readouterr().err and not [*(home / "other").iterdir()]
+
+
+def test_who_is_compared_with_is_known_before_anything_is_measured(
+    home: Path, capsys: Captured
+) -> None:
+    pictures(home)
+    words: list[str | Path] = ["--edits", home / "edits", "--metrics", "mse"]
+    assert evaluate(home, *words, "--against", "edit") == 2
+    assert "such a variant; did you mean 'edits'?" in capsys.readouterr().err
+    assert not (home / "evaluation/per_image.csv").exists()
+    assert evaluate(home, "--edits", home / "edits", "--metrics", "") == 2
+    assert "unknown metric ''" in capsys.readouterr().err
+
+
+def test_what_is_not_compared_is_said(home: Path) -> None:
+    pictures(home)
+    for name in ("A", "B"):
+        assert (
+            evaluate(home, "--edits", home / "edits", "--variant", name, "--metrics", "psnr") == 0
+        )
+    words: list[str | Path] = ["--edits", home / "edits", "--variant", "B", "--metrics", "psnr"]
+    assert evaluate(home, *words, "--against", "A") == 0
+    said = (home / "evaluation/table.md").read_text()
+    assert "Not compared: PSNR, which a perfect background makes infinite." in said
 
 
 @pytest.mark.parametrize("name", ["index.html", "table.md", "evaluation.json", "journal.jsonl"])
@@ -167,3 +233,14 @@ def test_an_option_that_is_empty_is_no_default(
     write_image(home / "other.png", picture(1, height=21))
     assert run(*words) == 2
     assert said in capsys.readouterr().err
+
+
+def test_of_two_tasks_both_free_names_are_told(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    (home / "list.csv").write_text("id,image,prompt\n0,in/1.png,a\n1,in/0.png,b\n")
+    (home / "one").mkdir()
+    Image.fromarray(picture(3)).save(home / "one/0.png")
+    assert evaluate(home, "--metrics", "mse", "--edits", home / "one") == 2
+    said = capsys.readouterr().err
+    first, second = re.findall(r"name it '([^']+)' or '([^']+)'", said)[0]
+    assert first != second, said

@@ -15,11 +15,15 @@ PROGRAM = """
 import json, math, numpy as np, torch
 from eval.metrics.absolute import mean_absolute_error
 from eval.metrics.box import area_ratio, box_hit, box_iou
-from eval.metrics.change import where_changed
+from eval.metrics.change import judge_change, pixel_difference, where_changed
+from eval.metrics.classes import MeanSquaredError, WhereChanged
+from eval.metrics.pie_bench import decode_mask
 from eval.metrics.clip import clip_similarity, directional_similarity, image_similarity
 from eval.metrics.pixels import mean_squared_error, peak_signal_noise_ratio
 from eval.metrics.ssim import structural_similarity
 from eval.metrics.structure import structure_distance
+from eval.power import detectable_effect, resolution, tasks_needed
+from eval.statistics import bootstrap_interval, estimate, holm, paired_difference
 from tests.eval.networks import FakeClip
 
 pictures, mask = torch.rand(3, 3, 16, 16), torch.ones(1, 1, 16, 16, dtype=torch.bool)
@@ -43,6 +47,27 @@ for name, boxes in {"three": [0, 0, 1], "turned": [5, 0, 1, 4], "flat": [0, 0, 0
     for measure in (box_iou, box_hit, area_ratio):
         ask(f"{measure.__name__} {name}", measure, np.array(boxes), np.array([0, 0, 1, 1]))
         ask(f"{measure.__name__} truth {name}", measure, np.array([0, 0, 1, 1]), np.array(boxes))
+flat = torch.zeros(3, 16, 16)
+ask("judged foo", judge_change, flat, flat > 0, aspect="foo")
+ask("judged masks", judge_change, flat, (flat > 0)[:, None], aspect="hit")
+ask("difference of bytes", pixel_difference, pictures * 255, pictures)
+ask("difference of one", pixel_difference, pictures, pictures[:1])
+ask("class of foo", WhereChanged, "foo")
+ask("class of NaN", WhereChanged, "hit", threshold=math.nan)
+ask("class region", MeanSquaredError, region="foo")
+ask("runs", decode_mask, [0, 3], side=0)
+ones, rows = np.ones(3), np.ones((2, 2))
+for name, call in {
+    "shares level 1": lambda: detectable_effect(20, level=1), "shares level 0":
+    lambda: detectable_effect(20, level=0), "shares power": lambda: detectable_effect(2, power=1.0),
+    "shares 95": lambda: tasks_needed(0.3, level=95), "needed NaN": lambda: tasks_needed(math.nan),
+    "needed 0": lambda: tasks_needed(0), "one task": lambda: detectable_effect(1),
+    "p values": lambda: holm([2, -1]), "per task": lambda: estimate(rows),
+    "per task pair": lambda: paired_difference(ones, np.ones(1), higher_is_better=True),
+    "per task resolution": lambda: resolution(ones, np.ones(1)),
+    "finite": lambda: bootstrap_interval(np.array([1, math.nan, 3])),
+}.items():
+    ask(name, call)
 for side in (0, -1, 1.5, True):
     ask(f"side {side}", structure_distance, pictures, pictures, backbone=None, side=side)
 for measure in pixels:
@@ -65,6 +90,17 @@ SAID = {
     "box_iou flat": "ValueError: [0.0, 0.0, 0.0, 4.0] is no box",
     "box_iou three": "ValueError: boxes of shape (3,)",
     "side": "ValueError: side ",
+    "judged": "ValueError: ",
+    "difference of bytes": "ValueError: images lie in [0, 1]",
+    "difference of one": "ValueError: source (3, 3, 16, 16) and edit (1, 3, 16, 16) differ",
+    "class": "ValueError: ",
+    "runs": "ValueError: a frame of 0 pixels",
+    "shares": "ValueError: ",
+    "needed": "ValueError: effect ",
+    "one task": "ValueError: 1 tasks: two at least",
+    "p values": "ValueError: [2, -1] are no p values",
+    "per task": "ValueError: values of shapes",
+    "finite": "ValueError: give one finite value per task",
     "aspect": "ValueError: unknown aspect",
     "threshold": "ValueError: a threshold lies in [0, 1]",
     "2 sources": "ValueError: 2 sources for 3 edits",

@@ -14,27 +14,19 @@ from threading import Thread
 import pytest
 from PIL import Image
 
-from eval.report.write import write_report
-from eval.study.evaluate import evaluate
-from lr_edit.workspace.storage import study_tasks, write_tasks
-from tests.eval.artifact_tree import make_tree, small_config
+from eval.report.edits import read_rows
+from eval.report.pages import in_order, text_pages
+from lr_edit.workspace.storage import read_json, study_tasks
+from tests.eval.artifact_tree import small_config
+from tests.eval.report.conftest import EVIL
 
 CONFIG = small_config()
-EVIL = '<script>alert("x")</script> & "a boat"'
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("study")
-    make_tree(folder, CONFIG)
-    tasks = study_tasks(folder)
-    tasks[0] = replace(tasks[0], prompt=EVIL)
-    write_tasks(folder / "artifacts/tasks/tasks.json", tasks)
-    for name in CONFIG.variants:
-        evaluate(folder, CONFIG, name=name)
-    write_report(folder, CONFIG)
-    return folder
+def root(finished: Path) -> Path:
+    return finished
 
 
 @pytest.fixture(scope="module")
@@ -138,12 +130,12 @@ def test_what_a_prompt_says_is_neither_run_nor_fetched(root: Path, tmp_path: Pat
         evil += (
             f"<img src='http://127.0.0.1:{server.server_port}/b' onerror=document.title='owned'>"
         )
-        tasks = study_tasks(root)
-        write_tasks(
-            root / "artifacts/tasks/tasks.json", [replace(tasks[0], prompt=evil), *tasks[1:]]
-        )
-        write_report(root, CONFIG)
-        document = browse((root / "reports/index.html").as_uri(), tmp_path)
+        first, *others = read_rows(root / "reports", variants=list(CONFIG.variants))
+        rows = [replace(first, task=replace(first.task, prompt=evil)), *others]
+        results = in_order(read_json(root / "reports/results.json"), CONFIG)
+        index = tmp_path / "index.html"
+        index.write_text(text_pages(results, CONFIG, rows=rows)["index.html"])
+        document = browse(index.as_uri(), tmp_path)
         server.shutdown()
     assert "&lt;script&gt;fetch(" in document and "<title>owned" not in document
     assert asked == []

@@ -18,6 +18,7 @@ from lr_edit.errors import UserError
 from lr_edit.workspace.paths import reports_folder
 from lr_edit.workspace.storage import read_json
 from tests.source_tree import ROOT
+from tests.tiny import run
 
 CONFIG = load_config(ROOT / "params.yaml")
 STUDIES = [ROOT, *sorted(path.parent for path in ROOT.glob("studies/*/params.yaml"))]
@@ -82,6 +83,7 @@ def test_the_pages_of_reports_are_not_stale(root: Path) -> None:
         assert (reports / name).read_text() == text, f"{reports / name}: run `make pages`"
 
 
+@pytest.mark.long
 def test_pages_need_a_clone_alone(tmp_path: Path) -> None:
     """Committed data of a study without its artifacts; a deleted page comes back as it was."""
     shutil.copytree(ROOT / "reports", tmp_path / "reports")
@@ -96,6 +98,37 @@ def test_pages_need_a_clone_alone(tmp_path: Path) -> None:
     for name in gone:
         assert (tmp_path / "reports" / name).read_bytes() == (ROOT / "reports" / name).read_bytes()
     assert (tmp_path / "README.md").read_bytes() == (ROOT / "README.md").read_bytes()
+
+
+@pytest.mark.parametrize(
+    "text", ["null", "[]", '{"a": 1}', '{"variants": 5}', '{"variants": {"learned": 3}}']
+)
+def test_results_that_are_none_are_one_sentence(tmp_path: Path, text: str) -> None:
+    shutil.copytree(ROOT / "reports/gallery", tmp_path / "reports/gallery")
+    shutil.copy(ROOT / "reports/edits.jsonl", tmp_path / "reports")
+    for name in ("params.yaml", "README.md"):
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    (tmp_path / "reports/results.json").write_text(text)
+    with pytest.raises(UserError, match=r"results\.json is not what a report needs"):
+        write_pages(tmp_path, CONFIG)
+    (tmp_path / "reports/edits.jsonl").write_text('{"id": "eval-')
+    with pytest.raises(UserError, match=r"edits\.jsonl holds no edits"):
+        write_pages(tmp_path, CONFIG)
+
+
+def test_pages_of_altered_numbers_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    (tmp_path / "reports").mkdir()
+    results = tmp_path / "reports/results.json"
+    shutil.copyfile(ROOT / "reports/results.json", results)
+    shutil.copyfile(ROOT / "dvc.lock", tmp_path / "dvc.lock")
+    monkeypatch.setattr("eval.report.pages.write_pages", lambda root, config: [])
+    assert run(tmp_path, "pages") == 0 and "lr-edit:" not in capsys.readouterr().err
+    results.write_text(results.read_text().replace("0.3", "0.9", 1))
+    assert run(tmp_path, "pages") == 0
+    assert "results.json is not what dvc.lock says" in capsys.readouterr().err
 
 
 def test_a_strip_of_other_variants_is_refused(tmp_path: Path) -> None:

@@ -18,10 +18,8 @@ from eval.report.pages import in_order
 from eval.report.render import escape_latex, render_latex
 from eval.report.study_tables import study_tables
 from eval.report.tables import Table, format_value
-from eval.report.write import write_report
-from eval.study.evaluate import evaluate
 from lr_edit.workspace.storage import read_json
-from tests.eval.artifact_tree import make_tree, small_config
+from tests.eval.artifact_tree import small_config
 
 CONFIG = small_config()
 BASELINE = CONFIG.study.baseline
@@ -29,13 +27,8 @@ PDFLATEX = shutil.which("pdflatex")
 
 
 @pytest.fixture(scope="module")
-def reports(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("study")
-    make_tree(folder, CONFIG)
-    for name in CONFIG.variants:
-        evaluate(folder, CONFIG, name=name)
-    write_report(folder, CONFIG)
-    return folder / "reports"
+def reports(finished: Path) -> Path:
+    return finished / "reports"
 
 
 @pytest.fixture(scope="module")

@@ -14,10 +14,9 @@ from eval.metrics.registry import BY_KEY
 from eval.report.contact_sheet import example_tasks
 from eval.report.write import find_verdicts, write_report
 from eval.statistics import paired_difference
-from eval.study.evaluate import evaluate
 from lr_edit.errors import UserError
 from lr_edit.workspace.storage import read_banks, read_json, study_tasks
-from tests.eval.artifact_tree import CATEGORIES, make_tree, small_config
+from tests.eval.artifact_tree import CATEGORIES, small_config
 
 CONFIG = small_config()
 BASELINE = CONFIG.study.baseline
@@ -32,13 +31,8 @@ FILES = {
 
 
 @pytest.fixture(scope="module")
-def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("study")
-    make_tree(folder, CONFIG)
-    for name in CONFIG.variants:
-        evaluate(folder, CONFIG, name=name)
-    write_report(folder, CONFIG)
-    return folder
+def root(finished: Path) -> Path:
+    return finished
 
 
 @pytest.fixture(scope="module")
@@ -107,6 +101,7 @@ def test_learning_says_how_far_it_went(results: dict) -> None:
     assert learned["gap_closed"]["mean"] == pytest.approx(0.5 * (1 - 0.5**4) / 0.6)
 
 
+@pytest.mark.long
 def test_two_runs_give_the_same_bytes(root: Path) -> None:
     def contents() -> dict[Path, bytes]:
         return {p: p.read_bytes() for p in (root / "reports").rglob("*") if p.is_file()}
