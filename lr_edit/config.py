@@ -252,7 +252,8 @@ class _Start(_Frozen):
 
 def _check_start(params: dict[str, Any], path: Path) -> None:
     """UserError where a profile, chosen or not, says what cannot be."""
-    raw = {part: _assemble(params)[part] for part in _Start.model_fields}
+    raw = _assemble(params)
+    raw = {part: raw[part] for part in _Start.model_fields}
     validate(_Start, raw, where=f"{path}: with the profile {params['profile']!r}")
 
 

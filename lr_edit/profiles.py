@@ -4,6 +4,8 @@ from. A study's params.yaml may add profiles, and change values of these."""
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import deepcopy
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -224,7 +226,7 @@ def lay_profiles(table: dict[str, Any], own: dict[str, Any]) -> dict[str, Any]:
 
 def with_defaults(params: dict[str, Any]) -> dict[str, Any]:
     """The parameters over the package's own, and over what their profile says of each part."""
-    known = read_mapping(DEFAULTS)
+    known = deepcopy(_shipped())
     raw = known | params
     raw["profiles"] = lay_profiles(known["profiles"], params.get("profiles") or {})
     profile = raw["profiles"].get(raw["profile"]) or {}
@@ -233,6 +235,12 @@ def with_defaults(params: dict[str, Any]) -> dict[str, Any]:
     for part in ("inpaint", "race", "amortised"):
         raw[part] = {**(profile.get(part) or {}), **(params.get(part) or {})}
     return raw
+
+
+@cache
+def _shipped() -> dict[str, Any]:
+    """The package's own parameters: every profile of a study is checked over them."""
+    return read_mapping(DEFAULTS)
 
 
 def read_mapping(path: Path) -> dict[str, Any]:
