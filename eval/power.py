@@ -1,4 +1,4 @@
-"""How many tasks a study needs, and what it can see with those that it has."""
+"""Statistical power: how many tasks find an effect, and what so many can see."""
 
 from __future__ import annotations
 

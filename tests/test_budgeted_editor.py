@@ -56,6 +56,7 @@ def raced(
     )
 
 
+@pytest.mark.long
 def test_a_live_race_answers_as_the_tables_do(tiny_root: Path, config: Config) -> None:
     for name in ("dino", "preview"):
         candidates.run(tiny_root, config, name=name, track=silent)

@@ -156,12 +156,10 @@ def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
     with pytest.raises(UserError, match=r"params\.yaml is missing"):
         load_config(path)
-    path.write_text("a: [1")
-    with pytest.raises(UserError, match="not valid YAML"):
-        load_config(path)
-    path.write_text("- 1")
-    with pytest.raises(UserError, match="mapping"):
-        load_config(path)
+    for text, said in (("a: [1", "not valid YAML"), ("- 1", "mapping")):
+        path.write_text(text)
+        with pytest.raises(UserError, match=said):
+            load_config(path)
 
 
 @pytest.mark.parametrize(
@@ -224,10 +222,9 @@ WRONG = [
     ("study.resamples", 0), ("score.prompt", "photo"), ("score.prompt", "{} {}"),
     ("score.source", "{word}"), ("proposals.dino.template", "a photo"),
     ("ablations.sizes.four.sizes", [-1]), ("ablations.sizes.four.sizes", []),
-    ("ablations.sizes.four.sizes", [6]), ("ablations.sizes.four.points", 10),
-    ("ablations.sizes.four.top", 55), ("ablations.sizes.four.text", True),
-    ("ablations.sizes.four.trained_on", 8),
-    ("variants.learned.losses", {"clip": 0.0, "directional": 0.0, "structure": 0.0}),
+    *((f"ablations.sizes.four.{key}", value) for key, value in {
+        "sizes": [6], "points": 10, "top": 55, "text": True, "trained_on": 8}.items()),
+    ("variants.learned.losses", dict.fromkeys(("clip", "directional", "structure"), 0.0)),
     # Of another kind: a table, a list of tables, a name.
     ("variants", ["a"]), ("base", 0.5), ("race", []), ("race", "fast"), ("race.previews", 3),
     ("race.previews", [3]), ("variants.learned", "exact"), ("proposals.dino", 3), ("study", [1]),

@@ -214,6 +214,7 @@ def test_half_a_cache_costs_half_a_run(
     assert outputs(tiny_root) == first
 
 
+@pytest.mark.long
 def test_a_killed_run_goes_on_where_it_was(
     tiny_root: Path, config: Config, loaded: list[Models], tmp_path: Path
 ) -> None:

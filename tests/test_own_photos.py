@@ -176,6 +176,7 @@ def test_photos_are_refused_for_picture_book_weights_unless_forced(
     assert run(root, *words, "--force") == 0 and len(find_tasks(photos)) == 2
 
 
+@pytest.mark.long
 def test_changing_one_photo_inpaints_that_one_alone(tiny_root: Path) -> None:
     """`make repro DATA=photos/` names the study after the folder, which must not hide it."""
     (tiny_root / "lr_edit/stages").mkdir(parents=True)

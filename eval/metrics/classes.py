@@ -55,8 +55,8 @@ class PerImage(Metric):
     def __init__(self, *, region: str = "whole", protocol: str = "strict", **kwargs: Any) -> None:
         super().__init__(**kwargs)
         check_protocol(protocol)
-        if region not in get_args(Region):
-            raise ValueError(f"unknown region {region!r}; known: {', '.join(get_args(Region))}")
+        if region not in (known := (*get_args(Region), "box")):
+            raise ValueError(f"unknown region {region!r}; known: {', '.join(known)}")
         self.region, self.protocol = cast(Any, region), cast(Protocol, protocol)
         self.set_dtype(torch.float64)  # of the state alone: no network is registered yet
         self.add_state("values", default=[], dist_reduce_fx="cat")

@@ -88,9 +88,7 @@ def edit(
         [Path(name) for name in images],
         output=output, count=count, boxes=show_boxes, overwrite=overwrite,
     )  # fmt: skip
-    for path in (path for one in plan for path in (*one.edits, one.boxes) if path and mask):
-        if path.exists() and Path(str(mask)).exists() and path.samefile(str(mask)):
-            raise UserError(f"{path} is the mask: write the edit somewhere else")
+    _check_mask(mask, plan)
     weights, params = find_weights(config.models, start=root), root / "params.yaml"
     pin_environment()
     from lr_edit.editor import Editor
@@ -122,6 +120,13 @@ def edit(
         said = "; ".join(why if alone else f"{', '.join(names)}: {why}"
                          for why, names in failed.items())  # fmt: skip
         raise (UserError if refused else Unfinished)(said)
+
+
+def _check_mask(mask: str | None, plan: list[Outputs]) -> None:
+    """UserError where the mask's own file would be written."""
+    for path in (path for one in plan for path in (*one.edits, one.boxes) if path and mask):
+        if path.exists() and Path(str(mask)).exists() and path.samefile(str(mask)):
+            raise UserError(f"{path} is the mask: write the edit somewhere else")
 
 
 def plan_outputs(

@@ -30,6 +30,7 @@ from tests.test_method import silent
 from tests.trouble import Squares, forbidden
 
 
+@pytest.mark.long
 def test_a_task_that_fails_is_named_and_holds_up_no_other(
     tiny_root: Path,
     tmp_path: Path,

@@ -87,6 +87,7 @@ def test_pickled_weights_are_refused_with_the_reason(one, files, parts) -> None:
         needed(files, one, parts=parts)
 
 
+@pytest.mark.long
 def test_pulling_names_sizes_resumes_and_writes_down_every_digest(tmp_path: Path) -> None:
     root, page = tmp_path / "root", tmp_path / "hub"
     root.mkdir()

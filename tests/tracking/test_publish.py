@@ -208,6 +208,7 @@ def test_a_port_in_use_says_what_to_do(root: Path) -> None:
             pass
 
 
+@pytest.mark.long
 def test_a_real_server_shows_keeps_and_survives(
     root: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -168,7 +168,7 @@ def test_annotations_that_read_parameters_stand_in_modules_that_are_left_out() -
 def test_what_the_configuration_computes_is_in_the_keys_or_a_plain_look_up() -> None:
     """Modules of parameters are left out of keys: what they make of values is listed here."""
     looked_up = {"models", "variant", "proposal_set", "model", "roles", "folder", "title_of",
-                 "with_memory"}  # fmt: skip
+                 "with_memory", "most"}  # fmt: skip
     computed = {"sampler", "moves"}  # named in the key of candidates
     found = {
         each.name

@@ -88,6 +88,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.long
 def test_edits_are_evaluated_from_the_wheel_and_more_is_named(home: Path, site: Path) -> None:
     pictures(home)
     for n, name in enumerate("ab"):
