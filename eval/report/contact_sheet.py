@@ -19,7 +19,7 @@ from eval.report.edits import Row, caption
 from lr_edit.types import Box, EditTask
 from lr_edit.workspace.storage import write_image
 
-PANEL, GAP, WORDS, NOTE, HEAD = 128, 6, 20, 16, 56  # pixels
+PANEL, GAP, WORDS, NOTE, HEAD, LINE = 128, 6, 20, 16, 56, 15  # pixels
 NARROWEST = 760  # so that a row's words have room
 TRUTH, CHOSEN = "#ffd400", "#ff2fd0"
 INK, GREY, GOOD, BAD = "#1a1a1a", "#6b6b6b", "#157a2e", "#b3261e"
@@ -43,17 +43,21 @@ def contact_sheet(
     tall = WORDS + PANEL + NOTE + GAP
     width = max(GAP + PANEL + 2 * GAP + len(variants) * (column + GAP), NARROWEST)
     notes = textwrap.wrap(f"{_LEGEND} {note}", width // 6)
-    height = HEAD + len(rows) * tall + 2 * GAP + 16 * len(notes)
+    titles = {
+        name: textwrap.wrap(title if title == name else f"{title} ({name})", 2 * PANEL // 6)
+        for name, title in variants.items()
+    }
+    head = HEAD + LINE * max(0, max(map(len, titles.values()), default=0) - 2)
+    height = head + len(rows) * tall + 2 * GAP + 16 * len(notes)
     sheet = Image.new("RGB", (width, height), "white")
     draw = ImageDraw.Draw(sheet)
-    draw.text((GAP, HEAD - 20), "source", INK, _font(13))
-    for at, (name, title) in enumerate(variants.items()):
-        words = textwrap.fill(title if title == name else f"{title} ({name})", 2 * PANEL // 6)
-        draw.text((_left(at), 4), words, INK, _font(12))
-        draw.text((_left(at), HEAD - 18), "chosen box", GREY, _font(11))
-        draw.text((_left(at) + PANEL + GAP, HEAD - 18), "edit", GREY, _font(11))
+    draw.text((GAP, head - 20), "source", INK, _font(13))
+    for at, lines in enumerate(titles.values()):
+        draw.text((_left(at), 4), "\n".join(lines), INK, _font(12))
+        draw.text((_left(at), head - 18), "chosen box", GREY, _font(11))
+        draw.text((_left(at) + PANEL + GAP, head - 18), "edit", GREY, _font(11))
     for at, row in enumerate(rows):
-        _draw_row(sheet, row, HEAD + at * tall, names=list(variants))
+        _draw_row(sheet, row, head + at * tall, names=list(variants))
     for at, line in enumerate(notes):
         draw.text((GAP, height - 16 * (len(notes) - at)), line, GREY, _font(11))
     write_image(path, np.asarray(sheet))
@@ -100,6 +104,8 @@ def showcase(path: Path, rows: Sequence[Row], *, variant: str) -> None:
     size = (columns * (wide + 3 * gap) - 2 * gap, lines * (tall + gap))
     picture = Image.new("RGB", size, "white")
     draw = ImageDraw.Draw(picture)
+    if not rows:
+        draw.text((gap, gap), "No edit of this study succeeds.", INK, _font(30))
     for at, row in enumerate(rows):
         left, top = (at % columns) * (wide + 3 * gap), (at // columns) * (tall + gap)
         draw.text((left, top + 4), caption(row.task).replace("→", "to"), INK, _font(30))

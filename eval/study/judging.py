@@ -152,7 +152,8 @@ def _label_metrics(
     task: EditTask,
     judge: LabelJudge | None,
 ) -> dict[str, np.ndarray]:
-    if judge is None:
+    wanted = task.truth is None or task.truth.wanted or task.category == "remove"
+    if judge is None or not wanted:  # a place alone does not say what is to be seen there
         return {}
     painted = [Box(*box) for box in boxes.tolist()]
     verdicts = edit_success(

@@ -119,14 +119,14 @@ def study(context: click.Context, name: str, *, profile: str | None, data: Path 
 @cli.command()
 @click.pass_context
 def where(context: click.Context) -> None:
-    """Say where the tables, the contact sheet and the MLflow comparison are, and where the time
-    went, stage by stage."""
+    """Say where tables, pictures and the MLflow comparison are, and where the time went."""
     from lr_edit.workspace.times import format_times, read_times
 
     reports = reports_folder(root := load_study(context)[0])
     click.echo(f"tables         {reports / 'tables.md'} (.tex, .csv), {reports / 'results.json'}")
     click.echo(f"contact sheet  {reports / 'contact_sheet.png'}")
-    click.echo("comparison     make ui   (MLflow, all variants side by side)")
+    own = "" if checkout(root) == root else f" STUDY={root.name}"
+    click.echo(f"comparison     make ui{own}   (MLflow, all variants side by side)")
     if times := read_times(root):
         click.echo(f"\nThe last run of every stage:\n{format_times(times)}")
 

@@ -158,6 +158,8 @@ def difference(root: Path, chains: list[Chain], *, limit: int = 2**26) -> str | 
             for key, value in rows.items():
                 if found := _changed(_dig(files[name], key), value, key):
                     where, now, then = found
+                    if then is None:
+                        return f"{name} has {where}, which {entry.name} has not been run with"
                     return f"{name} says {where} = {now!r}, but {entry.name} ran with {then!r}"
         for item in dict.fromkeys(entry.deps + entry.outs):
             path = root / item.path

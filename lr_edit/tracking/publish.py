@@ -136,7 +136,7 @@ def _checked_rows(root: Path) -> list[Row]:
     if "ablate" in lock:
         chains.append(chain_from(lock, "ablate", last=["ablate"]))
     if found := difference(root, chains):
-        raise UserError(f"{found}: run `dvc repro`, then publish")
+        raise UserError(f"{found}: run `dvc repro` (after a pull `dvc repro --allow-missing`)")
     return rows
 
 

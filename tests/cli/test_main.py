@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -25,6 +26,14 @@ def test_where_names_the_results(root: Path, capsys: Captured) -> None:
     assert run(root, "where") == 0
     out = capsys.readouterr().out
     assert "results.json" in out and "contact_sheet.png" in out and "make ui" in out
+
+
+def test_where_names_the_comparison_of_its_own_study(root: Path, capsys: Captured) -> None:
+    study = root / "studies/photos"
+    study.mkdir(parents=True)
+    shutil.copy(root / "params.yaml", study)
+    assert run(study, "where") == 0
+    assert "make ui STUDY=photos " in capsys.readouterr().out
 
 
 def test_models_list_says_what_is_there(tiny_root: Path, capsys: Captured) -> None:

@@ -102,6 +102,7 @@ def test_photos_keep_their_shape_from_prepare_to_the_report(study: Path) -> None
     assert run(study, "stage", "report") == 0
     rows = read_json(study / "reports/results.json")["variants"]
     assert rows["learned"]["iou"]["n"] == 3 and rows["learned"]["lpips"]["mean"] is not None
+    assert rows["learned"]["success"]["n"] == 0  # nobody says what is to be seen there
     with Image.open(study / "reports/gallery/high.webp") as strip:
         assert strip.size == (3 * 64, 64)
         assert np.asarray(strip)[:, 24:64].min() > 230  # white beside the photo

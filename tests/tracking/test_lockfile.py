@@ -107,6 +107,12 @@ def test_a_changed_parameter_is_named_with_both_values(root: Path) -> None:
     assert found == "params.yaml says base.rate = 0.05, but edit@learned ran with 0.005"
 
 
+def test_what_has_not_been_run_is_said_so(root: Path) -> None:
+    edit(root / "params.yaml", "rate: 0.005", "rate: 0.005\n  draws: 3")
+    found = difference(root, read_study(root))
+    assert found == "params.yaml has base.draws, which edit@learned has not been run with"
+
+
 def test_another_spelling_of_a_number_is_no_difference(root: Path) -> None:
     edit(root / "params.yaml", "rate: 0.005", "rate: 5e-3")
     assert difference(root, read_study(root)) is None

@@ -186,7 +186,7 @@ def test_the_comparison_opens_while_a_row_is_unfinished(
     (root / "params.yaml").write_text(text.replace("learner: exact", "learner: gumbel"))
     assert run(root, "ui") == 0 and shown == [root, root]
     err = capsys.readouterr().err
-    assert "run `dvc repro`, then publish. What was published before is shown" in err
+    assert "--allow-missing`). What was published before is shown" in err
     database(root).unlink()
     assert run(root, "ui") == 2 and len(shown) == 2
 

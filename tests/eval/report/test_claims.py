@@ -19,6 +19,13 @@ def results(low: float, high: float) -> dict[str, Any]:
     return {"paired": {"dino-random-size": {"learned": row}}, "ablations": {}}
 
 
+def test_few_tasks_tell_no_two_rows_apart() -> None:
+    for tasks, said in ((5, "5 tasks are too few"), (6, ": better on")):
+        meta = {"tasks": {"headline": tasks}}
+        (claim,) = read_claims(results(0.01, 0.05) | {"meta": meta}, CONFIG)
+        assert said in claim.finding
+
+
 @pytest.mark.parametrize(
     ("low", "high", "word"),
     [(0.01, 0.05, "better on"), (-0.05, -0.01, "worse on"), (-0.01, 0.05, "no difference found")],
