@@ -103,15 +103,18 @@ LABELS = {"success", "placed", "gone", "kept", "in_place", "success_kind", "succ
 
 
 @pytest.mark.parametrize(
-    ("truth", "missing"),
+    ("truth", "category", "missing"),
     [
-        (None, REGION | LABELS),
-        (Truth(None, Label("ball", "red")), REGION | {"gone"}),  # add: any empty place will do
-        (Truth(Box(2, 3, 12, 9), None), {"placed", "success_colour"}),  # remove: nothing is wanted
+        (None, "edit", REGION | LABELS),
+        (Truth(None, Label("ball", "red")), "add", REGION | {"gone"}),  # any empty place will do
+        (Truth(Box(2, 3, 12, 9), None), "remove", {"placed", "success_colour"}),
+        (Truth(Box(2, 3, 12, 9), None), "edit", LABELS),  # a place does not say what is wanted
     ],
 )
-def test_what_is_undefined_is_missing(truth: Truth | None, missing: set[str]) -> None:
-    values = judged(replace(TASK, truth=truth))
+def test_what_is_undefined_is_missing(
+    truth: Truth | None, category: str, missing: set[str]
+) -> None:
+    values = judged(replace(TASK, truth=truth, category=category))
     assert {name for name, v in values.items() if np.isnan(v).all()} == missing
     assert not any(np.isnan(v).any() for name, v in values.items() if name not in missing)
 
