@@ -18,16 +18,16 @@ from PIL import Image
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 
-from lr_edit.desk import Desk, Stopped, Wish
+from lr_edit.desk import BUDGETED, Desk, Stopped, Wish
 from lr_edit.errors import Unfinished, UserError, shorten
 from lr_edit.illustrate import fit_to_screen
-from lr_edit.request import WITHIN_BUDGET
 from lr_edit.tracking.ui import wait_until_interrupted
 from lr_edit.workspace.storage import read_image
 
 LOOPBACK = ("127.0.0.1", "localhost")  # names that the guard can read: none of IPv6
 LARGEST = "100mb"  # a photo that is uploaded
 MODES = [
+    ("A detector finds the words, or else CLIP", "detected"),
     ("CLIP finds the words", "grounded"),
     ("Race of previews", "race"),
     ("Every box", "enumerate"),
@@ -104,17 +104,17 @@ def _ask(desk: Desk) -> tuple[list[Any], gr.Button, gr.Button]:
                         max_lines=1)  # fmt: skip
     prompt = gr.Textbox(label="The picture that you want", placeholder="a blue fish on sand",
                         elem_id="prompt", max_lines=1)  # fmt: skip
-    mode = gr.Dropdown(MODES, value="grounded", label="Where to edit", elem_id="mode")
+    mode = gr.Dropdown(MODES, value="detected", label="Where to edit", elem_id="mode")
     with gr.Row():
         budget = gr.Number(desk.budget_of("grounded"), label="Budget (UNet evaluations)",
-                           precision=0, minimum=1, elem_id="budget")  # fmt: skip
+                           precision=0, minimum=1, elem_id="budget", visible=False)  # fmt: skip
         seed = gr.Number(0, label="Seed", precision=0, minimum=0, elem_id="seed")
     with gr.Row():
         edit = gr.Button("Edit", variant="primary", elem_id="edit", scale=4)
         stop = gr.Button("Stop", elem_id="stop", min_width=90)
 
     def choose(mode: str) -> Any:
-        return gr.update(value=desk.budget_of(mode), visible=mode in WITHIN_BUDGET)
+        return gr.update(value=desk.budget_of(mode), visible=mode in BUDGETED)
 
     def take(event: gr.SelectData) -> tuple[str, str, str]:
         one = desk.examples[event.index]

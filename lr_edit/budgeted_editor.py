@@ -29,6 +29,16 @@ Prior = Callable[[Saliency, Tensor], np.ndarray]
 Report = Callable[[str, int], None]
 
 
+def boxes_in_words(count: int) -> str:
+    """So many boxes.
+
+    Example:
+        >>> boxes_in_words(1), boxes_in_words(2)
+        ('1 box', '2 boxes')
+    """
+    return "1 box" if count == 1 else f"{count} boxes"
+
+
 @dataclass(frozen=True)
 class ScoredCandidate:
     """A candidate at full quality: uint8 (3, side, side), its box in that square, its S and L."""
@@ -90,7 +100,9 @@ def edit_within_budget(
         counted = maps if level == 0 else replace(maps, nfe=0)  # once
         part = counted, anchors[chosen // boxes.shape[1]], flat[chosen][:, None]
         last = level == len(rules.previews)
-        report(f"{'full quality' if last else 'previews'} of {len(candidates)} boxes", total)
+        report(
+            f"{'full quality' if last else 'previews'} of {boxes_in_words(len(candidates))}", total
+        )
         bank, images = method.make_bank(
             models, task, source=source, config=config, how=rounds[level], proposed=part
         )

@@ -15,9 +15,11 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from lr_edit.budgeted_editor import boxes_in_words
 from lr_edit.editor import Editor
 from lr_edit.errors import Notice, UserError
 from lr_edit.illustrate import (
+    Places,
     draw_attention,
     draw_boxes,
     draw_mask,
@@ -28,7 +30,7 @@ from lr_edit.illustrate import (
 from lr_edit.photo_file import read_photo
 from lr_edit.picturebook.tasks import make_task
 from lr_edit.picturebook.world import draw
-from lr_edit.request import WITHIN_BUDGET, Picture, Request, check_picture
+from lr_edit.request import Picture, Request, check_picture
 from lr_edit.result import EditResult
 from lr_edit.types import EditTask
 from lr_edit.workspace.paths import locate
@@ -36,6 +38,7 @@ from lr_edit.workspace.storage import find_tasks, write_image
 
 MOST = 12  # candidates that are shown
 EXAMPLES = 6  # pictures to try
+BUDGETED = ("grounded", "race", "amortised")  # modes for which the page asks how many evaluations
 FOUND = "Places are found; candidates are on their way."
 Tell = Callable[[float, str], Any]
 
@@ -87,7 +90,7 @@ class Desk:
         self._busy = Lock()
 
     def budget_of(self, mode: str) -> int | None:
-        """The profile's own budget, in UNet evaluations; None where a mode has none."""
+        """The profile's own budget, in UNet evaluations; None where the page asks for none."""
         config = self.editor.config
         own = {
             "grounded": config.models.grounded,
@@ -152,11 +155,10 @@ class Desk:
     def _show_places(self, picture: Picture, request: Request) -> dict[str, Any]:
         places = find_places(self.editor, picture, request=request)
         plain = Image.fromarray(picture.pixels)
-        lost = request.mode == "grounded" and not places.found
         return {
             "attention": draw_attention(plain, places.attention),
             "boxes": draw_boxes(plain, places.boxes),
-            "status": "CLIP does not find these words: boxes are raced for." if lost else FOUND,
+            "status": say_where(places, request),
         }
 
     def _show_result(self, picture: Picture, result: EditResult) -> dict[str, Any]:
@@ -177,18 +179,27 @@ class Desk:
         }
 
 
+def say_where(places: Places, request: Request) -> str:
+    """Where the edit will be, in one line."""
+    if request.mode not in ("detected", "grounded"):
+        return FOUND
+    if places.finder is None:
+        return "These words are not found in the picture: boxes are raced for."
+    return f"{places.finder} found the words. {FOUND}"
+
+
 def describe(result: EditResult) -> str:
     """An edit in one line."""
     left, top, right, bottom = result.box.as_tuple()
     return (
-        f"The best of {len(result.candidates)} candidates, in the box {left}, {top}, {right}, "
-        f"{bottom}; {result.nfe} UNet evaluations"
+        f"The best of {boxes_in_words(len(result.candidates))}: {left}, {top}, {right}, {bottom}; "
+        f"{result.nfe} UNet evaluations"
     )
 
 
 def as_request(wish: Wish) -> Request:
     """UserError where a wish cannot be."""
-    budget = _whole(wish.budget, "budget") if wish.mode in WITHIN_BUDGET else None
+    budget = _whole(wish.budget, "budget") if wish.mode in BUDGETED else None
     seed = _whole(wish.seed, "seed") or 0
     return Request(wish.source, wish.prompt, wish.mode, budget=budget, seed=seed)  # type: ignore[arg-type]
 

@@ -1,5 +1,5 @@
-"""Regions by a detector, as a row beside the method's own: its boxes for the source words, and,
-where the set asks for them, outlines inside them.
+"""Regions by a detector, beside the method's own: its boxes for the source words, and, where the
+set asks for them, outlines inside them.
 
 Everything after the boxes is everybody's: the same inpainter, noise, scores and judges.
 """
@@ -24,7 +24,7 @@ from lr_edit.grounding import Grounding
 from lr_edit.inpaint import noise_seed
 from lr_edit.method import make_bank
 from lr_edit.proposal_set import ProposalSet
-from lr_edit.propose import SEAM, keep_in_picture
+from lr_edit.propose import SEAM, Proposed, keep_in_picture
 from lr_edit.saliency import compute_saliency
 from lr_edit.types import Bank, EditTask, Sampler
 
@@ -46,10 +46,6 @@ def detected_bank(
     How sure the detector is stands where grounding's scores do, so that `rank: ground` takes its
     best box. With a segmenter only its outline in each box is filled.
     """
-    maps = compute_saliency(
-        models, task, source=source, config=config, proposals=how,
-        seed=noise_seed(task.id, config.study.seed),
-    )  # fmt: skip
     image, side, cell = source[None].float() / 255, source.shape[-1], config.models.cell
     found = detect_words(
         detector, image, words=task.source, points=how.propose.points, cell=cell, seam=SEAM
@@ -61,11 +57,28 @@ def detected_bank(
         outlines = {tuple(box.tolist()): one for box, one in zip(boxes, masks, strict=True)}
         found = replace(found, boxes=boxes)
         models = replace(models, inpainter=Outlined(models.inpainter, outlines, feather=feather))
-    middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
-    anchors = pixels_to_cells(middle, grid=maps.attention.shape, side=side)
-    every = replace(maps, grounding=found), anchors, found.boxes[:, None]
-    proposed = keep_in_picture(every, models.part)
+    proposed = propose_found(models, task, found=found, source=source, config=config, how=how)
     return make_bank(models, task, source=source, config=config, how=how, proposed=proposed)
+
+
+def propose_found(
+    models: Models,
+    task: EditTask,
+    *,
+    found: Grounding,
+    source: UInt8[Tensor, "3 side side"],
+    config: Config,
+    how: ProposalSet,
+) -> Proposed:
+    """What `propose` gives, for boxes that a detector found."""
+    maps = compute_saliency(
+        models, task, source=source, config=config, proposals=how,
+        seed=noise_seed(task.id, config.study.seed),
+    )  # fmt: skip
+    middle = (found.boxes[:, :2] + found.boxes[:, 2:]) / 2
+    anchors = pixels_to_cells(middle, grid=maps.attention.shape, side=source.shape[-1])
+    every = replace(maps, grounding=found), anchors, found.boxes[:, None]
+    return keep_in_picture(every, models.part)
 
 
 def detect_words(

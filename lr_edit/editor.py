@@ -14,17 +14,17 @@ import torch
 from PIL import Image
 
 from lr_edit.amortise import read_prior
-from lr_edit.budgeted_editor import ScoredCandidate
+from lr_edit.budgeted_editor import Report, ScoredCandidate
 from lr_edit.config import Config, load_config
 from lr_edit.errors import Notice, Unfinished, UserError, shorten
-from lr_edit.frame import Frame, frame_photo, lay_over
+from lr_edit.frame import lay_over
 from lr_edit.framed_anchors import FramedAnchors
 from lr_edit.framed_models import Canvas, FramedInpainter, Made
 from lr_edit.frozen.context import say_what_is_cut
+from lr_edit.frozen.detectors import detector_of
 from lr_edit.frozen.models import Models, load_models
-from lr_edit.modes import RUN, EditJob
+from lr_edit.modes import RUN, EditJob, as_canvas
 from lr_edit.photo_file import Picture
-from lr_edit.profiles import Profile
 from lr_edit.progress import Callback, Progress
 from lr_edit.request import Crop, Mode, Request, as_boxes, check_picture, read_picture
 from lr_edit.result import Candidate, EditResult
@@ -34,6 +34,10 @@ from lr_edit.workspace.paths import find_weights
 Pictures = list[Any] | tuple[Any, ...]
 Words = str | Sequence[str]
 Boxes = Sequence[Box | Sequence[float]]
+
+
+def _quietly(_what: str, _total: int) -> None:
+    """No report."""
 
 
 class Editor:
@@ -61,6 +65,7 @@ class Editor:
         self.config = config
         self.models = models
         self._read_prior = cache(lambda: read_prior(root, config))
+        self._read_detector = cache(lambda: detector_of(root, config.models, device=models.device))
 
     @classmethod
     def from_profile(
@@ -120,7 +125,7 @@ class Editor:
     ) -> EditResult: ...  # fmt: skip
 
     def __call__(
-        self, image: Any, *, source: Words, prompt: Words, mode: Mode = "grounded",
+        self, image: Any, *, source: Words, prompt: Words, mode: Mode = "detected",
         budget: int | None = None, rank: Merit | None = None, boxes: Boxes | None = None,
         mask: Any = None, crop: Crop | None = None, seed: int = 0, force: bool = False,
         callback: Callback | None = None,
@@ -133,14 +138,15 @@ class Editor:
                 RGB, of any size and shape.
             source: What is edited, "a red boat"; for a list of pictures one text, or one each.
             prompt: The picture wanted, "a blue fish on sand"; likewise.
-            mode: "grounded", the boxes that CLIP finds by the source words, or, where it finds
-                none, the race by the loss; "race", previews of most boxes and full quality
-                for the best, within the budget;
-                "enumerate", every box at full quality; "amortised", only the boxes that nets
-                trained on other pictures find most probable; "paper", the paper's procedure: every
-                box, AnchorNet trained on this picture, one edit per anchor, highest S.
-            budget: NFE (UNet evaluations) at most, in the modes "grounded", "race" and "amortised";
-                default: the profile's. What one box takes buys the first grounded one.
+            mode: "detected", the box that the profile's detector finds by the source words;
+                "grounded", the boxes that CLIP finds by them, and what "detected" does where there
+                is no detector or it is not sure; where CLIP finds none, the race by the loss;
+                "race", previews of most boxes and full quality for the best, within the budget;
+                "enumerate", every box at full quality; "amortised", the boxes that nets trained on
+                other pictures find most probable; "paper", the paper's procedure: every box,
+                AnchorNet trained on this picture, one edit per anchor, highest S.
+            budget: NFE (UNet evaluations) at most, in the modes "detected", "grounded", "race" and
+                "amortised"; default: the profile's, or one box. What one box takes buys the first.
             rank: What the best is best by: "S" (paper, section 3.4) or "loss" (its Eq. 6).
             boxes: Boxes of your own, half-open (left, top, right, bottom) in pixels of the picture:
                 these alone are inpainted, all of them, and the best wins.
@@ -166,11 +172,10 @@ class Editor:
         """
         own = None if boxes is None else as_boxes(boxes)
         many = list(image) if isinstance(image, list | tuple) else [image]
-        requests = [
-            Request(*words, mode=mode, budget=budget, rank=rank, boxes=own, mask=mask, seed=seed,
-                    crop=crop)
-            for words in zip(_each(source, len(many)), _each(prompt, len(many)), strict=True)
-        ]  # fmt: skip
+        how: dict[str, Any] = {"mode": mode, "budget": budget, "rank": rank, "boxes": own,
+                               "mask": mask, "seed": seed, "crop": crop}  # fmt: skip
+        texts = zip(_each(source, len(many)), _each(prompt, len(many)), strict=True)
+        requests = [Request(*words, **how) for words in texts]
         pictures = [read_picture(one) for one in many]
         for picture, request in zip(pictures, requests, strict=True):
             check_picture(picture, request, profile=self.config.models, force=force)
@@ -182,23 +187,10 @@ class Editor:
 
     def _edit(self, picture: Picture, request: Request, progress: Progress) -> EditResult:
         self._say_what_is_cut(request)
-        profile = self.config.models
-        canvas = as_canvas(picture, request, profile=profile)
+        canvas = as_canvas(picture, request, profile=self.config.models)
         framed = FramedInpainter(self.models.inpainter, canvas)
-        anchors = FramedAnchors(self.models.anchors, part=canvas.part, side=profile.side)
-        study = self.config.study.model_copy(update={"seed": request.seed})
-        job = EditJob(
-            models=replace(self.models, anchors=anchors, inpainter=framed, part=canvas.part),
-            config=self.config.model_copy(update={"study": study}),
-            # One id for all: equal pixels get equal noise, whatever they are called.
-            task=EditTask("edit", Path("edit"), request.source, request.prompt),
-            source=canvas.square,
-            boxes=torch.tensor([box.as_tuple() for box in canvas.own]) if canvas.own else None,
-            rank=request.rank,
-            budget=request.budget,
-            read_prior=self._read_prior,
-            report=progress.report,
-        )
+        job = self.prepare(canvas, request, report=progress.report)
+        job = replace(job, models=replace(job.models, inpainter=framed))
         run = RUN["enumerate" if canvas.own else request.mode]
         framed.watch = progress.watch
         try:
@@ -225,6 +217,25 @@ class Editor:
             picture.path,
         )
 
+    def prepare(self, canvas: Canvas, request: Request, *, report: Report = _quietly) -> EditJob:
+        """What a mode needs to know of one picture; `report` is told what it does next."""
+        profile = self.config.models
+        anchors = FramedAnchors(self.models.anchors, part=canvas.part, side=profile.side)
+        study = self.config.study.model_copy(update={"seed": request.seed})
+        return EditJob(
+            models=replace(self.models, anchors=anchors, part=canvas.part),
+            config=self.config.model_copy(update={"study": study}),
+            # One id for all: equal pixels get equal noise, whatever they are called.
+            task=EditTask("edit", Path("edit"), request.source, request.prompt),
+            source=canvas.square,
+            boxes=torch.tensor([box.as_tuple() for box in canvas.own]) if canvas.own else None,
+            rank=request.rank,
+            budget=request.budget,
+            read_prior=self._read_prior,
+            read_detector=self._read_detector,
+            report=report,
+        )
+
     def _show(
         self, picture: Picture, one: ScoredCandidate, *, canvas: Canvas, made: Made
     ) -> Candidate:
@@ -249,18 +260,6 @@ class Editor:
             ("the prompt", score.prompt.format(request.prompt)),
         ):
             say_what_is_cut(self.models.clip, {name: words})
-
-
-def as_canvas(picture: Picture, request: Request, *, profile: Profile) -> Canvas:
-    """How the models will see a picture: as the paper's square, or in its own shape."""
-    width, height = picture.width, picture.height
-    whole = Frame(0, 0, width, height) if request.mode == "paper" else frame_photo(width, height)
-    boxes, mask = request.drawn(picture)
-    return Canvas(
-        picture.srgb, whole, profile.side, profile.cell,
-        context=request.crops(picture, profile.side), mask=mask,
-        own={whole.to_square(box, side=profile.side): box for box in boxes},
-    )  # fmt: skip
 
 
 def _each(words: Words, many: int) -> list[str]:

@@ -5,21 +5,19 @@ from __future__ import annotations
 
 import shlex
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from pathlib import Path
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from PIL import Image, ImageDraw
 
-from lr_edit.editor import Editor, as_canvas
-from lr_edit.framed_anchors import FramedAnchors
+from lr_edit.editor import Editor
 from lr_edit.framed_models import Canvas
 from lr_edit.frozen.images import resize_to_side
-from lr_edit.propose import propose
+from lr_edit.modes import as_canvas, find_detected, find_grounded
 from lr_edit.request import Picture, Request
 from lr_edit.result import EditResult
-from lr_edit.types import Box, EditTask
+from lr_edit.types import Box
 
 SMALL, LARGE = 512, 1280  # pixels of a picture's longer side on a screen
 CHOSEN, OTHER, EDGE = "#e4003a", "#ffffff", "#202020"
@@ -30,31 +28,29 @@ class Places:
     """Where an edit may be, before anything is inpainted.
 
     attention  DINO's, 0 to 1, of the picture at the models' size (rows, cols)
-    boxes      those that CLIP finds by the source words, the best first, in pixels of the picture
-    found      whether CLIP finds the words at all: if not, boxes are raced for
+    boxes      those found by the source words, the best first, in pixels of the picture
+    finder     who found them, "A detector" or "CLIP"; None: nobody, and boxes are raced for
     """
 
     attention: np.ndarray
     boxes: tuple[Box, ...]
-    found: bool
+    finder: str | None
 
 
 def find_places(editor: Editor, picture: Picture, *, request: Request) -> Places:
-    """Attention, and the boxes for the source words where the study has such a set: looked for in
-    the very square in which the edit is."""
-    config, side = editor.config, editor.config.models.side
-    canvas = as_canvas(picture, request, profile=config.models)
-    anchors = FramedAnchors(editor.models.anchors, part=canvas.part, side=side)
-    if "grounded" not in config.proposals:
-        small = resize_to_side(canvas.square, side=config.models.attention_side)
-        return Places(_in_photo(anchors.attention(small)[0], canvas), (), False)
-    task = EditTask("edit", Path("edit"), request.source, request.prompt)
-    models = replace(editor.models, anchors=anchors, part=canvas.part)
-    how = config.proposal_set("grounded")
-    maps, _, boxes = propose(models, task, source=canvas.square, config=config, how=how)
-    known = maps.grounding is not None and maps.grounding.drop >= config.models.found
+    """Attention, and the boxes for the source words: the detector's in the mode that asks it, else
+    CLIP's; looked for in the very square in which the edit is."""
+    canvas = as_canvas(picture, request, profile=editor.config.models)
+    job, finder = editor.prepare(canvas, request), "A detector"
+    found = find_detected(job) if request.mode == "detected" else None
+    if found is None:
+        found, finder = find_grounded(job), "CLIP"
+    if found is None:
+        small = resize_to_side(canvas.square, side=editor.config.models.attention_side)
+        return Places(_in_photo(job.models.anchors.attention(small)[0], canvas), (), None)
+    maps, _, boxes = found
     places = tuple(canvas.place(Box(*row)) for row in boxes.flatten(0, 1).tolist())
-    return Places(_in_photo(maps.attention, canvas), places, known)
+    return Places(_in_photo(maps.attention, canvas), places, finder)
 
 
 def draw_attention(picture: Image.Image, attention: np.ndarray) -> Image.Image:

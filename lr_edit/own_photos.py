@@ -6,17 +6,15 @@ mask or table is ever written to.
 
 from __future__ import annotations
 
-import csv
 import unicodedata
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from io import StringIO
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from lr_edit.errors import UserError, shorten, suggest_name
-from lr_edit.files import read_text
+from lr_edit.edit_table import NEEDED, Row
+from lr_edit.errors import UserError, shorten
 from lr_edit.profiles import Profile
 from lr_edit.request import (
     Picture,
@@ -29,26 +27,6 @@ from lr_edit.request import (
 from lr_edit.types import Box, EditTask, Truth
 from lr_edit.workspace.storage import find_tasks, read_image, write_tasks
 from lr_edit.workspace.tasks import inside
-
-NEEDED, OPTIONAL = ("image", "source", "prompt"), ("mask", "box")
-COLUMNS = (*NEEDED, *OPTIONAL)
-
-
-@dataclass(frozen=True)
-class Row:
-    """An edit as a person wrote it down: a line of a table, or words on the command line.
-
-    image, mask  files, by their names in the photos' folder
-    box          left,top,right,bottom in the photo's pixels; it and the mask may be empty
-    at           where it stands, for what is said of it
-    """
-
-    image: str
-    source: str
-    prompt: str
-    mask: str = ""
-    box: str = ""
-    at: str = ""
 
 
 @dataclass(frozen=True)
@@ -89,75 +67,31 @@ def add_photos(
     Raises:
         UserError: All that is wrong, a sentence a line; nothing is written then.
     """
-    known = _known_tasks(folder)
-    wrong, made, strange = list(problems), list[tuple[Row, EditTask]](), list[str]()
+    known, place = _known_tasks(folder), inside(folder, "tasks.json", said="the list of tasks")
+    wrong, made, strange = list(problems), list[tuple[Row, EditTask]](), dict[str, str]()
     seen: dict[tuple[str, ...], str] = {}
     for row in rows:
         try:
-            first = seen.setdefault((row.image, row.source, row.prompt), row.at)
-            if first != row.at:
+            edit = (PurePosixPath(row.image).as_posix(), row.source, row.prompt, row.mask, row.box)
+            if (first := seen.setdefault(edit, row.at)) != row.at:
                 raise UserError(f"the same edit as {first}: drop one of them")
             task, picture = _task(folder, row, profile)
         except UserError as error:
             wrong.append(_placed(row, str(error)))
             continue
         made.append((row, task))
-        strange += _refused(picture, profile, force=force)
+        for said in _refused(picture, profile, force=force):
+            strange[row.image] = said
     if strange:
-        more = f" (and {len(strange) - 1} more)" if len(strange) > 1 else ""
-        wrong.append(strange[0] + more)
+        first, *others = strange
+        too = f"; nor do they know {', '.join(others)}" if others else ""
+        wrong.append(strange[first] + too)
     tasks, added, clashes = _merge(known, made, overwrite=overwrite)
     if wrong := wrong + clashes:
         raise UserError("\n".join(wrong))
     if added.new or added.replaced:
-        write_tasks((folder / "tasks.json").resolve(), tasks)  # a link stays one
+        write_tasks((folder / place).resolve(), tasks)  # a link stays one
     return added
-
-
-def read_rows(table: Path) -> tuple[list[Row], list[str]]:
-    """The rows of a table, and what is wrong with the others, a sentence each.
-
-    UserError where it is no table of edits at all.
-    """
-    text = read_text(table)
-    first = text.split("\n", 1)[0]
-    comma = max(",;\t", key=first.count)  # some spreadsheets write the other two
-    lines = csv.reader(StringIO(text, newline=""), delimiter=comma, strict=True)
-    rows, problems, columns = list[Row](), list[str](), list[str]()
-    try:
-        for cells in lines:
-            at = f"line {lines.line_num}"
-            if not columns:
-                columns = _columns(table, [cell.strip() for cell in cells])
-            elif len(cells) != len(columns) and any(cells):
-                problems.append(
-                    f"{at}: {len(cells)} cells under {len(columns)} columns: put a cell that holds "
-                    f"{comma!r} between double quotes"
-                )
-            elif any(cells):
-                named = {name: cell.strip() for name, cell in zip(columns, cells, strict=True)}
-                rows.append(Row(**named, at=at))
-    except csv.Error as error:
-        problems.append(f"line {lines.line_num}: {error}: close its quotes, doubled inside a cell")
-    if not columns:
-        raise UserError(f"{table} is empty: its first line names the columns {', '.join(COLUMNS)}")
-    if not rows and not problems:
-        raise UserError(f"{table} has no line below its first: write an edit a line")
-    return rows, problems
-
-
-def _columns(table: Path, columns: list[str]) -> list[str]:
-    for name in columns:
-        if name not in COLUMNS:
-            raise UserError(f"{table}: unknown column {shorten(name)}{suggest_name(name, COLUMNS)}")
-        if columns.count(name) > 1:
-            raise UserError(f"{table}: column {name!r} is given twice")
-    if lacking := [name for name in NEEDED if name not in columns]:
-        raise UserError(
-            f"{table} lacks the column {', '.join(lacking)}: its first line names "
-            f"{', '.join(NEEDED)}, and {' or '.join(OPTIONAL)} where places are known"
-        )
-    return columns
 
 
 def _task(folder: Path, row: Row, profile: Profile) -> tuple[EditTask, Picture]:
@@ -227,28 +161,46 @@ def _known_tasks(folder: Path) -> dict[str, EditTask]:
 def _merge(
     known: dict[str, EditTask], made: Sequence[tuple[Row, EditTask]], *, overwrite: bool
 ) -> tuple[list[EditTask], Added, list[str]]:
-    """All tasks of the folder, the old ones first; what was added; what cannot be."""
-    new, replaced, same, wrong = list[EditTask](), list[EditTask](), 0, list[str]()
-    given: set[str] = set()
+    """All tasks of the folder, the old ones first; what was added; what cannot be.
+
+    A task is known by its photo and its edit, not by where it stands in a table.
+    """
+    tasks, wrong = dict(known), list[str]()
+    new, replaced, same = list[EditTask](), list[EditTask](), 0
+    left: dict[Path, list[EditTask]] = {task.image: [] for _, task in made}
+    for task in known.values():  # edits of these photos that no row names
+        if task.image in left and not any(_alike(task, other) for _, other in made):
+            left[task.image].append(task)
     for row, task in made:
-        # Many edits of one photo: boat, boat-2. On the command line none has a place in a list.
-        taken = given if row.at else {key for key, old in known.items() if not _alike(old, task)}
-        task = replace(task, id=_free(task.id, set() if overwrite and not row.at else taken))
-        given.add(_key(task.id))
-        old = known.get(_key(task.id))
-        if old is None:
-            new.append(task)
-        elif _alike(old, task):
+        if any(_alike(task, other) for other in known.values()):
             same += 1
             continue
+        # A line of a table stands for an edit that it no longer has; words on the command line
+        # are one more, unless they are to take the other's place.
+        old = _taken_place(left[task.image], task) if row.at or overwrite else None
+        if old is None:
+            task = replace(task, id=_free(task.id, set(tasks)))
+            new.append(task)
         elif overwrite:
-            replaced.append(replace(task, category=old.category, split=old.split))
+            task = replace(old, source=task.source, prompt=task.prompt, truth=task.truth)
+            replaced.append(task)
         else:
-            wrong.append(_placed(row, f"task {task.id!r} is there already with another edit, "
+            wrong.append(_placed(row, f"task {old.id!r} is there already with another edit, "
                                  f"{old.source!r} -> {old.prompt!r}: say --overwrite to replace "
-                                 "it"))  # fmt: skip
-        known[_key(task.id)] = replaced[-1] if old is not None and overwrite else task
-    return list(known.values()), Added(tuple(new), tuple(replaced), same), wrong
+                                 "it, or name both edits in the table"))  # fmt: skip
+            continue
+        tasks[_key(task.id)] = task
+    return list(tasks.values()), Added(tuple(new), tuple(replaced), same), wrong
+
+
+def _taken_place(left: list[EditTask], task: EditTask) -> EditTask | None:
+    """Which of a photo's other edits a new one stands for, taken from them: the one of the same
+    words, else the first."""
+    if not left:
+        return None
+    words = [(one.source, one.prompt) for one in left]
+    at = words.index((task.source, task.prompt)) if (task.source, task.prompt) in words else 0
+    return left.pop(at)
 
 
 def _alike(one: EditTask, other: EditTask) -> bool:

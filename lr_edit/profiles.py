@@ -127,6 +127,7 @@ class Profile(Frozen):
     inpaint: dict[str, Any] = {}  # what the parts of these names start from: `with_defaults`
     race: dict[str, Any] = {}
     amortised: dict[str, Any] = {}
+    sure: float = Field(0.25, ge=0, le=1)  # score below which the detector found no words
     found: float = Field(0.0, ge=0, le=2)  # largest drop below which grounding found no words
     grounded: int = Field(160, ge=1)  # NFE of an edit in grounded boxes
     world: Literal["picturebook", "photos"] = "photos"

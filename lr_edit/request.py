@@ -20,9 +20,9 @@ from lr_edit.photo_file import Picture, read_photo, read_pil
 from lr_edit.profiles import MOST, Profile
 from lr_edit.types import Box, Merit
 
-Mode = Literal["grounded", "race", "enumerate", "amortised", "paper"]
+Mode = Literal["detected", "grounded", "race", "enumerate", "amortised", "paper"]
 MODES: tuple[Mode, ...] = get_args(Mode)
-WITHIN_BUDGET = ("grounded", "race", "amortised")  # the others inpaint every box
+WITHIN_BUDGET = ("detected", "grounded", "race", "amortised")  # the others inpaint every box
 Crop = Literal["context", "whole"]
 CROPS: tuple[Crop, ...] = get_args(Crop)
 NEARLY, SOFT = 48, 0.25  # of a mask: how far from black or white its values may be, and its share
@@ -34,7 +34,7 @@ class Request:
 
     source: str
     prompt: str
-    mode: Mode = "grounded"
+    mode: Mode = "detected"
     budget: int | None = None
     rank: Merit | None = None
     boxes: tuple[Box, ...] | None = None
@@ -61,12 +61,9 @@ class Request:
             raise UserError(f"rank {self.rank!r}: the best is best by 'S' or by 'loss'")
         if self.boxes is not None and self.mask is not None:
             raise UserError("boxes and a mask: give one of them, each says what may change")
-        if (self.boxes is not None or self.mask is not None) and (
-            self.budget is not None or self.mode != "grounded"
-        ):
-            raise UserError(
-                "boxes and masks of your own are all inpainted: leave out the mode and the budget"
-            )
+        own = self.boxes is not None or self.mask is not None
+        if own and (self.budget is not None or self.mode != "detected"):
+            raise UserError("your own boxes and masks are all inpainted: leave out mode and budget")
         if self.boxes is not None and not self.boxes:
             raise UserError("no box: give one at least, or leave boxes out")
         if self.budget is not None and self.mode not in WITHIN_BUDGET:
@@ -121,6 +118,8 @@ def read_picture(image: Any) -> Picture:
         return read_pil(image)
     if _is_tensor(image):
         image = _channels_last(_numbers_of(image))
+    if isinstance(image, np.ma.MaskedArray):
+        raise UserError("a masked array is no picture: fill it")
     if isinstance(image, np.ndarray):
         return read_pil(Image.fromarray(_as_bytes(image)))
     raise UserError(

@@ -129,12 +129,12 @@ def check_output(path: Path, *, source: Path | None = None, overwrite: bool = Fa
         raise UserError(f"{path} cannot be written: a picture's name ends in one of {known}")
     place = path.parent.resolve() / path.name  # NEW/../PATH is nowhere until NEW is made
     try:
-        there = place.exists()
+        there = place.exists() or place.is_symlink()  # a link to nowhere is somebody's too
     except OSError as error:  # a name that no disk takes
         raise UserError(
             f"{shorten(path)} cannot be written ({error.strerror}): name another"
         ) from None
-    if source is not None and there and source.exists() and place.samefile(source):
+    if source is not None and place.exists() and source.exists() and place.samefile(source):
         raise UserError(f"{path} is the picture that is edited: write the edit somewhere else")
     if place.is_dir():
         raise UserError(f"{path} is a folder: name a file")

@@ -120,14 +120,14 @@ class FakeInpainter:
 class FakeDetector:
     """Has these boxes, the surest first, whatever it is shown; keeps the words."""
 
-    def __init__(self, *boxes: tuple[float, float, float, float]) -> None:
-        self._boxes = torch.tensor(boxes).float()
+    def __init__(self, *boxes: tuple[float, float, float, float], sure: float = 0.9) -> None:
+        self._boxes, self._sure = torch.tensor(boxes).float(), sure
         self.words: list[str] = []
 
     def find(self, image: Tensor, words: str) -> Detection:
         check_images(image)
         self.words.append(words)
-        return Detection(self._boxes, torch.linspace(0.9, 0.1, len(self._boxes)))
+        return Detection(self._boxes, torch.linspace(self._sure, 0.1, len(self._boxes)))
 
 
 class FakeSegmenter:

@@ -32,6 +32,7 @@ LAYERS = (
     },
     {"execution", "workspace", "learn", "frame", "progress"},
     {"photo_file"},
+    {"edit_table"},
     {"frozen", "learn_amortised", "tracking", "request"},
     {"result", "own_photos"},
     {"inpaint", "score"},

@@ -83,7 +83,7 @@ def test_all_that_is_wrong_with_a_table_is_said_at_once_with_its_line(
         ("boat.png,a boat,a duck,,0 0 97 64", "leaves boat.png"),
         ("boat.png,a boat,a hen,,1 2 3", "left < right"),
         ("boat.png,a boat,a cow, white,,", "6 cells under 5 columns"),
-        ("boat.png,a boat,a swan,,", "the same edit as line 6"),
+        ("./boat.png,a boat,a swan,small.png,", "the same edit as line 6"),
     ]
     lines = ["image,source,prompt,mask,box", *(line for line, _ in wrong)]
     (photos / "edits.csv").write_text("\n".join(lines))
@@ -172,7 +172,7 @@ def test_photos_are_refused_for_picture_book_weights_unless_forced(
     words = ["data", "add", str(photos)]
     assert run(root, *words) == 2
     said = capsys.readouterr().err
-    assert "boat.png is 96x64" in said and "(and 1 more)" in said and "--profile sd2" in said
+    assert "boat.png is 96x64" in said and "nor do they know " in said and "--profile sd2" in said
     assert run(root, *words, "--force") == 0 and len(find_tasks(photos)) == 2
 
 
@@ -223,3 +223,66 @@ def test_an_image_that_is_missing_is_said_beside_words_that_are(
     assert add(root, photos) == 2
     said = capsys.readouterr().err
     assert "the source is empty" in said and "nope.png is missing" in said
+
+
+def table(photos: Path, *lines: str) -> None:
+    (photos / "edits.csv").write_text("\n".join(["image,source,prompt", *lines]))
+
+
+def edits_of(photos: Path) -> dict[str, tuple[str, str, str]]:
+    """Id -> its photo and words."""
+    return {t.id: (t.image.as_posix(), t.source, t.prompt) for t in find_tasks(photos)}
+
+
+def test_a_task_is_known_by_its_photo_and_not_by_its_place_in_a_table(
+    root: Path, photos: Path, capsys: Captured
+) -> None:
+    (photos / "sub").mkdir()
+    Image.effect_noise((96, 64), 40).save(photos / "sub/boat.png")
+    table(photos, "boat.png,a,x", "sub/boat.png,s,t")
+    assert add(root, photos) == 0
+    table(photos, "sub/boat.png,s,u")
+    assert add(root, photos) == 2 and "'s' -> 't'" in capsys.readouterr().err
+    assert add(root, photos, "--overwrite") == 0 and "1 replaced" in capsys.readouterr().out
+    assert edits_of(photos) == {
+        "boat": ("boat.png", "a", "x"),
+        "boat-2": ("sub/boat.png", "s", "u"),
+    }
+
+
+def test_lines_may_change_places_and_go(root: Path, photos: Path, capsys: Captured) -> None:
+    table(photos, "boat.png,a,x", "boat.png,b,y")
+    assert add(root, photos) == 0
+    kept = json.loads((photos / "tasks.json").read_text())
+    kept[0] |= {"category": "replace", "split": "val", "caption": "a boat on water"}
+    (photos / "tasks.json").write_text(json.dumps(kept))
+    before = (photos / "tasks.json").read_bytes()
+    for lines in (["boat.png,b,y"], ["boat.png,b,y", "boat.png,a,x"]):
+        table(photos, *lines)
+        assert add(root, photos) == 0 and "0 tasks added" in capsys.readouterr().out
+        assert (photos / "tasks.json").read_bytes() == before
+    table(photos, "boat.png,c,z", "boat.png,a,x2", "boat.png,b,y")
+    assert add(root, photos, "--overwrite") == 0
+    assert edits_of(photos) == {
+        "boat": ("boat.png", "c", "z"),
+        "boat-2": ("boat.png", "b", "y"),
+        "boat-3": ("boat.png", "a", "x2"),
+    }
+    first = find_tasks(photos)[0]
+    assert (first.category, first.split, first.caption) == ("replace", "val", "a boat on water")
+
+
+def test_equal_words_with_other_boxes_are_two_edits(root: Path, photos: Path) -> None:
+    (photos / "edits.csv").write_text(
+        'image,source,prompt,box\nboat.png,a,x,"0,0,32,32"\nboat.png,a,x,"32,0,64,32"\n'
+    )
+    assert add(root, photos) == 0 and len(find_tasks(photos)) == 2
+
+
+def test_a_list_that_is_a_link_out_of_the_folder_is_not_written(
+    root: Path, photos: Path, capsys: Captured
+) -> None:
+    (photos / "tasks.json").symlink_to(root / "outside.json")
+    table(photos, "boat.png,a,x")
+    assert add(root, photos) == 2 and "leaves photos" in capsys.readouterr().err
+    assert not (root / "outside.json").exists()

@@ -138,6 +138,15 @@ def _name(exam: Exam) -> str:
     return f"{exam.task.category}-{exam.task.id}"
 
 
+def count_tasks(found: Mapping[str, Any]) -> int | None:
+    """How many tasks of every category an audit has; None where it has none."""
+    for row in found.values():
+        for name, cell in row["categories"].items():
+            if name != "all":
+                return int(cell["n"] + cell["missing"])
+    return None
+
+
 def is_audit(found: Any) -> bool:
     """Whether a JSON file's values are what `audit-judge` writes."""
     rows = found.values() if isinstance(found, dict) else [None]

@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 
 from eval.metrics.suite import JUDGED, SUITE, find_measure
 from eval.study.scores import COLUMNS, value_cell
@@ -163,6 +163,24 @@ class Journal:
     def _ends_well(file: Any) -> bool:
         file.seek(-1, 2)
         return bool(file.read(1) == b"\n")
+
+    @contextmanager
+    def alone(self) -> Iterator[None]:
+        """One evaluation of a folder at a time, so that its tables hold all of its rows; another
+        one is waited for, which is said."""
+        with self._writing():
+            self.folder.mkdir(parents=True, exist_ok=True)
+            lock = FileLock(self.folder / ".evaluate.lock")
+            try:
+                lock.acquire(timeout=1)
+            except Timeout:
+                warnings.warn(f"another evaluation writes to {self.folder}: waiting for it",
+                              Notice, stacklevel=3)  # fmt: skip
+                lock.acquire()
+        try:
+            yield
+        finally:
+            lock.release()
 
     def _lock(self) -> FileLock:
         return FileLock(self.folder / ".lock")

@@ -94,12 +94,23 @@ def side_by_side(summary: Mapping[str, Any]) -> Table:
             for name, values in published.rows.items()
         ]
         note += f" {published.note}"
-    blocks["Measured here" if published else ""] = [
-        Line(name, tuple(_cell(summary, name, key) for key in names))
-        for name in summary["variants"]
-    ]
+    lines = {name: Line(name, tuple(_cell(summary, name, key) for key in names))
+             for name in summary["variants"]}  # fmt: skip
+    blocks["Measured here" if published else ""] = lines_of = list[Line]()
+    tasks = {name: count_tasks(summary, name) for name in lines}
+    for name, line in lines.items():  # each apart: its means are of other images
+        if tasks[name] == max(tasks.values()):
+            lines_of.append(line)
+        else:
+            blocks[f"On {tasks[name]} of the {max(tasks.values())} tasks: {name}"] = [line]
     title = published.title if published else "Editors"
     return Table(letter="", title=title, note=note, columns=columns, blocks=blocks)
+
+
+def count_tasks(summary: Mapping[str, Any], name: str) -> int:
+    """Tasks of which an editor has a value of some metric."""
+    cells = summary["variants"][name].values()
+    return max((cell["n"] + cell.get("infinite", 0) for cell in cells), default=0)
 
 
 def _in_units(value: float, column: Column) -> Cell:

@@ -21,6 +21,7 @@ IN_PLACE = (
     "still of its kind and colour; success also looks at the pixels of bystanders and ground, "
     "which an editor's autoencoder moves all over the picture, however right the edit looks."
 )
+WHERE = "Where: how often right, by what a scene holds"  # a table's title
 CHANGES = (
     Measure("hit", "Hit", "", True, "edited", power=2, decimals=1),
     Measure("miss", "Miss", "", False, "edited", power=2, decimals=1),
@@ -54,7 +55,7 @@ def _strata_table(strata: dict[str, Any], config: Config) -> Table | None:
         return None
     return Table(
         letter="",
-        title="Where: how often right, by what a scene holds",
+        title=WHERE,
         note=f"In %, over as many tasks as stand in brackets; a task may stand under several "
         f"heads. {IN_PLACE} Δ is the paired difference to the first row, by no test that is "
         "adjusted over the table.",

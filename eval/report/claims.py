@@ -105,6 +105,12 @@ QUESTIONS = (
         "ground-truth-box",
         "grounded-5",
         "default",
+    ),
+    Question(
+        "And from a supervised detector's box, which is the default?",
+        "ground-truth-box",
+        "detected",
+        "baselines",
         leads=True,
     ),
     Question("Is the release as good?", "released", "argmin-table", "editors"),

@@ -19,10 +19,10 @@ from eval.metrics.box import box_iou
 from eval.study.evaluate import read_judgements
 from lr_edit.config import Config
 from lr_edit.errors import UserError, shorten
+from lr_edit.files import new_folder
 from lr_edit.types import Box, EditTask, Label, Truth
 from lr_edit.workspace.storage import (
     atomic_write,
-    empty_folder,
     read_banks,
     read_choices,
     read_image,
@@ -45,12 +45,14 @@ class ShownEdit:
 class Row:
     """A task, its source (uint8, (side, side, 3)) and the edits of some variants by name.
 
-    Pages show squares: a picture of another shape lies at the upper left of a white one.
+    Sheets show squares: a picture of another shape, (height, width), lies at the upper left of a
+    white one.
     """
 
     task: EditTask
     source: np.ndarray
     edits: dict[str, ShownEdit]
+    shape: tuple[int, int]
     note: str = ""
 
     def iou(self, name: str) -> float | None:
@@ -76,13 +78,15 @@ def collect_rows(
 ) -> list[Row]:
     """From artifacts/: a row per task with the first seed's edit of every variant."""
     shown = {name: _collect(root, config, list(tasks), name) for name in variants}
+    sources = [study_image(root, task).transpose(1, 2, 0) for task in tasks]
     return [
         Row(
             task=task,
-            source=_on_white(np.ascontiguousarray(study_image(root, task).transpose(1, 2, 0))),
+            source=_on_white(np.ascontiguousarray(source)),
             edits={name: shown[name][at] for name in variants},
+            shape=(source.shape[0], source.shape[1]),
         )
-        for at, task in enumerate(tasks)
+        for at, (task, source) in enumerate(zip(tasks, sources, strict=True))
     ]
 
 
@@ -94,13 +98,13 @@ def _on_white(image: np.ndarray) -> np.ndarray:
 
 def write_rows(reports: Path, rows: Sequence[Row]) -> None:
     """Fill edits.jsonl and gallery/."""
-    folder = empty_folder(reports / "gallery")
-    for row in rows:
-        strip = np.concatenate([row.source, *(e.edited for e in row.edits.values())], axis=1)
-        place = folder / f"{row.task.id}.webp"
-        place.parent.mkdir(parents=True, exist_ok=True)
-        with atomic_write(place) as part:
-            Image.fromarray(strip).save(part, format="WEBP", quality=QUALITY, method=4)
+    with new_folder(reports / "gallery") as folder:
+        for row in rows:
+            strip = np.concatenate([row.source, *(e.edited for e in row.edits.values())], axis=1)
+            place = folder / f"{row.task.id}.webp"
+            place.parent.mkdir(parents=True, exist_ok=True)
+            with atomic_write(place) as part:
+                Image.fromarray(strip).save(part, format="WEBP", quality=QUALITY, method=4)
     with atomic_write(reports / "edits.jsonl") as part:
         lines = (json.dumps(_as_record(row)) + "\n" for row in rows)
         part.write_text("".join(lines), encoding="utf-8")
@@ -111,17 +115,17 @@ def read_rows(reports: Path, *, variants: Sequence[str]) -> list[Row]:
     study's."""
     try:
         lines = (reports / "edits.jsonl").read_text(encoding="utf-8").splitlines()
-    except FileNotFoundError:
+    except FileNotFoundError as error:
         raise UserError(
             f"{reports / 'edits.jsonl'} is missing: run the stage report (dvc repro)"
-        ) from None
+        ) from error
     try:
         return [_read_row(reports, json.loads(line), variants) for line in lines]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(
             f"{reports / 'edits.jsonl'} holds no edits ({shorten(error)}): `git checkout` it, or "
             "run `dvc repro report`"
-        ) from None
+        ) from error
 
 
 def _read_row(reports: Path, record: dict, variants: Sequence[str]) -> Row:
@@ -144,7 +148,8 @@ def _read_row(reports: Path, record: dict, variants: Sequence[str]) -> Row:
         name: ShownEdit(Box(*one["box"]), edit, one["success"])
         for (name, one), edit in zip(record["edits"].items(), edits, strict=True)
     }
-    return Row(task, source, shown)
+    high, wide = record.get("shape", (side, side))
+    return Row(task, source, shown, (high, wide))
 
 
 def _as_record(row: Row) -> dict:
@@ -156,6 +161,7 @@ def _as_record(row: Row) -> dict:
         "prompt": task.prompt,
         "wanted": asdict(truth.wanted) if truth and truth.wanted else None,
         "truth": list(truth.box.as_tuple()) if truth and truth.box else None,
+        **({} if row.shape == row.source.shape[:2] else {"shape": row.shape}),
         "edits": {
             name: {"box": list(one.box.as_tuple()), "success": one.success}
             for name, one in row.edits.items()

@@ -12,6 +12,7 @@ from typing import Any
 from urllib.parse import quote
 
 from eval.metrics.registry import describe_world
+from eval.report.baselines import WHERE
 from eval.report.captions import write_glossary
 from eval.report.claims import read_claims
 from eval.report.edits import Row, caption
@@ -37,6 +38,7 @@ def gallery_page(
 ) -> str:
     """The page's text; `results` are as `in_order` gives them."""
     variants = [{"key": name, "title": config.title_of(name)} for name in config.variants]
+    where = next((table for table in tables if table.title == WHERE), None)
     return render(
         "index.html.j2",
         results=results,
@@ -46,6 +48,7 @@ def gallery_page(
         categories=sorted({row.task.category for row in rows}),
         tasks=[_describe_task(row, config) for row in rows],
         tables=tables,
+        where=where,
         figures=[
             (file, words, "" if file in PICTURES else pdf_of(Path(file)).as_posix())
             for file, words in FIGURES.items()
@@ -56,8 +59,12 @@ def gallery_page(
 
 
 def _describe_task(row: Row, config: Config) -> dict[str, Any]:
-    """What the template needs to show of one task: words, and every variant's edit."""
+    """What the template needs to show of one task: words, and every variant's edit.
+
+    A panel has the picture's shape; the strip behind it holds squares, whose white is cut off.
+    """
     task, side, panels = row.task, row.source.shape[1], len(row.edits) + 1
+    high, wide = row.shape
     truth = task.truth.box if task.truth else None
     places = {name: at + 1 for at, name in enumerate(row.edits)}  # in the strip
     return {
@@ -67,27 +74,34 @@ def _describe_task(row: Row, config: Config) -> dict[str, Any]:
         "source": task.source,
         "prompt": task.prompt,
         "words": f"{task.source} {task.prompt} {task.id}".lower(),
-        "strip": f"background-image:url('gallery/{quote(task.id)}.webp');"
-        f"background-size:{100 * panels}% 100%;background-position:",
-        "truth": _place(truth, side) if truth else None,
+        "strip": f"aspect-ratio:{wide}/{high};"
+        f"background-image:url('gallery/{quote(task.id)}.webp');"
+        f"background-size:{_percent(panels * side, wide)} {_percent(side, high)};"
+        "background-position:",
+        "truth": _place(truth, row.shape) if truth else None,
         "edits": [
             {
                 "key": name,
                 "title": config.title_of(name),
                 "outcome": {True: "yes", False: "no", None: "unknown"}[row.edits[name].success],
                 "iou": None if (iou := row.iou(name)) is None else f"{iou:.2f}",
-                "at": f"{100 * places[name] / (panels - 1):.4f}",
-                "box": _place(row.edits[name].box, side),
+                "at": _percent(places[name] * side, panels * side - wide),
+                "box": _place(row.edits[name].box, row.shape),
             }
             for name in config.variants
         ],
     }
 
 
-def _place(box: Box, side: int) -> str:
-    """A box as CSS, in shares of a square picture."""
-    share = 100 / side
+def _place(box: Box, shape: tuple[int, int]) -> str:
+    """A box as CSS, in shares of a picture of so many rows and columns."""
+    high, wide = shape
     return (
-        f"left:{box.left * share:.2f}%;top:{box.top * share:.2f}%;"
-        f"width:{(box.right - box.left) * share:.2f}%;height:{(box.bottom - box.top) * share:.2f}%"
+        f"left:{_percent(box.left, wide)};top:{_percent(box.top, high)};"
+        f"width:{_percent(box.right - box.left, wide)};"
+        f"height:{_percent(box.bottom - box.top, high)}"
     )
+
+
+def _percent(part: float, whole: float) -> str:
+    return f"{100 * part / whole:.4f}".rstrip("0").rstrip(".") + "%"

@@ -30,7 +30,7 @@ from lr_edit.workspace.storage import (
 
 WORST = 10  # failures that are shown
 EXAMPLES = 6  # rows of the anatomy
-DEFAULT = "default"  # the group of what `lr-edit edit` does
+DEFAULT = "default"  # the group of what `lr-edit edit` does without a detector
 
 
 def describe_method(

@@ -136,7 +136,7 @@ def _write_study(root: Path, out: Path, config: Config) -> list[Path]:
         raise UserError(
             f"{out / 'results.json'} is not what a report needs ({shorten(lacking)}): other code "
             "wrote it, or nobody's; `git checkout` it, or run `dvc repro report`"
-        ) from None
+        ) from lacking
     for name, text in texts.items():
         with atomic_write(out / name) as part:
             part.write_text(text, encoding="utf-8")

@@ -23,8 +23,8 @@ LETTERS = {"regions": "C", "losses": "D", "learners": "E"}
 AFTER_F = "GHIJKLMNOPQRSTUVWXYZ"
 # What is printed; the CSV holds every metric.
 MAIN = (
-    "structure_distance", "background_psnr", "lpips", "background_mse", "background_ssim",
-    "clip_whole", "clip_edited", "iou", "success", "score_s", "candidates",
+    "success", "iou", "score_s", "candidates", "structure_distance", "background_psnr", "lpips",
+    "background_mse", "background_ssim", "clip_whole", "clip_edited",
 )  # fmt: skip
 THINGS = ("success_1", "success_2", "success_3")
 REGIONS = ("success", *THINGS, "placed", "gone", "kept", "in_place", "iou", "hit", "area_ratio",

@@ -15,7 +15,7 @@ import numpy as np
 
 from lr_edit.config import Config
 from lr_edit.execution.local import Execute, choose_executor, make_all
-from lr_edit.files import empty_folder
+from lr_edit.files import new_folder
 from lr_edit.frozen.weights import identify, resolve
 from lr_edit.profiles import Profile
 from lr_edit.types import EditTask, Track
@@ -55,7 +55,13 @@ def run(
 
     Raises Unfinished at the first task that fails; those before it are kept.
     """
-    out = empty_folder(root / "artifacts/judge" / name)
+    with new_folder(root / "artifacts/judge" / name) as out:
+        return _fill(root, config, name, out=out, track=track, execute=execute)
+
+
+def _fill(
+    root: Path, config: Config, name: str, *, out: Path, track: Track, execute: Execute | None
+) -> int:
     cache, common = Cache(cache_folder(root), "judge"), _common_key(root, config.models)
     missing: dict[str, str] = {}  # task -> key
     for task in study_tasks(root):

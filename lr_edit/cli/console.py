@@ -5,6 +5,7 @@ Progress is a bar on stderr; where that is no terminal, a line now and then.
 
 from __future__ import annotations
 
+import os
 import signal
 import sys
 import threading
@@ -120,7 +121,13 @@ def say_notices() -> Iterator[None]:
 
 @contextmanager
 def any_console() -> Iterator[None]:
-    """Inside, a console that lacks a letter gets a question mark: no crash after all the work."""
+    """Inside, a console that lacks a letter gets a question mark, and one that is closed or has no
+    width is as none: no crash after all the work."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115
+    if not os.environ.get("COLUMNS", "80").isdecimal() or int(os.environ.get("COLUMNS", "80")) < 1:
+        del os.environ["COLUMNS"]
     streams = [one for one in (sys.stdout, sys.stderr) if hasattr(one, "reconfigure")]
     before = [one.errors for one in streams]
     for one in streams:

@@ -37,7 +37,8 @@ def add(
 
     Photos and tables stay as they are. docs/own-photos.md states the formats.
     """
-    from lr_edit.own_photos import BrokenList, Row, add_photos, read_rows
+    from lr_edit.edit_table import Row, read_rows
+    from lr_edit.own_photos import BrokenList, add_photos
 
     context.obj["profile"] = profile or context.obj["profile"]
     _, config = find_config(context)

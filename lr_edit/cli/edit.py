@@ -38,9 +38,10 @@ class Outputs:
 @click.option("--output", "-o", help="A file, its suffix says how it is written (.png, .jpg, "
               ".webp), or a folder. Default: IMAGE.edit.png, or IMAGE.edit-2.png.")  # fmt: skip
 @click.option("--overwrite", is_flag=True, help="Replace the file that --output names.")
-@click.option("--mode", type=click.Choice(MODES), default="grounded", show_default=True,
-              help="Where CLIP finds the source words, previews first, every box, the most "
-              "probable boxes, or the paper's procedure.")  # fmt: skip
+@click.option("--mode", type=click.Choice(MODES), default="detected", show_default=True,
+              help="Where a detector finds the source words, or, without one, as the next; where "
+              "CLIP finds them; previews first; every box; the most probable boxes; the paper's "
+              "procedure.")  # fmt: skip
 @click.option("--budget", type=click.IntRange(1), help="UNet evaluations (NFE) at most.")
 @click.option("--rank", type=click.Choice(["S", "loss"]), help="What the best is best by.")
 @click.option("--box", "boxes", multiple=True, metavar="L,T,R,B",
@@ -114,12 +115,19 @@ def edit(
             continue
         written = write_outputs(result, outputs, overwrite=overwrite)
         done += 1
+        _say_how_many(name, result, count)
         show(json.dumps(as_row(result, written)) if as_json else _as_line(result, written))
     if failed:
         alone = len(images) == 1
         said = "; ".join(why if alone else f"{', '.join(names)}: {why}"
                          for why, names in failed.items())  # fmt: skip
         raise (UserError if refused else Unfinished)(said)
+
+
+def _say_how_many(name: str, result: EditResult, count: int) -> None:
+    if (made := len(result.candidates)) < count:
+        say(f"{show_text(name)}: {made} of the {count} that were asked for: no more candidates "
+            "were made; a larger --budget, or --mode enumerate, makes more")  # fmt: skip
 
 
 def _check_mask(mask: str | None, plan: list[Outputs]) -> None:
@@ -139,7 +147,8 @@ def plan_outputs(
     if output is not None and not output.strip():
         raise UserError("--output is empty: name a file or a folder, or leave it out")
     named = Path(output) if output else None
-    if named and named.suffix.lower() in FORMATS and not named.is_dir():
+    ends_as_folder = (output or "").endswith(("/", "\\"))
+    if named and named.suffix.lower() in FORMATS and not named.is_dir() and not ends_as_folder:
         if len(images) * count > 1:
             raise UserError(
                 f"--output {output} is one file, and {len(images) * count} pictures will be "
@@ -148,9 +157,13 @@ def plan_outputs(
         check_output(named, source=images[0], overwrite=overwrite)
         beside = next(_free_names(named.parent, f"{named.stem}.boxes", {named}))
         return [Outputs((named,), beside if boxes else None)]
-    if named and named.suffix.lower() in Image.registered_extensions() and not named.is_dir():
+    if overwrite:
+        raise UserError("--overwrite is for the one file that --output names: name it, or leave "
+                        "--overwrite out")  # fmt: skip
+    pictures = Image.registered_extensions()
+    if named and named.suffix.lower() in pictures and not named.is_dir() and not ends_as_folder:
         check_output(named)  # a picture of a kind that is not written: no folder is meant
-    if named and named.suffix and not named.is_dir() and not (output or "").endswith(("/", "\\")):
+    if named and named.suffix and not named.is_dir() and not ends_as_folder:
         raise UserError(
             f"--output {output}: a picture's name ends in one of {', '.join(FORMATS)}, and that "
             "of a new folder that has a dot in /"
@@ -174,7 +187,7 @@ def _free_names(folder: Path, stem: str, taken: set[Path]) -> Iterator[Path]:
     number = 1
     while True:
         path = folder / f"{stem}{f'-{number}' if number > 1 else ''}.png"
-        if path not in taken and not path.exists():
+        if path not in taken and not (path.exists() or path.is_symlink()):
             taken.add(path)
             yield path
         number += 1

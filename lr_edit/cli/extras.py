@@ -1,5 +1,5 @@
 """What to do about errors that are nobody's defect: a library that an extra of the package brings,
-a device that is full, and a name that no disk takes.
+a device that is full, a name that no disk takes; and about options that would do nothing.
 
 The base install evaluates edits. A test keeps this table and pyproject.toml the same.
 """
@@ -7,9 +7,15 @@ The base install evaluates edits. A test keeps this table and pyproject.toml the
 from __future__ import annotations
 
 import errno
+from importlib import import_module
+from inspect import signature
 from pathlib import Path
 
-from lr_edit.errors import lacks_memory, shorten
+import click
+from click.core import ParameterSource
+
+from lr_edit.errors import UserError, lacks_memory, shorten
+from lr_edit.stages import TABLE
 
 # Module -> extra. `study` brings what `edit` does.
 EXTRAS = {
@@ -63,3 +69,13 @@ def say_exhausted(error: Exception) -> str | None:
         "out of memory: end other programs; on a GPU `--memory offload=group`, or `memory:` of the "
         "profile, takes less; what was finished is kept"
     )
+
+
+def check_executor(context: click.Context, name: str, *, executor: str) -> None:
+    """UserError for options that were typed and would do nothing."""
+    typed = {option for option in ("executor", "address")
+             if context.get_parameter_source(option) is ParameterSource.COMMANDLINE}  # fmt: skip
+    if typed and "execute" not in signature(import_module(TABLE[name]).run).parameters:
+        raise UserError(f"stage {name!r} takes no --{min(typed)}: leave it out")
+    if "address" in typed and executor != "ray":
+        raise UserError("--address is a Ray head's: say --executor ray too, or leave it out")

@@ -30,7 +30,7 @@ from lr_edit.cli.console import (
 )  # fmt: skip
 from lr_edit.cli.data import data
 from lr_edit.cli.edit import edit
-from lr_edit.cli.extras import say_exhausted, say_misnamed, say_missing
+from lr_edit.cli.extras import check_executor, say_exhausted, say_misnamed, say_missing
 from lr_edit.cli.grouped import GroupedHelp, accept_anywhere
 from lr_edit.cli.picturebook import COMMANDS
 from lr_edit.config import Config, load_config
@@ -80,6 +80,7 @@ def stage(
         raise UserError(f"stage {name!r} takes no --{other}: leave it out")
     if name in ITEMS and not item:
         raise UserError(f"stage {name!r} needs --{ITEMS[name]}")
+    check_executor(context, name, executor=executor)
     if item:
         (config.variant if ITEMS[name] == "variant" else config.proposal_set)(item)
     pin_environment(one_thread=config.models.world == "picturebook")
@@ -93,8 +94,7 @@ def stage(
             from lr_edit.execution.ray import run_over_ray
 
             given["execute"] = partial(run_over_ray, address=address)
-        made: int | None = run(root, config, **given)
-        return made
+        return run(root, config, **given)
 
     run_stage(root, config, stage=name, item=item, make=make)
 

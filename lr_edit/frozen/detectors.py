@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
 import torch
@@ -20,7 +21,8 @@ from torchvision.transforms.functional import to_pil_image
 
 from lr_edit.boxes import threshold_box
 from lr_edit.errors import UserError
-from lr_edit.frozen.weights import check_numbers, folder_of, loading
+from lr_edit.frozen.weights import check_numbers, folder_of, loading, resolve
+from lr_edit.profiles import Profile
 
 _NEEDS = ("config.json", "model.safetensors")
 
@@ -144,6 +146,14 @@ def load_detector(
         *_load(name, getattr(transformers, kind), transformers.AutoProcessor, revision=revision),
         device=device,
     )
+
+
+def detector_of(
+    root: Path, profile: Profile, *, device: str | torch.device = "cpu"
+) -> ZeroShotDetector:
+    """The detector that a profile names; its `local-dir:` folder lies below `root`."""
+    part = profile.model("detector")
+    return load_detector(resolve(root, part.name), revision=part.revision, device=device)
 
 
 def load_segmenter(

@@ -28,7 +28,7 @@ from lr_edit.frozen.dino import load_dino
 from lr_edit.frozen.memory import check_memory, place, quantisation
 from lr_edit.frozen.models import Models
 from lr_edit.frozen.pipelines import PipelineKind
-from lr_edit.frozen.weights import check_numbers, folder_of, loading, resolve
+from lr_edit.frozen.weights import check_numbers, class_named, folder_of, loading, resolve
 from lr_edit.frozen.whole_pipeline import starting_noise
 from lr_edit.profiles import Memory, Profile
 from lr_edit.types import Sampler
@@ -184,7 +184,7 @@ def load_editor(
     where = {"revision": revision, "local_files_only": folder_of(name) is not None}
     with loading(name, needs=("model_index.json",)):
         index = diffusers.DiffusionPipeline.load_config(folder_of(name) or name, **where)
-    kind = find_editor(name, index.get("_class_name", "pipeline without a name"))
+    kind = find_editor(name, class_named(name, index))
     check_memory(memory, kind, device=device)
     half = torch.float16 if kind.unet else torch.bfloat16
     dtype = dtype or (torch.float32 if device == "cpu" else half)

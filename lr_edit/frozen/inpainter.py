@@ -19,7 +19,7 @@ from transformers.utils.logging import disable_progress_bar
 from lr_edit.errors import UserError
 from lr_edit.frozen.memory import check_memory, place, quantisation
 from lr_edit.frozen.pipelines import find_kind
-from lr_edit.frozen.weights import check_numbers, folder_of, loading
+from lr_edit.frozen.weights import check_numbers, class_named, folder_of, loading
 from lr_edit.frozen.whole_pipeline import WholePipeline, settle_encoders, starting_noise
 from lr_edit.profiles import Memory
 from lr_edit.types import Sampler
@@ -222,7 +222,7 @@ def load_inpainter(
     where = {"revision": revision, "local_files_only": folder_of(name) is not None}
     with loading(name, needs=("model_index.json",)):
         index = diffusers.DiffusionPipeline.load_config(folder_of(name) or name, **where)
-    kind = find_kind(name, pipeline or index.get("_class_name", "pipeline without a name"))
+    kind = find_kind(name, pipeline or class_named(name, index))
     if tiny_vae and not kind.unet:
         raise UserError(f"weights {name!r}: a tiny autoencoder is for pipelines with a UNet")
     check_memory(memory, kind, device=device)

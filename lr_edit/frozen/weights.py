@@ -9,9 +9,10 @@ from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from lr_edit.errors import UserError, lacks_memory
+from lr_edit.files import read_text
 from lr_edit.frozen.reach import hub_or_cache
 from lr_edit.profiles import LOCAL, Weights
 from lr_edit.workspace.paths import checkout, locate
@@ -20,6 +21,7 @@ from lr_edit.workspace.storage import content_key, folder_digest, read_json
 # Rows of transformers' report, of its version 5 and of 4.
 _LACKS = r"([^\s|]+)\s*\|\s*MISSING|newly initialized: \['([^']+)'"
 _MISFIT = r"([^\s|]+)\s*\|\s*MISMATCH([^\n]*)"
+_FLOATS = ("F64", "F32", "F16", "BF16")
 VGG = "timm/vgg16.tv_in1k"  # the trunk of LPIPS vgg: torchvision's weights as safetensors
 
 
@@ -38,11 +40,13 @@ def loading(name: str, *, needs: tuple[str, ...] = ()) -> Iterator[None]:
     reached = True
     try:
         with hub_or_cache() if folder is None else nullcontext(True) as reached, _complete(name):
+            if folder:
+                _check_types(name, folder)
             yield
     # RuntimeError and ValueError: timm and open_clip for unknown names and misfitting weights.
     # The others: configurations of another kind than a loader thinks of.
     except (OSError, RuntimeError, ValueError, SafetensorError, LookupError, TypeError,
-            AttributeError) as error:  # fmt: skip
+            AttributeError, StopIteration) as error:  # fmt: skip
         if lacks_memory(error):
             raise MemoryError(f"weights {name!r}") from error
         said = f"{type(error).__name__}: {error}".splitlines()
@@ -54,6 +58,36 @@ def loading(name: str, *, needs: tuple[str, ...] = ()) -> Iterator[None]:
         raise UserError(
             f"weights {name!r} cannot be loaded ({cause}); get them with {cure}"
         ) from error
+
+
+def _check_types(name: str, folder: Path) -> None:
+    """UserError where a weight or a bias is of whole numbers or the like, which a loader would
+    silently turn into others; a quantiser's own are for it to read."""
+    for file in sorted(folder.rglob("*.safetensors")):
+        config = file.parent / "config.json"
+        if config.is_file() and '"quantization_config"' in read_text(config):
+            continue
+        with safe_open(file, "np") as tensors:
+            for key in tensors.keys():  # noqa: SIM118
+                kind = tensors.get_slice(key).get_dtype()
+                if key.endswith((".weight", ".bias")) and kind not in _FLOATS:
+                    raise UserError(
+                        f"weights {name!r}: the tensor {key!r} of {file.name} is of type {kind}, "
+                        "no floating-point number; get them anew"
+                    )
+
+
+def class_named(name: str, index: object) -> str:
+    """The class of a pipeline, by its model_index.json.
+
+    Raises UserError where that, or the settings of its scheduler, are nobody's.
+    """
+    if not isinstance(index, dict):
+        raise UserError(f"weights {name!r}: model_index.json is no table; get them anew")
+    settings = (folder_of(name) or Path()) / "scheduler" / "scheduler_config.json"
+    if folder_of(name) and settings.is_file() and "_class_name" not in read_text(settings):
+        raise UserError(f"weights {name!r}: {settings.name} names no scheduler; get them anew")
+    return str(index.get("_class_name", "pipeline without a name"))
 
 
 @contextmanager

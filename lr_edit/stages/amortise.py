@@ -19,11 +19,11 @@ from lr_edit.config import Config
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import choose_device
 from lr_edit.execution.local import Execute, choose_executor, make_all
+from lr_edit.files import new_folder
 from lr_edit.learn_amortised import learn_amortised, training_set
 from lr_edit.types import Bank, EditTask, LossWeights, Track
 from lr_edit.workspace.storage import (
     content_key,
-    empty_folder,
     read_banks,
     study_tasks,
     write_json,
@@ -51,11 +51,11 @@ def run(root: Path, config: Config, *, track: Track, execute: Execute | None = N
         for seed in range(rules.seeds)
     ]
     execute = execute or choose_executor(len(plan), small=True)
-    empty_folder(folder)
-    made = make_all(plan, trainer, execute=execute)
-    for name, state in track(made, "train dataset-level nets", total=len(plan)):
-        write_tensors(folder / name, state)
-    write_json(folder / "card.json", _card(config, tasks, banks))
+    with new_folder(folder) as out:
+        made = make_all(plan, trainer, execute=execute)
+        for name, state in track(made, "train dataset-level nets", total=len(plan)):
+            write_tensors(out / name, state)
+        write_json(out / "card.json", _card(config, tasks, banks))
 
 
 class AmortisedTrainer:

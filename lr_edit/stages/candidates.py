@@ -10,6 +10,7 @@ from __future__ import annotations
 import platform
 import warnings
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ import numpy as np
 from lr_edit.config import Config
 from lr_edit.errors import Notice, Unfinished, UserError
 from lr_edit.execution.local import Execute, Failed, choose_executor
-from lr_edit.files import empty_folder
+from lr_edit.files import new_folder
 from lr_edit.frozen import weights
 from lr_edit.profiles import NEEDED, Profile
 from lr_edit.types import Bank, EditTask, Track
@@ -59,7 +60,23 @@ def run(
 
     Raises Unfinished with the tasks that failed, after all others are made and kept.
     """
-    outs = {part: empty_folder(root / place / name) for part, place in _FOLDERS.items()}
+    with ExitStack() as stack:
+        outs = {
+            part: stack.enter_context(new_folder(root / place / name))
+            for part, place in _FOLDERS.items()
+        }
+        return _fill(root, config, name, outs=outs, track=track, execute=execute)
+
+
+def _fill(
+    root: Path,
+    config: Config,
+    name: str,
+    *,
+    outs: dict[str, Path],
+    track: Track,
+    execute: Execute | None,
+) -> int:
     cache = Cache(cache_folder(root), "candidates")
     maker = CandidateMaker(root, config, name=name)
     tasks = study_tasks(root)
@@ -181,11 +198,10 @@ def _make(
 
 
 def _load_detector(root: Path, profile: Profile) -> tuple[Models, Detector, None]:
-    from lr_edit.frozen.detectors import load_detector
+    from lr_edit.frozen.detectors import detector_of
 
-    models, part = _load(root, profile), profile.model("detector")
-    name = weights.resolve(root, part.name)
-    return models, load_detector(name, revision=part.revision, device=models.device), None
+    models = _load(root, profile)
+    return models, detector_of(root, profile, device=models.device), None
 
 
 def _load_segmenter(root: Path, profile: Profile) -> tuple[Models, Detector, Segmenter]:

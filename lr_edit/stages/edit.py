@@ -9,9 +9,9 @@ import numpy as np
 
 from lr_edit.choose import best_of_bank, best_of_sample, choose, pick_sizes
 from lr_edit.config import Config, Variant
+from lr_edit.files import new_folder
 from lr_edit.types import Bank, Choice
 from lr_edit.workspace.storage import (
-    empty_folder,
     read_banks,
     read_tensors,
     study_tasks,
@@ -22,8 +22,12 @@ from lr_edit.workspace.storage import (
 
 def run(root: Path, config: Config, *, name: str) -> None:
     """Choose for every task and seed; keep the first seed's edit as an image."""
+    with new_folder(root / "artifacts/edits" / name) as out:
+        _write(root, config, name, out=out)
+
+
+def _write(root: Path, config: Config, name: str, *, out: Path) -> None:
     variant, tasks = config.variant(name), study_tasks(root)
-    out = empty_folder(root / "artifacts/edits" / name)
     nets = root / "artifacts/nets" / name / "probabilities.safetensors"
     probabilities = read_tensors(nets) if variant.choose == "net" else {}
     choices = {}

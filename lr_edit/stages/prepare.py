@@ -11,7 +11,7 @@ from pathlib import Path
 
 from lr_edit.config import Config
 from lr_edit.errors import UserError
-from lr_edit.files import empty_folder
+from lr_edit.files import new_folder
 from lr_edit.photo import fit_photo, scale_box
 from lr_edit.profiles import Profile
 from lr_edit.types import Box, EditTask
@@ -33,8 +33,9 @@ def run(root: Path, config: Config) -> None:
             raise UserError(
                 f"task {task.id!r}: {data / task.image} is missing: add it, or drop the task"
             )
-    empty_folder(out)
-    write_tasks(out / "tasks.json", [_fitted(task, data, out, config.models) for task in tasks])
+    with new_folder(out) as part:
+        made = [_fitted(task, data, part, config.models) for task in tasks]
+        write_tasks(part / "tasks.json", made)
 
 
 def _overlap(one: Path, other: Path) -> bool:

@@ -17,10 +17,10 @@ import numpy as np
 from lr_edit.config import Config, Variant
 from lr_edit.execution.environment import choose_device
 from lr_edit.execution.local import Execute, choose_executor, make_all
+from lr_edit.files import new_folder
 from lr_edit.types import Bank, Track
 from lr_edit.workspace.storage import (
     atomic_write,
-    empty_folder,
     read_banks,
     study_tasks,
     write_json,
@@ -38,7 +38,14 @@ def run(
     root: Path, config: Config, *, name: str, track: Track, execute: Execute | None = None
 ) -> None:
     """Train, or draw untrained starts, for every task and seed."""
-    variant, out = config.variant(name), empty_folder(root / "artifacts/nets" / name)
+    with new_folder(root / "artifacts/nets" / name) as out:
+        _fill(root, config, name, out=out, track=track, execute=execute)
+
+
+def _fill(
+    root: Path, config: Config, name: str, *, out: Path, track: Track, execute: Execute | None
+) -> None:
+    variant = config.variant(name)
     if variant.choose != "net":
         write_json(out / "summary.json", {"learner": None})
         return

@@ -27,7 +27,7 @@ from safetensors import SafetensorError
 from safetensors.numpy import load, save
 
 from lr_edit.errors import UserError, shorten
-from lr_edit.files import atomic_write, empty_folder, read_bytes, read_json, write_json  # noqa: F401
+from lr_edit.files import atomic_write, read_bytes, read_json, write_json
 from lr_edit.types import Bank, Choice, EditTask
 from lr_edit.workspace.pictures import (  # noqa: F401
     open_picture,

@@ -41,11 +41,11 @@ def refused(capsys: Captured, root: Path, *words: str) -> str:
 @pytest.mark.parametrize(
     ("words", "mode", "count", "nfe"),
     [
-        ([], "grounded", 4, 4 * 1 + 4 * 4),  # this study has no such set: it is raced for
+        ([], "detected", 4, 4 * 1 + 4 * 4),  # this study has no such sets: it is raced for
         (["--mode", "race", "--budget", "16"], "race", 3, 4 * 1 + 3 * 4),
         (["--mode", "enumerate"], "enumerate", 4, 4 * 4),
         (["--mode", "paper"], "paper", 4, 4 * 4),
-        (["--box", "8,8,40,40", "--box", "0,0,20,64"], "grounded", 2, 2 * 4),
+        (["--box", "8,8,40,40", "--box", "0,0,20,64"], "detected", 2, 2 * 4),
     ],
 )
 def test_one_image_is_edited_from_its_words(
@@ -57,7 +57,7 @@ def test_one_image_is_edited_from_its_words(
     result = json.loads(streams.out)
     assert (result["mode"], len(result["candidates"]), result["nfe"]) == (mode, count, nfe)
     assert ("previews of 4 boxes" in streams.err) == (
-        mode in ("race", "grounded") and "--box" not in words
+        mode in ("race", "detected") and "--box" not in words
     )
     assert result["written"] == [str(image.with_suffix(".edit.png"))]
     before, after = read_image(image), read_image(image.with_suffix(".edit.png"))
@@ -168,7 +168,7 @@ def test_what_is_too_long_transparent_or_moving_is_said(
         (["--box", "9,9,3,20"], "left < right"),
         (["--box", "0,0,65,20"], "leaves"),
         (["--box", "0,0,2,20"], "too small"),
-        (["--box", "0,0,8,8", "--budget", "9"], "leave out the mode and the budget"),
+        (["--box", "0,0,8,8", "--budget", "9"], "leave out mode and budget"),
         (["--output", "edit.bmp/x.tif"], "png"),
         (["--output", ""], "--output is empty"),
         (["--n", "2", "--output", "a.png"], "name a folder"),

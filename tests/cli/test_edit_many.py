@@ -119,4 +119,29 @@ def test_a_mode_is_refused_beside_boxes_of_your_own(tiny_root: Path, capsys: Cap
     words = [*edit(tiny_root / "data/images/eval-000.png"), "--box", "0,0,32,32"]
     for mode in ("race", "paper", "enumerate"):
         said = refused(capsys, tiny_root, *words, "--mode", mode)
-        assert "leave out the mode and the budget" in said
+        assert "leave out mode and budget" in said
+
+
+def test_nothing_is_overwritten_and_no_option_ignored(
+    capsys: Captured, root: Path, image: Path
+) -> None:
+    folder = root / "out"
+    said = refused(capsys, root, *edit(image), "--output", str(folder), "--overwrite")
+    assert "--overwrite is for the one file" in said
+    link = root / "edit.png"
+    link.symlink_to(root / "nowhere.png")
+    assert "is there already" in refused(capsys, root, *edit(image), "--output", str(link))
+    assert link.is_symlink()
+
+
+def test_a_picture_s_name_that_ends_as_a_folder_s_is_a_folder(tiny_root: Path) -> None:
+    image = tiny_root / "data/images/eval-000.png"
+    assert run(tiny_root, *edit(image), "--output", f"{tiny_root / 'note.png'}/") == 0
+    assert (tiny_root / "note.png").is_dir()
+
+
+def test_fewer_candidates_than_were_asked_for_are_said(tiny_root: Path, capsys: Captured) -> None:
+    image = tiny_root / "data/images/eval-000.png"
+    words = [*edit(image), "--box", "8,8,40,40", "--n", "3", "-o", str(tiny_root / "out")]
+    assert run(tiny_root, *words) == 0
+    assert "1 of the 3 that were asked for" in capsys.readouterr().err

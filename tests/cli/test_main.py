@@ -217,3 +217,15 @@ def test_the_world_is_drawn_over_nobody_s_files(
     assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [mine]
     assert run(root, "picturebook", "draw", "--seed", "-1") == 2
     assert "defect" not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("closed", ["2>&-", ">&-"])
+def test_a_closed_stream_or_a_console_without_width_is_as_none(root: Path, closed: str) -> None:
+    code = "from lr_edit.cli.start import main; main()"
+    command = f'{sys.executable} -c "{code}" --root {root} where {closed}'
+    assert subprocess.run(["bash", "-c", command], check=False).returncode == 0
+    found = subprocess.run(
+        [sys.executable, "-c", code, "--root", str(root), "doctor"],
+        capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "0"},
+    )  # fmt: skip
+    assert "picturebook" in found.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import time
 from collections.abc import Callable
@@ -119,3 +120,36 @@ def test_a_hub_that_does_not_answer_is_asked_once(
 def test_weights_that_do_not_fit_the_memory_are_not_blamed(tmp_path: Path) -> None:
     with pytest.raises(MemoryError), loading(f"local-dir:{tmp_path}"):
         raise RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried ...")
+
+
+@every_loader
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("kind", [torch.int8, torch.bool, torch.complex64, torch.float8_e4m3fn])
+def test_a_weight_of_another_kind_of_number_is_named(
+    tiny_models: Path, tmp_path: Path, model: str, kind: torch.dtype
+) -> None:
+    def cast(tensors: dict) -> str:
+        key = some(tensors)
+        tensors[key] = tensors[key].to(kind)
+        return key
+
+    name, key = spoil(tiny_models, tmp_path / "m", model, cast)
+    with pytest.raises(UserError, match=f"{re.escape(key)}.* no floating-point number"):
+        LOADERS[model][0](name)
+
+
+def test_settings_that_are_nobody_s_are_refused(tiny_models: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_models / "inpainter", tmp_path / "m")
+    (tmp_path / "m/scheduler/scheduler_config.json").write_text("{}")
+    with pytest.raises(UserError, match=r"scheduler_config\.json names no scheduler"):
+        load_inpainter(f"local-dir:{tmp_path / 'm'}")
+    (tmp_path / "m/model_index.json").write_text("[]")
+    with pytest.raises(UserError, match=r"model_index\.json is no table"):
+        load_inpainter(f"local-dir:{tmp_path / 'm'}")
+
+
+def test_a_file_without_a_tensor_is_a_sentence(tiny_models: Path, tmp_path: Path) -> None:
+    shutil.copytree(tiny_models / "scoring-clip", tmp_path / "m")
+    save_file({}, tmp_path / "m/open_clip_model.safetensors")
+    with pytest.raises(UserError, match=r"^weights "):
+        load_clip(f"local-dir:{tmp_path / 'm'}")

@@ -58,3 +58,34 @@ def test_a_true_box_outside_its_picture_is_refused(root: Path, capsys: Captured)
     tasks[0]["truth"]["box"]["right"] = 65
     path.write_text(json.dumps(tasks))
     assert "leaves the image of 64x64" in refused(capsys, root, "stage", "prepare")
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["prepare"], "tasks"),
+        (["candidates", "--proposals", "dino"], "candidates/dino"),
+        (["judge", "--proposals", "dino"], "judge/dino"),
+        (["train", "--variant", "learned"], "nets/learned"),
+        (["edit", "--variant", "learned"], "edits/learned"),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_a_stage_that_cannot_run_leaves_what_was_finished(
+    root: Path, capsys: Captured, words: list[str], place: str
+) -> None:
+    """What it stands on is not here, as after a pull, which brings no candidates."""
+    (root / "data/tasks.json").unlink()
+    out = root / "artifacts" / place
+    out.mkdir(parents=True, exist_ok=True)
+    (out / "finished.json").write_text("{}")
+    refused(capsys, root, "stage", *words)
+    assert [path.name for path in out.iterdir()] == ["finished.json"]
+    assert not list(out.parent.glob(".*.part"))
+
+
+def test_options_of_a_stage_that_would_do_nothing_are_refused(root: Path, capsys: Captured) -> None:
+    said = refused(capsys, root, "stage", "evaluate", "--variant", "learned", "--executor", "ray")
+    assert "takes no --executor" in said
+    said = refused(capsys, root, "stage", "candidates", "--proposals", "dino", "--address", "x:1")
+    assert "--address is a Ray head's" in said

@@ -33,10 +33,13 @@ def audit_judge(
     from lr_edit.files import read_json, write_json
 
     place = out / "audit.json"
-    if place.exists() and not audit.is_audit(read_json(place)):
+    found: dict[str, Any] = read_json(place) if place.exists() else {}
+    if not audit.is_audit(found):
         raise UserError(f"{place} is no audit of judges: choose another --out")
-    exams = audit.draw_exams(tasks)
-    found: dict[str, Any] = {}
+    if (before := audit.count_tasks(found)) not in (None, tasks):
+        raise UserError(f"{place} has {before} tasks a category: say --tasks {before}, or choose "
+                        "another --out")  # fmt: skip
+    exams, measured = audit.draw_exams(tasks), dict[str, Any]()
     own = {"clip": clip, "structure": None, "perceptual": None, "dino": None}
     sides = {exam.source.shape[1::-1] for exam in exams}
     how = {**own, "protocol": "strict", "metrics": None}
@@ -44,15 +47,16 @@ def audit_judge(
     if "clip" in networks:
         net = networks["clip"]
         scores = audit.score_by_clip(exams, model=net.model)
-        found[f"CLIP {net.name}"] = audit.summarise_audit(exams, scores)
+        measured[f"CLIP {net.name}"] = audit.summarise_audit(exams, scores)
     if (labels := _label_judge(context)) is not None:
         scores = audit.score_by_labels(exams, judge=labels)
-        found["labels"] = audit.summarise_audit(exams, scores)
+        measured["labels"] = audit.summarise_audit(exams, scores)
     if judge := choose_judge(options, kind="drawn"):
         scores = audit.score_by_asking(exams, judge=judge, folder=out, track=track)
-        found[judge.model] = {**audit.summarise_audit(exams, scores), "judge": judge.way}
-    if not found:
+        measured[judge.model] = {**audit.summarise_audit(exams, scores), "judge": judge.way}
+    if not measured:
         raise UserError("no judge is here: name one with --clip or --judge-model")
+    found |= measured  # judges that were audited before stay
     write_json(place, found)
     if as_json:
         click.echo(json.dumps(found))

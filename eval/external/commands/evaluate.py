@@ -57,6 +57,7 @@ def evaluate(
     """Measure folders of edits on a data set; a second run measures only what changed."""
     pin_environment()
     names = _name_variants(edits, variants, seed=seed)
+    _check_out(out, spec, edits)
     from eval.external.datasets import open_dataset
 
     dataset = _without_doubt(open_dataset(spec), drop=drop_doubtful)
@@ -89,16 +90,17 @@ def evaluate(
     if against is not None and against not in known:
         raise UserError(f"--against {against!r}: neither --edits nor {out} has such a variant"
                         f"{suggest_name(against, known)}")  # fmt: skip
-    outcomes, judged = _measure(requests, journal, data, page=page)
-    summary = _write(
-        requests,
-        journal,
-        data=data,
-        against=against or (names[0] if names[1:] else None),
-        outcomes=outcomes,
-        judged=judged,
-        page=page,
-    )
+    with journal.alone():
+        outcomes, judged = _measure(requests, journal, data, page=page)
+        summary = _write(
+            requests,
+            journal,
+            data=data,
+            against=against or (names[0] if names[1:] else None),
+            outcomes=outcomes,
+            judged=judged,
+            page=page,
+        )
     if options["as_json"]:
         click.echo(json.dumps(summary))
         return
@@ -196,6 +198,14 @@ def _say_findings(
             for line in one.lines:
                 show(f"{name}: {line}" if len(found) > 1 else line)
     context.exit(0 if all(one.fine for one in found.values()) else 2)
+
+
+def _check_out(out: Path, spec: str, edits: Sequence[Path]) -> None:
+    """UserError for a folder whose files the next run would take for a data set's or for edits."""
+    data = Path(spec.partition(":")[2] or spec)
+    for name, folder in (("the data set", data), *(("--edits", one) for one in edits)):
+        if folder.exists() and out.exists() and out.samefile(folder):
+            raise UserError(f"--out {out} is the folder of {name}: choose another")
 
 
 def _name_variants(edits: Sequence[Path], variants: Sequence[str], *, seed: str) -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import click
+from click.core import ParameterSource
 
 from lr_edit.errors import UserError
 
@@ -44,6 +45,7 @@ def choose_judge(options: Mapping[str, Any], *, kind: str) -> Judge | None:
         if value is not None and not value.strip():
             raise UserError(f"{name} is empty: name a judge, or leave it out")
     if not url and not model:
+        _check_none_typed()
         return None
     if not model:
         raise UserError("a server is asked for a model: name it with --judge-model")
@@ -61,6 +63,15 @@ def choose_judge(options: Mapping[str, Any], *, kind: str) -> Judge | None:
 
     here = load_local(model, temperature=temperature)
     return Judge(here, rule, model, temperature, passes=passes, workers=1, weights=here.digest)
+
+
+def _check_none_typed() -> None:
+    """UserError for an option of a judge that was typed where no judge is named."""
+    context = click.get_current_context()
+    for option in ("judge_rule", "judge_passes", "judge_workers", "judge_temperature"):
+        if context.get_parameter_source(option) is ParameterSource.COMMANDLINE:
+            name = f"--{option.replace('_', '-')}"
+            raise UserError(f"{name} is for a judge: name one with --judge-model, or leave it out")
 
 
 def describe_verdicts(judge: Judge, found: Verdicts) -> dict[str, Any]:

@@ -88,7 +88,7 @@ def _given(metrics: str | None, pair: Any) -> tuple[str, ...]:
     from eval.metrics.suite import DEFAULT, FAMILIES, SUITE, select_metrics
 
     lacks = {name: need for name in SUITE if (need := pair.lacks(SUITE[name].needs))}
-    if metrics:
+    if metrics is not None:
         asked = [name.strip() for name in metrics.split(",")]
         found = select_metrics(asked)
         for name in asked:

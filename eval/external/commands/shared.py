@@ -44,8 +44,8 @@ def load_networks(
 ) -> tuple[tuple[str, ...], dict[str, Network]]:  # fmt: skip
     """The metrics whose network is here, and the networks; the rest is left out with a word.
 
-    `published` are the networks of a data set's published numbers. Metrics that were asked for by
-    name are never left out: UserError.
+    `published` are the networks of a data set's published numbers. Metrics and networks that were
+    asked for by name are never left out: UserError.
     """
     from eval.metrics.suite import SUITE
 
@@ -75,7 +75,7 @@ def load_networks(
         except UserError as error:
             why, _, mended = str(error).partition("; get them with")  # the loaders' own cure
             mend = f"; {say_cure(role, weights[role])}" if mended else ""
-            if options["metrics"]:
+            if options["metrics"] or own[role]:
                 raise UserError(f"{here[0]}: {why}{mend}") from None
             say(f"left out {', '.join(here)}: {why}{mend}")
             names = tuple(name for name in names if name not in here)

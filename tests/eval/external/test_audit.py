@@ -83,3 +83,20 @@ def test_a_judge_behind_a_url_is_audited(
     assert run(*words, "--judge-model", "likes") == 0
     assert json.loads(capsys.readouterr().out)["likes"]["categories"]["all"]["mean"] == 0.5
     assert run("audit-judge", "--tasks", "2") == 2
+
+
+def test_an_audit_keeps_the_judges_that_were_audited_before(
+    tiny_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tiny_root)
+    words = ["--root", str(tiny_root), "audit-judge", "--out", str(tiny_root / "au"), "--json"]
+    assert run(*words, "--tasks", "2") == 0
+    first = json.loads(capsys.readouterr().out)
+    assert run(*words, "--tasks", "3") == 2 and "2 tasks a category" in capsys.readouterr().err
+    other = f"local-dir:{tiny_root / 'models/picturebook/scoring-clip'}"
+    assert run(*words, "--tasks", "2", "--clip", other) == 0
+    both = json.loads(capsys.readouterr().out)
+    assert first.items() <= both.items() and len(both) == len(first) + 1
+    assert run(*words, "--tasks", "2", "--clip", "local-dir:/nowhere") == 2
+    assert run(*words, "--tasks", "2", "--judge-rule", "gedit") == 2
+    assert "--judge-rule is for a judge" in capsys.readouterr().err

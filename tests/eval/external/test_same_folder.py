@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -244,3 +247,35 @@ def test_of_two_tasks_both_free_names_are_told(home: Path, capsys: Captured) -> 
     said = capsys.readouterr().err
     first, second = re.findall(r"name it '([^']+)' or '([^']+)'", said)[0]
     assert first != second, said
+
+
+def test_editors_over_other_tasks_are_not_ranked_together(home: Path) -> None:
+    pictures(home)
+    shutil.copytree(home / "edits", home / "fewer")
+    next((home / "fewer").rglob("*.png")).unlink()
+    words = ["--edits", str(home / "edits"), "--edits", str(home / "fewer"), "--metrics", "mse"]
+    assert run("evaluate", "--dataset", f"csv:{home}", *words, "--out", home / "o") == 0
+    wide = (home / "o/table.md").read_text().split("## Side by side")[1]
+    assert "*On 2 of the 3 tasks: fewer*" in wide
+    assert "On " in (home / "o/table.tex").read_text()
+
+
+def test_a_folder_of_data_or_of_edits_takes_no_tables(home: Path, capsys: Captured) -> None:
+    pictures(home)
+    for out in (home, home / "edits"):
+        words = ["--dataset", f"csv:{home}", "--edits", str(home / "edits"), "--out", str(out)]
+        assert run("evaluate", *words, "--metrics", "mse") == 2
+        assert "choose another" in capsys.readouterr().err
+
+
+def test_two_evaluations_of_one_folder_in_two_ways_leave_whole_tables(home: Path) -> None:
+    pictures(home)
+    words = ["evaluate", "--dataset", f"csv:{home}", "--edits", str(home / "edits"), "--out",
+             str(home / "o"), "--metrics", "mse"]  # fmt: skip
+    code = "import sys; from lr_edit.cli.start import main; main()"
+    both = [subprocess.Popen([sys.executable, "-c", code, *words, *more])
+            for more in ([], ["--jpeg-75"])]  # fmt: skip
+    assert [one.wait(120) for one in both] == [0, 0]
+    summary = json.loads((home / "o/evaluation.json").read_text())
+    (metrics,) = summary["variants"].values()
+    assert metrics["whole_mse"]["n"] == summary["dataset"]["tasks"] and not summary["left_out"]
