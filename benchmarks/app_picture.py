@@ -16,7 +16,7 @@ from pathlib import Path
 from benchmarks.browser import Page, open_browser
 
 PICTURE = Path("reports/app.png")
-SIZE = (1280, 1250)
+SIZE = (1280, 1480)
 EXAMPLE = 3  # from 1: a green fish that becomes a pink flower
 
 

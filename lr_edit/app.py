@@ -157,7 +157,7 @@ def _show() -> dict[str, Any]:
         )  # fmt: skip
     with gr.Column(visible=False) as shown["first"], gr.Row():
         for name, label in (("attention", "What DINO attends to"),
-                            ("boxes", "Where CLIP finds the words")):  # fmt: skip
+                            ("boxes", "Where the words are found")):  # fmt: skip
             shown[name] = gr.Image(label=label, format="png", interactive=False, elem_id=name,
                                    buttons=["fullscreen"], min_width=140)  # fmt: skip
     return shown

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from lr_edit.budgeted_editor import boxes_in_words
 from lr_edit.editor import Editor
 from lr_edit.errors import Notice, UserError
 from lr_edit.illustrate import (
@@ -191,10 +190,9 @@ def say_where(places: Places, request: Request) -> str:
 def describe(result: EditResult) -> str:
     """An edit in one line."""
     left, top, right, bottom = result.box.as_tuple()
-    return (
-        f"The best of {boxes_in_words(len(result.candidates))}: {left}, {top}, {right}, {bottom}; "
-        f"{result.nfe} UNet evaluations"
-    )
+    many = len(result.candidates)
+    of = f"The best of {many} candidates, in " if many > 1 else "In "
+    return f"{of}the box {left}, {top}, {right}, {bottom}; {result.nfe} UNet evaluations"
 
 
 def as_request(wish: Wish) -> Request:

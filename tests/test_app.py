@@ -93,7 +93,7 @@ def test_an_example_is_edited_and_all_of_it_is_shown_by_this_machine_alone(
         page.wait(f"document.querySelector('#{name} img')?.naturalWidth >= 512")
     page.wait("document.querySelector('#command').innerText.includes('--mode detected')")
     said = page.text()
-    assert "edit data/images/eval-000.png" in said and "The best of 4 boxes: " in said
+    assert "edit data/images/eval-000.png" in said and "candidates, in the box" in said
     for name, file in (("picture", "eval-000.edit.png"), ("mask", "eval-000.mask.png")):
         page.download(f"#{name}", tmp_path)
         wait_for(tmp_path / file)

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,7 +36,7 @@ from lr_edit.tracking.store import (
     without_secrets,
 )
 from lr_edit.tracking.ui import server, wait_until_interrupted
-from lr_edit.tracking.views import Question, view_url, write_views
+from lr_edit.tracking.views import BARS, Question, view_url, write_views
 from lr_edit.types import Track
 from lr_edit.workspace.paths import checkout, home
 
@@ -152,8 +151,19 @@ def _other_rows(root: Path) -> Iterator[tuple[Path, list[Row]]]:
 def _questions(root: Path, rows: list[Row]) -> list[Question]:
     """What the rows compare, in their order."""
     titles = {VARIANTS: "Variants", **read_titles(root).get("groups", {})}
-    counts = Counter(row.question for row in rows)
-    return [Question(key, titles.get(key, key.capitalize()), n) for key, n in counts.items()]
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.question, []).append(row)
+    return [
+        Question(key, titles.get(key, key.capitalize()), len(group), _same(group))
+        for key, group in groups.items()
+    ]
+
+
+def _same(rows: list[Row]) -> frozenset[str]:
+    """The metrics that several rows have one value of: nothing is compared by them."""
+    values = {key: {row.metrics.get(key) for row in rows} for key in BARS}
+    return frozenset(key for key, found in values.items() if len(rows) > 1 and len(found) == 1)
 
 
 def _links(experiment: str, questions: list[Question], address: str) -> dict[str, str]:

@@ -40,11 +40,13 @@ PICTURES = "images/edit"
 
 @dataclass(frozen=True)
 class Question:
-    """What is compared in one view: its key among the runs' tags, its title, how many rows."""
+    """What is compared in one view: its key among the runs' tags, its title, how many rows, and
+    the metrics that are the same in all of them, whose charts come last."""
 
     key: str
     title: str
     rows: int
+    same: frozenset[str] = frozenset()
 
 
 def write_views(client: MlflowClient, experiment: str, *, questions: Iterable[Question]) -> None:
@@ -80,7 +82,8 @@ def _read(tag: str | None) -> dict[str, Any]:
 
 def _state(question: Question) -> str:
     """The page's own state, packed: a tag holds 5,000 letters."""
-    charts = [_bar(key, title) for key, title in BARS.items()]
+    bars = sorted(BARS, key=lambda key: key in question.same)
+    charts = [_bar(key, BARS[key]) for key in bars]
     charts += [_line(key, title) for key, title in LINES.items()]
     charts.append(_pictures())
     tall = 140 + 20 * question.rows  # title, axis and legend; readable bars

@@ -9,6 +9,7 @@ import re
 import shutil
 import subprocess
 import zlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,15 @@ def test_a_view_shows_its_question_and_the_headline_first(client: MlflowClient) 
     assert state["searchFilter"] == "tags.current = 'true' and tags.question = 'losses'"
     bars = [chart["metricKey"] for chart in state["compareRunCharts"] if chart["type"] == "BAR"]
     assert bars[:5] == ["success", "iou", "nfe", "clip_edited", "lpips"]
+
+
+def test_what_is_the_same_in_every_row_comes_last(client: MlflowClient) -> None:
+    experiment = client.create_experiment("one")
+    question = replace(LOSSES, same=frozenset({"nfe"}))
+    write_views(client, experiment, questions=[question])
+    charts = unpacked(view(client, experiment)["state"])["compareRunCharts"]
+    bars = [chart["metricKey"] for chart in charts if chart["type"] == "BAR"]
+    assert bars[:4] == ["success", "iou", "clip_edited", "lpips"] and bars[-1] == "nfe"
 
 
 def test_a_view_is_written_once_and_a_broken_one_again(client: MlflowClient) -> None:
