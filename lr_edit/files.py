@@ -102,26 +102,6 @@ def empty_folder(folder: Path) -> Path:
     return folder
 
 
-@contextmanager
-def new_folder(folder: Path) -> Iterator[Path]:
-    """An empty folder beside `folder`, which it replaces at the end; where that is never reached,
-    what an earlier run left stays.
-
-    Raises UserError where it cannot be written.
-    """
-    part = empty_folder(folder.with_name(f".{folder.name}.part"))
-    try:
-        yield part
-    except BaseException:
-        shutil.rmtree(part, ignore_errors=True)
-        raise
-    empty_folder(folder)
-    try:
-        part.replace(folder)
-    except OSError as error:
-        raise write_error(folder, error) from error
-
-
 def check_file(path: Path, what: str, *, cure: str) -> None:
     """UserError unless `path` is a file; `what` is what the sentence calls it."""
     check_path(path)

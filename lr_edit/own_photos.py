@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import unicodedata
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
+from tempfile import gettempdir
 
 import numpy as np
+from filelock import FileLock
 
 from lr_edit.edit_table import NEEDED, Row
 from lr_edit.errors import UserError, shorten
@@ -25,7 +28,7 @@ from lr_edit.request import (
     mask_box,
 )
 from lr_edit.types import Box, EditTask, Truth
-from lr_edit.workspace.storage import find_tasks, read_image, write_tasks
+from lr_edit.workspace.storage import content_key, find_tasks, read_image, write_tasks
 from lr_edit.workspace.tasks import inside
 
 
@@ -67,6 +70,27 @@ def add_photos(
     Raises:
         UserError: All that is wrong, a sentence a line; nothing is written then.
     """
+    with _alone(folder):
+        return _add(folder, rows, profile, force=force, overwrite=overwrite, problems=problems)
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One writer of a folder's list at a time; nothing is left in the folder for that."""
+    name = content_key(folder.resolve().as_posix())[:16]
+    with FileLock(Path(gettempdir()) / f"lr-edit-{name}.lock", mode=0o666):
+        yield
+
+
+def _add(
+    folder: Path,
+    rows: Sequence[Row],
+    profile: Profile,
+    *,
+    force: bool,
+    overwrite: bool,
+    problems: Sequence[str],
+) -> Added:
     known, place = _known_tasks(folder), inside(folder, "tasks.json", said="the list of tasks")
     wrong, made, strange = list(problems), list[tuple[Row, EditTask]](), dict[str, str]()
     seen: dict[tuple[str, ...], str] = {}

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -286,3 +288,12 @@ def test_a_list_that_is_a_link_out_of_the_folder_is_not_written(
     table(photos, "boat.png,a,x")
     assert add(root, photos) == 2 and "leaves photos" in capsys.readouterr().err
     assert not (root / "outside.json").exists()
+
+
+def test_many_at_once_lose_nothing(root: Path, photos: Path) -> None:
+    code = "from lr_edit.cli.start import main; main()"
+    words = [sys.executable, "-c", code, "--root", str(root), "data", "add",
+             str(photos / "boat.png"), "--profile", "sd2", "--prompt", "a swan"]  # fmt: skip
+    many = [subprocess.Popen([*words, "--source", f"a boat {at}"]) for at in range(4)]
+    assert [one.wait(120) for one in many] == [0] * 4
+    assert {task.source for task in find_tasks(photos)} == {f"a boat {at}" for at in range(4)}

@@ -19,8 +19,8 @@ from eval.metrics.box import box_iou
 from eval.study.evaluate import read_judgements
 from lr_edit.config import Config
 from lr_edit.errors import UserError, shorten
-from lr_edit.files import new_folder
 from lr_edit.types import Box, EditTask, Label, Truth
+from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.storage import (
     atomic_write,
     read_banks,

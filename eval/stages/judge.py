@@ -15,12 +15,12 @@ import numpy as np
 
 from lr_edit.config import Config
 from lr_edit.execution.local import Execute, choose_executor, make_all
-from lr_edit.files import new_folder
 from lr_edit.frozen.weights import identify, resolve
 from lr_edit.profiles import Profile
 from lr_edit.types import EditTask, Track
 from lr_edit.workspace.cache import Cache
 from lr_edit.workspace.code import code_digest
+from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.storage import (
     content_key,

@@ -7,8 +7,8 @@ from pathlib import Path
 from eval.report.figures import PDF
 from eval.report.write import write_report
 from lr_edit.config import Config
+from lr_edit.workspace.folders import remove_leftovers
 from lr_edit.workspace.paths import reports_folder
-from lr_edit.workspace.storage import remove_leftovers
 
 
 def run(root: Path, config: Config) -> None:

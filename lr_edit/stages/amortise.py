@@ -19,9 +19,9 @@ from lr_edit.config import Config
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import choose_device
 from lr_edit.execution.local import Execute, choose_executor, make_all
-from lr_edit.files import new_folder
 from lr_edit.learn_amortised import learn_amortised, training_set
 from lr_edit.types import Bank, EditTask, LossWeights, Track
+from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.storage import (
     content_key,
     read_banks,

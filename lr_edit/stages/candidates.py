@@ -21,12 +21,12 @@ import numpy as np
 from lr_edit.config import Config
 from lr_edit.errors import Notice, Unfinished, UserError
 from lr_edit.execution.local import Execute, Failed, choose_executor
-from lr_edit.files import new_folder
 from lr_edit.frozen import weights
 from lr_edit.profiles import NEEDED, Profile
 from lr_edit.types import Bank, EditTask, Track
 from lr_edit.workspace.cache import Cache
 from lr_edit.workspace.code import code_digest
+from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.parameters import keep_parameters
 from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.storage import (

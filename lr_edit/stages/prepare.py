@@ -11,10 +11,10 @@ from pathlib import Path
 
 from lr_edit.config import Config
 from lr_edit.errors import UserError
-from lr_edit.files import new_folder
 from lr_edit.photo import fit_photo, scale_box
 from lr_edit.profiles import Profile
 from lr_edit.types import Box, EditTask
+from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.paths import locate
 from lr_edit.workspace.pictures import read_image, write_image
 from lr_edit.workspace.tasks import find_tasks, write_tasks

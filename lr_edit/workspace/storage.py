@@ -153,17 +153,6 @@ def folder_digest(folder: Path) -> str:
     return content_key(parts)
 
 
-def remove_leftovers(folder: Path) -> None:
-    """What a writer that was killed left in a folder that is never emptied; one at work keeps its
-    own."""
-    import psutil
-
-    for part in folder.glob(".*.part"):
-        writer = part.name.split(".")[-3]
-        if writer.isdecimal() and not psutil.pid_exists(int(writer)):
-            part.unlink(missing_ok=True)
-
-
 def study_tasks(root: Path) -> list[EditTask]:
     """The tasks that `prepare` wrote; their images are relative to artifacts/tasks."""
     path = root / "artifacts/tasks/tasks.json"

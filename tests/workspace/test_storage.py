@@ -16,6 +16,7 @@ from PIL import Image
 
 from lr_edit.errors import Notice, UserError
 from lr_edit.types import Bank, Choice
+from lr_edit.workspace.folders import remove_leftovers
 from lr_edit.workspace.storage import (
     atomic_write,
     content_key,
@@ -26,7 +27,6 @@ from lr_edit.workspace.storage import (
     read_json,
     read_tasks,
     read_tensors,
-    remove_leftovers,
     write_bank,
     write_choices,
     write_image,
