@@ -3,6 +3,7 @@ impossible values are a `UserError`."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -171,10 +172,10 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     for name in config.profiles:
         _check_start(params | {"profile": name}, path)
     rows = [row for group in config.ablations.values() for row in group.values()]
-    races = [race for race in (config.race, config.amortised, config.dataset_net) if race]
-    named = [row.proposals for row in (*config.variants.values(), *rows, *races)]
-    for name in (*named, *(name for row in rows for name in row.previews)):
-        _lookup(config.proposals, name, "proposal set")
+    for place, name in _named_sets(config):
+        if name not in config.proposals:
+            said = suggest_name(name, config.proposals)
+            raise UserError(f"{path}: {place}: unknown proposal set {shorten(name)}{said}")
     nets = [row.proposals for row in (*config.variants.values(), *rows) if row.choose == "net"]
     nets += [race.proposals for race in (config.race, config.amortised) if race.entrants]
     nets += [config.dataset_net.proposals] if config.dataset_net else []
@@ -190,6 +191,19 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     if config.variants:
         _lookup(config.variants, config.study.baseline, "variant")
     return config
+
+
+def _named_sets(config: Config) -> Iterator[tuple[str, str]]:
+    """Where a proposal set is named, and its name."""
+    tables: dict[str, Mapping[str, Variant]] = {"variants": config.variants}
+    tables |= {f"ablations.{group}": rows for group, rows in config.ablations.items()}
+    for table, rows in tables.items():
+        for name, row in rows.items():
+            yield f"{table}.{name}", row.proposals
+            yield from ((f"{table}.{name}.previews", one) for one in getattr(row, "previews", ()))
+    for part in ("race", "amortised", "dataset_net"):
+        if rules := getattr(config, part):
+            yield f"{part}.proposals", rules.proposals
 
 
 def _check_part(row: Ablation, config: Config, path: Path, key: str) -> None:

@@ -124,7 +124,7 @@ def where(context: click.Context) -> None:
 
     reports = reports_folder(root := load_study(context)[0])
     click.echo(f"tables         {reports / 'tables.md'} (.tex, .csv), {reports / 'results.json'}")
-    click.echo(f"contact sheet  {reports / 'contact_sheet.png'}")
+    click.echo(f"every edit     {reports / 'index.html'}, and {reports / 'contact_sheet.png'}")
     own = "" if checkout(root) == root else f" STUDY={root.name}"
     click.echo(f"comparison     make ui{own}   (MLflow, all variants side by side)")
     if times := read_times(root):
