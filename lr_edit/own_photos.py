@@ -209,9 +209,11 @@ def _merge(
             task = replace(old, source=task.source, prompt=task.prompt, truth=task.truth)
             replaced.append(task)
         else:
-            wrong.append(_placed(row, f"task {old.id!r} is there already with another edit, "
-                                 f"{old.source!r} -> {old.prompt!r}: say --overwrite to replace "
-                                 "it, or name both edits in the table"))  # fmt: skip
+            words = f"another edit, {old.source!r} -> {old.prompt!r}"
+            same_words = (old.source, old.prompt) == (task.source, task.prompt)
+            wrong.append(_placed(row, f"task {old.id!r} is there already with "
+                                 f"{'another box' if same_words else words}: say --overwrite to "
+                                 "replace it, or name both edits in the table"))  # fmt: skip
             continue
         tasks[_key(task.id)] = task
     return list(tasks.values()), Added(tuple(new), tuple(replaced), same), wrong

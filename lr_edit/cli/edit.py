@@ -5,8 +5,11 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain, count
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +28,12 @@ from lr_edit.workspace.paths import find_weights
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where the edits of one image go, the best first, and the picture of its boxes."""
+    """Where the edits of one image go, the best first, and the picture of its boxes; `named` where
+    the user named the file, who is given no other."""
 
     edits: tuple[Path, ...]
     boxes: Path | None
+    named: bool = False
 
 
 @click.command()
@@ -126,8 +131,9 @@ def edit(
 
 def _say_how_many(name: str, result: EditResult, count: int) -> None:
     if (made := len(result.candidates)) < count:
+        more = "a larger --budget, or " * (result.mode == "detected")
         say(f"{show_text(name)}: {made} of the {count} that were asked for: no more candidates "
-            "were made; a larger --budget, or --mode enumerate, makes more")  # fmt: skip
+            f"were made; {more}--mode enumerate makes more")  # fmt: skip
 
 
 def _check_mask(mask: str | None, plan: list[Outputs]) -> None:
@@ -156,7 +162,7 @@ def plan_outputs(
             )
         check_output(named, source=images[0], overwrite=overwrite)
         beside = next(_free_names(named.parent, f"{named.stem}.boxes", {named}))
-        return [Outputs((named,), beside if boxes else None)]
+        return [Outputs((named,), beside if boxes else None, named=True)]
     if overwrite:
         raise UserError("--overwrite is for the one file that --output names: name it, or leave "
                         "--overwrite out")  # fmt: skip
@@ -195,13 +201,32 @@ def _free_names(folder: Path, stem: str, taken: set[Path]) -> Iterator[Path]:
 
 def write_outputs(result: EditResult, outputs: Outputs, *, overwrite: bool) -> list[Path]:
     """Write the best candidates and the picture of the boxes; returns what was written."""
-    written = [
-        save_picture(one.image, path, source=result.path, overwrite=overwrite)
-        for one, path in zip(result.candidates, outputs.edits, strict=False)
-    ]
+    written = []
+    for one, path in zip(result.candidates, outputs.edits, strict=False):
+        if outputs.named:
+            save_picture(one.image, path, source=result.path, overwrite=overwrite)
+            written.append(path)
+        else:
+            written.append(_save_beside(one.image, path))
     if outputs.boxes:
-        written.append(save_picture(result.draw_boxes(), outputs.boxes, source=result.path))
+        written.append(_save_beside(result.draw_boxes(), outputs.boxes))
     return written
+
+
+def _save_beside(picture: Image.Image, path: Path) -> Path:
+    """Write under a name of ours, or the next one, where another command took it meanwhile."""
+    stem = re.sub(r"-\d+$", "", path.stem)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    for name in chain([path.name], (f"{stem}-{number}{path.suffix}" for number in count(2))):
+        with suppress(FileExistsError):
+            place = path.with_name(name)
+            place.touch(exist_ok=False)  # taken, before anybody else finds it free
+            break
+    try:
+        return save_picture(picture, place, overwrite=True)
+    except BaseException:
+        place.unlink(missing_ok=True)
+        raise
 
 
 def as_row(result: EditResult, written: list[Path]) -> dict[str, Any]:

@@ -145,3 +145,12 @@ def test_fewer_candidates_than_were_asked_for_are_said(tiny_root: Path, capsys: 
     words = [*edit(image), "--box", "8,8,40,40", "--n", "3", "-o", str(tiny_root / "out")]
     assert run(tiny_root, *words) == 0
     assert "1 of the 3 that were asked for" in capsys.readouterr().err
+
+
+def test_two_commands_at_once_write_two_files(tiny_root: Path) -> None:
+    image = tiny_root / "data/images/eval-000.png"
+    code = "from lr_edit.cli.start import main; main()"
+    words = [sys.executable, "-c", code, "--root", str(tiny_root), *edit(image)]
+    both = [subprocess.Popen([*words, "--box", "8,8,40,40", "--seed", str(at)]) for at in range(2)]
+    assert [one.wait(240) for one in both] == [0, 0]
+    assert len(list(image.parent.glob("eval-000.edit*.png"))) == 2

@@ -37,7 +37,7 @@ def audit_judge(
     if not audit.is_audit(found):
         raise UserError(f"{place} is no audit of judges: choose another --out")
     if (before := audit.count_tasks(found)) not in (None, tasks):
-        raise UserError(f"{place} has {before} tasks a category: say --tasks {before}, or choose "
+        raise UserError(f"{place} has {before} tasks per category: say --tasks {before}, or choose "
                         "another --out")  # fmt: skip
     exams, measured = audit.draw_exams(tasks), dict[str, Any]()
     own = {"clip": clip, "structure": None, "perceptual": None, "dino": None}

@@ -205,7 +205,7 @@ def _check_out(out: Path, spec: str, edits: Sequence[Path]) -> None:
     data = Path(spec.partition(":")[2] or spec)
     for name, folder in (("the data set", data), *(("--edits", one) for one in edits)):
         if folder.exists() and out.exists() and out.samefile(folder):
-            raise UserError(f"--out {out} is the folder of {name}: choose another")
+            raise UserError(f"--out {out} is {name}'s own place: choose another --out")
 
 
 def _name_variants(edits: Sequence[Path], variants: Sequence[str], *, seed: str) -> list[str]:

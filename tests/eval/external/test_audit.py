@@ -92,7 +92,7 @@ def test_an_audit_keeps_the_judges_that_were_audited_before(
     words = ["--root", str(tiny_root), "audit-judge", "--out", str(tiny_root / "au"), "--json"]
     assert run(*words, "--tasks", "2") == 0
     first = json.loads(capsys.readouterr().out)
-    assert run(*words, "--tasks", "3") == 2 and "2 tasks a category" in capsys.readouterr().err
+    assert run(*words, "--tasks", "3") == 2 and "2 tasks per category" in capsys.readouterr().err
     other = f"local-dir:{tiny_root / 'models/picturebook/scoring-clip'}"
     assert run(*words, "--tasks", "2", "--clip", other) == 0
     both = json.loads(capsys.readouterr().out)

@@ -265,7 +265,7 @@ def test_a_folder_of_data_or_of_edits_takes_no_tables(home: Path, capsys: Captur
     for out in (home, home / "edits"):
         words = ["--dataset", f"csv:{home}", "--edits", str(home / "edits"), "--out", str(out)]
         assert run("evaluate", *words, "--metrics", "mse") == 2
-        assert "choose another" in capsys.readouterr().err
+        assert "choose another --out" in capsys.readouterr().err
 
 
 def test_two_evaluations_of_one_folder_in_two_ways_leave_whole_tables(home: Path) -> None:
