@@ -7,7 +7,7 @@ mask or table is ever written to.
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
@@ -191,19 +191,20 @@ def _merge(
     """
     tasks, wrong = dict(known), list[str]()
     new, replaced, same = list[EditTask](), list[EditTask](), 0
+    there, given = {_edit(task) for task in known.values()}, {_edit(task) for _, task in made}
     left: dict[Path, list[EditTask]] = {task.image: [] for _, task in made}
     for task in known.values():  # edits of these photos that no row names
-        if task.image in left and not any(_alike(task, other) for _, other in made):
+        if task.image in left and _edit(task) not in given:
             left[task.image].append(task)
     for row, task in made:
-        if any(_alike(task, other) for other in known.values()):
+        if _edit(task) in there:
             same += 1
             continue
         # A line of a table stands for an edit that it no longer has; words on the command line
         # are one more, unless they are to take the other's place.
         old = _taken_place(left[task.image], task) if row.at or overwrite else None
         if old is None:
-            task = replace(task, id=_free(task.id, set(tasks)))
+            task = replace(task, id=_free(task.id, tasks))
             new.append(task)
         elif overwrite:
             task = replace(old, source=task.source, prompt=task.prompt, truth=task.truth)
@@ -229,14 +230,12 @@ def _taken_place(left: list[EditTask], task: EditTask) -> EditTask | None:
     return left.pop(at)
 
 
-def _alike(one: EditTask, other: EditTask) -> bool:
-    """Whether two tasks are one edit of one photo."""
-    return (one.image, one.source, one.prompt, one.truth) == (
-        other.image, other.source, other.prompt, other.truth
-    )  # fmt: skip
+def _edit(task: EditTask) -> tuple[Path, str, str, Truth | None]:
+    """What makes two tasks one edit of one photo."""
+    return task.image, task.source, task.prompt, task.truth
 
 
-def _free(name: str, taken: set[str]) -> str:
+def _free(name: str, taken: Container[str]) -> str:
     """NAME, NAME-2 and so on, whatever is not taken."""
     number, free = 1, name
     while _key(free) in taken:
