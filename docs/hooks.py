@@ -2,7 +2,8 @@
 
 On a page the marks `<!-- departures -->`, `<!-- tables -->`, `<!-- measures -->` and
 `<!-- models -->` become the departures that the code marks, the tables that the reports hold, the
-metrics by their keys, and README's table of models.
+metrics by their keys, and README's table of models; `<!-- reference -->` stands before what comes
+from docstrings. The line below a mark is for whoever reads the page where it is not built.
 """
 
 from __future__ import annotations
@@ -34,15 +35,7 @@ def on_files(files: Files, config: Any) -> Files:
 
 def on_page_markdown(markdown: str, **_: Any) -> str:
     """Fills the marks of a page."""
-    for mark, rows in (
-        ("departures", departures_list),
-        ("tables", tables_list),
-        ("measures", measures_list),
-        ("models", models_table),
-    ):
-        if f"<!-- {mark} -->" in markdown:
-            markdown = markdown.replace(f"<!-- {mark} -->", rows())
-    return markdown
+    return _MARK.sub(lambda found: MARKS[found[1]](), markdown)
 
 
 def models_table() -> str:
@@ -101,3 +94,13 @@ def measures_list() -> str:
         for one in MEASURES
     ]
     return "\n".join(lines)
+
+
+_MARK = re.compile(r"<!-- (\w+) -->\n\*.*\*\n")
+MARKS = {
+    "departures": departures_list,
+    "tables": tables_list,
+    "measures": measures_list,
+    "models": models_table,
+    "reference": str,
+}

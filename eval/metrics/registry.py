@@ -97,7 +97,7 @@ def is_headline(category: str) -> bool:
 def describe_world(*, world: str, profile: str) -> str:
     """Which world the numbers are about, in a sentence: under every figure."""
     if world == "picturebook":
-        return "Picture-book world: small stand-in models on drawn 64-pixel scenes."
+        return "Picture-book world: small stand-in models that know drawn 64-pixel scenes."
     return f"Profile {profile}: full-size models on photos."
 
 

@@ -33,14 +33,11 @@ VERDICTS = (("better with", 1), ("worse with", -1))
 ASKED = ("learned", "text-128-top-3-by-loss", "grounded-5", "instructed")  # against the detector
 
 
-def baseline_tables(results: dict[str, Any], config: Config, *, letters: str) -> list[Table]:
+def baseline_tables(results: dict[str, Any], config: Config) -> list[Table]:
     """Success by what a scene holds, and where pictures changed; of each, nothing where the study
     has no such rows, or knows no truth."""
     made = [_strata_table(results.get("strata", {}), config), _changes_table(results, config)]
-    return [
-        replace(table, letter=letter)
-        for table, letter in zip(filter(None, made), letters, strict=False)
-    ]
+    return [table for table in made if table]
 
 
 def _strata_table(strata: dict[str, Any], config: Config) -> Table | None:

@@ -6,6 +6,7 @@ chosen box on the source and the edit, both of the first seed.
 
 from __future__ import annotations
 
+import math
 import textwrap
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -41,7 +42,8 @@ def contact_sheet(
     """Write the sheet; `variants` maps those that are shown to their titles."""
     column = 2 * PANEL + 2 * GAP
     tall = WORDS + PANEL + NOTE + GAP
-    width = max(GAP + PANEL + 2 * GAP + len(variants) * (column + GAP), NARROWEST)
+    columns = GAP + PANEL + 2 * GAP + len(variants) * (column + GAP)
+    width = max(columns, NARROWEST, *(_width_of(_words_of(row)) for row in rows))
     notes = textwrap.wrap(f"{_LEGEND} {note}", width // 6)
     titles = {
         name: textwrap.wrap(title if title == name else f"{title} ({name})", 2 * PANEL // 6)
@@ -71,10 +73,8 @@ _LEGEND = (
 
 def _draw_row(sheet: Image.Image, row: Row, top: int, *, names: Sequence[str]) -> None:
     draw = ImageDraw.Draw(sheet)
-    task = row.task
-    words = f"{row.note}{caption(task).replace('→', 'to')} ({task.id}, {task.category}): "
-    draw.text((GAP, top), words + task.prompt, INK, _font(13))
-    truth = task.truth.box if task.truth else None
+    draw.text((GAP, top), _words_of(row), INK, _font(13))
+    truth = row.task.truth.box if row.task.truth else None
     sheet.paste(draw_panel(row.source, truth, colour=TRUTH), (GAP, top + WORDS))
     for at, name in enumerate(names):
         left, edit, iou = _left(at), row.edits[name], row.iou(name)
@@ -86,6 +86,15 @@ def _draw_row(sheet: Image.Image, row: Row, top: int, *, names: Sequence[str]) -
         if edit.success is not None:
             word, colour = ("success", GOOD) if edit.success else ("no success", BAD)
             draw.text((left + PANEL + GAP, note[1]), word, colour, _font(11))
+
+
+def _words_of(row: Row) -> str:
+    task, edit = row.task, caption(row.task).replace("→", "to")
+    return f"{row.note}{edit} ({task.id}, {task.category}): {task.prompt}"
+
+
+def _width_of(words: str) -> int:
+    return 2 * GAP + math.ceil(_font(13).getlength(words))
 
 
 def show_worst(

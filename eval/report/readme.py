@@ -23,7 +23,6 @@ from eval.study.results import WORTH
 from lr_edit.config import Config
 from lr_edit.errors import UserError
 
-BUDGET = 100_000  # UNet evaluations of a default study
 START, END = "<!-- results -->", "<!-- /results -->"
 # Rows and columns that a reader of README sees; rows that were not run are left out.
 FIRST = (
@@ -183,7 +182,7 @@ def _resolution(results: dict[str, Any], config: Config) -> list[dict[str, Any]]
 
 
 def _number_of_tasks(results: dict[str, Any], config: Config) -> str:
-    """How the number of tasks follows from what is worth seeing, and from the budget."""
+    """How the number of tasks follows from what is worth seeing, and what they cost."""
     meta, method = results["meta"], results["method"]["name"]
     n, found = meta["tasks"]["headline"], results["resolution"].get(method, {})
     needed = {_worth(key): found[key]["needed"] for key in WORTH if key in found}
@@ -193,10 +192,10 @@ def _number_of_tasks(results: dict[str, Any], config: Config) -> str:
         f"find {' and '.join(enough)}" if enough else "",
         f"do not find {' and '.join(short)}" if short else "",
     ]
-    said = " but ".join(part for part in parts if part) or "are what the budget allows"
+    said = " but ".join(part for part in parts if part) or "are what there is"
     return (
         f"For {config.title_of(method)}, {n} tasks {said}. The split's "
-        f"{meta['tasks']['all']} tasks cost {meta['nfe']:,} NFE; a study allows itself {BUDGET:,}."
+        f"{meta['tasks']['all']} tasks cost {meta['nfe']:,} NFE."
     )
 
 

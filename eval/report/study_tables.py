@@ -1,15 +1,17 @@
 """results.json -> the tables of a study, by letter.
 
 Variants, and their tests against the baseline
-A  beside the paper's Table 2: random boxes        B  beside its Table 1: other editors
-C  regions    D  losses    E  learners and cost    F  by category
-G and on: the remaining groups of `ablations`, in the order of params.yaml, and where rows differ
+A and on: beside the paper's Table 2 (random boxes) and Table 1 (other editors), regions, losses,
+learners and cost, by category, then the remaining groups of `ablations` in the order of params.yaml,
+and where rows differ. Letters follow each other, whatever a study leaves out.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from itertools import count, product
+from string import ascii_uppercase
 from typing import Any
 
 from eval.metrics.registry import ABLATED, APART, BY_KEY, MEASURES, Measure
@@ -19,8 +21,7 @@ from eval.report.tables import Cell, Column, Line, Table
 from eval.study.preferences import JUDGED, PAPER
 from lr_edit.config import Config
 
-LETTERS = {"regions": "C", "losses": "D", "learners": "E"}
-AFTER_F = "GHIJKLMNOPQRSTUVWXYZ"
+BEFORE_CATEGORIES = ("regions", "losses", "learners")
 # What is printed; the CSV holds every metric.
 MAIN = (
     "success", "iou", "score_s", "candidates", "structure_distance", "background_psnr", "lpips",
@@ -44,19 +45,30 @@ STATISTICS = {  # of a paired comparison: key -> title, power, decimals
 def study_tables(results: dict[str, Any], config: Config) -> list[Table]:
     """Every table that the results fill, in the order of the letters; titles from `config`."""
     groups = results["ablations"]
-    named = [_group(results, config, name, LETTERS[name]) for name in LETTERS if name in groups]
-    others = [name for name in groups if name not in LETTERS]
-    rest = [_group(results, config, name, at) for name, at in zip(others, AFTER_F, strict=False)]
+    before = [name for name in BEFORE_CATEGORIES if name in groups]
+    after = [name for name in groups if name not in BEFORE_CATEGORIES]
     tables = [
-        main_table(results, config),
-        _tests(results, config),
         *_preferences(results, config),
-        *named,
+        *(_group(results, config, name) for name in before),
         _categories(results, config),
-        *rest,
-        *baseline_tables(results, config, letters=AFTER_F[len(rest) :]),
+        *(_group(results, config, name) for name in after),
+        *baseline_tables(results, config),
     ]
-    return [table for table in tables if any(table.blocks.values())]
+    lettered = zip(_letters(), filter(_is_filled, tables), strict=False)
+    return [
+        *filter(_is_filled, (main_table(results, config), _tests(results, config))),
+        *(replace(table, letter=letter) for letter, table in lettered),
+    ]
+
+
+def _is_filled(table: Table) -> bool:
+    return any(table.blocks.values())
+
+
+def _letters() -> Iterator[str]:
+    """A to Z, then AA and on."""
+    for length in count(1):
+        yield from map("".join, product(ascii_uppercase, repeat=length))
 
 
 def main_table(results: dict[str, Any], config: Config) -> Table:
@@ -168,10 +180,8 @@ def _statistic(results: dict[str, Any], name: str, key: str, part: str) -> Cell:
 
 
 def _preferences(results: dict[str, Any], config: Config) -> list[Table]:
-    """Tables A and B: people's preferences beside a judge's."""
+    """People's preferences beside a judge's, as in the paper's two tables."""
     found, method = results["method"]["preferences"], results["method"]["name"]
-    titles = {"A": "Beside the paper's Table 2: random boxes",
-              "B": "Beside the paper's Table 1: other editors"}  # fmt: skip
     people = Column(
         replace(NUMBER, key="people", title="People", power=2, decimals=1), "Paper, photos"
     )
@@ -188,7 +198,7 @@ def _preferences(results: dict[str, Any], config: Config) -> list[Table]:
         "not people's: the columns stand side by side, they do not test each other."
     )
     tables = []
-    for letter, rows in PAPER.items():
+    for title, rows in PAPER.items():
         lines = [
             Line(
                 name,
@@ -201,11 +211,11 @@ def _preferences(results: dict[str, Any], config: Config) -> list[Table]:
             for name, (label, users) in rows.items()
             if name in found
         ]
-        tables.append(Table(letter, titles[letter], note, (people, *judged), {"": lines}))
+        tables.append(Table("", title, note, (people, *judged), {"": lines}))
     return tables
 
 
-def _group(results: dict[str, Any], config: Config, group: str, letter: str) -> Table:
+def _group(results: dict[str, Any], config: Config, group: str) -> Table:
     """A group of `ablations`: differences are to its first row."""
     rows = results["ablations"][group]
     keys = {"regions": REGIONS, "learners": LEARNED, "amortised": LEARNED}.get(group, PLAIN)
@@ -223,7 +233,7 @@ def _group(results: dict[str, Any], config: Config, group: str, letter: str) -> 
         for name, row in rows.items()
     ]
     return Table(
-        letter=letter,
+        letter="",
         title=config.titles.get("groups", {}).get(group, group.capitalize()),
         note="Δ is the paired difference to the first row; * marks p below 0.05, by Holm over this "
         "table.",
@@ -234,7 +244,7 @@ def _group(results: dict[str, Any], config: Config, group: str, letter: str) -> 
 
 
 def _categories(results: dict[str, Any], config: Config) -> Table:
-    """Table F: the headline categories, then those that are reported apart."""
+    """The headline categories, then those that are reported apart."""
     sizes, found = results["meta"]["tasks"], results["categories"]
     order = sorted(found, key=lambda name: (name in APART, name))
     places = [
@@ -262,7 +272,7 @@ def _categories(results: dict[str, Any], config: Config) -> Table:
 
     find, told = split_references(config, results["variants"])
     return Table(
-        letter="F",
+        letter="",
         title="By category",
         note="remove and add are no part of the headline: anchors avoid empty ground, so that "
         "add has no true region, and its boxes are judged where they were chosen.",

@@ -18,14 +18,14 @@ from eval.metrics.registry import BY_KEY
 from eval.statistics import estimate, over_seeds, paired_difference
 from eval.study.scores import Scores
 
-# Lin et al. 2024: row of a study -> its name there, percent of users who prefer the method to it;
-# A is the paper's Table 2, B its Table 1, of which only editors that ran here have a row.
+# Lin et al. 2024: table -> row of a study -> its name there, percent of users who prefer the method
+# to it. Of the paper's Table 1 only editors that ran here have a row.
 PAPER: dict[str, dict[str, tuple[str, float | None]]] = {
-    "A": {
+    "Beside the paper's Table 2: random boxes": {
         "random-anchor-random-size": ("random-anchor-random-size", 83.9),
         "dino-random-size": ("dino-random-size", 71.0),
     },
-    "B": {
+    "Beside the paper's Table 1: other editors": {
         "diffedit-box": ("DiffEdit (its box, our inpainter)", 91.9),
         "sdedit": ("SDEdit (not in the paper)", None),
     },
