@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -97,7 +97,7 @@ def measures_list() -> str:
 
 
 _MARK = re.compile(r"<!-- (\w+) -->\n\*.*\*\n")
-MARKS = {
+MARKS: dict[str, Callable[[], str]] = {
     "departures": departures_list,
     "tables": tables_list,
     "measures": measures_list,

@@ -1,7 +1,7 @@
 """Dataset-level AnchorNets: read from where the profile keeps its own; their predictions.
 
-{blind,text}-TASKS-SEED.safetensors   AnchorNet's parameters
-card.json                             what they learned from, and its best size
+PROPOSALS/{blind,text}-TASKS-SEED.safetensors   AnchorNet's parameters
+PROPOSALS/card.json                             what they learned from, and its best size
 """
 
 from __future__ import annotations
@@ -25,13 +25,14 @@ from lr_edit.workspace.storage import read_json, read_tensors
 
 
 def read_nets(
-    root: Path, config: Config, *, text: bool, trained_on: int, seeds: int
+    root: Path, config: Config, *, proposals: str, text: bool, trained_on: int, seeds: int
 ) -> list[AnchorNet]:
-    """Nets of so many starts that learned from `trained_on` tasks, blind or with the words.
+    """Nets of so many starts that learned from a proposal set's tables of `trained_on` tasks, blind
+    or with the words.
 
     Raises UserError where the profile has none.
     """
-    folder = nets_folder(root, config)
+    folder = nets_folder(root, config) / proposals
     return [_read_net(folder / net_file(text, trained_on, seed=seed)) for seed in range(seeds)]
 
 
@@ -44,7 +45,10 @@ def predict_tables(
     """
     nets = []
     if row.trained_on:
-        nets = read_nets(root, config, text=row.text, trained_on=row.trained_on, seeds=row.seeds)
+        nets = read_nets(
+            root, config, proposals=row.proposals, text=row.text, trained_on=row.trained_on,
+            seeds=row.seeds,
+        )  # fmt: skip
     for bank in banks:
         rois = bank_rois([bank], side=config.models.side, text=row.text)[0]
         for seed in range(len(nets), row.seeds):
@@ -54,17 +58,18 @@ def predict_tables(
 
 
 def read_prior(
-    root: Path, config: Config
+    root: Path, config: Config, *, proposals: str
 ) -> Callable[[Saliency, Tensor], Float[np.ndarray, "points sizes"]]:
-    """The prior of a budgeted edit: log q of the nets that learned from most images and read the
-    words.
+    """The prior of a budgeted edit: log q of a proposal set's nets that learned from most images
+    and read the words.
 
     Raises UserError where the profile has none.
     """
-    folder, side = nets_folder(root, config), config.models.side
+    folder, side = nets_folder(root, config) / proposals, config.models.side
     found = [path.stem.split("-")[1] for path in folder.glob("text-*-*.safetensors")]
     most = max(map(int, found), default=0)
-    nets = read_nets(root, config, text=True, trained_on=most, seeds=found.count(str(most)) or 1)
+    seeds = found.count(str(most)) or 1
+    nets = read_nets(root, config, proposals=proposals, text=True, trained_on=most, seeds=seeds)
 
     def prior(maps: Saliency, boxes: Tensor) -> np.ndarray:
         features = add_relevance(maps.features.numpy(), maps.relevance.numpy())
@@ -73,12 +78,12 @@ def read_prior(
     return prior
 
 
-def best_size(root: Path, config: Config, *, by: str) -> int:
-    """The index of the size that was best where the nets learned.
+def best_size(root: Path, config: Config, *, proposals: str, by: str) -> int:
+    """The index of the size that was best where a proposal set's nets learned.
 
     by J: used at every anchor, its mean loss was lowest; by S: the S of the winner was highest.
     """
-    return int(read_json(nets_folder(root, config) / "card.json")["best_size"][by])
+    return int(read_json(nets_folder(root, config) / proposals / "card.json")["best_size"][by])
 
 
 def nets_folder(root: Path, config: Config) -> Path:

@@ -64,7 +64,7 @@ class Editor:
     def __init__(self, config: Config, models: Models, *, root: Path) -> None:
         self.config = config
         self.models = models
-        self._read_prior = cache(lambda: read_prior(root, config))
+        self._read_prior = cache(lambda proposals: read_prior(root, config, proposals=proposals))
         self._read_detector = cache(lambda: detector_of(root, config.models, device=models.device))
 
     @classmethod

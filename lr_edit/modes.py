@@ -43,7 +43,7 @@ class EditJob:
 
     boxes      the user's own, (n, 4), in pixels of the square; None: the method proposes them
     rank       what the best is best by, and `budget` the NFE it may cost; None: as `config` says
-    read_prior     reads the dataset-level nets of the profile
+    read_prior     reads the dataset-level nets of a proposal set
     read_detector  reads its detector, which it names
     report     is told what happens next, and the NFE of the whole edit
     """
@@ -55,7 +55,7 @@ class EditJob:
     boxes: Int[Tensor, "n 4"] | None
     rank: Merit | None
     budget: int | None
-    read_prior: Callable[[], Prior]
+    read_prior: Callable[[str], Prior]
     read_detector: Callable[[], Detector]
     report: Report
 
@@ -82,8 +82,9 @@ class Outcome:
 
 def race(job: EditJob) -> Outcome:
     """Previews of most boxes, full quality for the best; dataset-level nets pick who enters."""
-    nets = job.config.race.entrants and job.config.models.anchor_net
-    return _spend(job, job.config.race, prior=job.read_prior() if nets else None)
+    rules = job.config.race
+    nets = rules.entrants and job.config.models.anchor_net
+    return _spend(job, rules, prior=job.read_prior(rules.proposals) if nets else None)
 
 
 def detected(job: EditJob) -> Outcome:
@@ -158,7 +159,8 @@ def _found(proposed: Proposed) -> float:
 
 def amortised(job: EditJob) -> Outcome:
     """The boxes that dataset-level nets find the most probable, and no other."""
-    return _spend(job, job.config.amortised, prior=job.read_prior())
+    rules = job.config.amortised
+    return _spend(job, rules, prior=job.read_prior(rules.proposals))
 
 
 def enumerate_boxes(job: EditJob) -> Outcome:

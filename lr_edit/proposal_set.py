@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields
-from typing import Literal, get_args
+from typing import Annotated, Literal, get_args
 
 from pydantic import Field, model_validator
 
@@ -21,11 +21,13 @@ OWNERS = {  # boxes that anchors of their own have
 
 
 class Propose(_Frozen):
-    """Anchor points and box sizes. `sizes` are sides as shares of the image's; `features`: whether
-    DINO's are kept, which nets read."""
+    """Anchor points and box sizes. `sizes` are sides as shares of the image's; `growths` are those
+    of `grounded` boxes, in cells on all sides; `features`: whether DINO's are kept, which nets
+    read."""
 
     points: Count = 9
     sizes: tuple[Share, ...] = Field((0.25, 0.375, 0.5, 0.625, 0.75, 0.875), min_length=1)
+    growths: tuple[Annotated[int, Field(ge=-8, le=64)], ...] = Field((0,), min_length=1)
     distance: float = Field(0.0, ge=0, le=MOST)  # least distance between anchors, in cells
     margin: float = Field(0.0, ge=0, le=MOST)  # the release's border rule, in cells
     features: bool = True
@@ -84,7 +86,11 @@ class ProposalSet(_Frozen):
         """How many points and sizes a task's candidates have at most."""
         if self.boxes in ("truth", "threshold", "whole"):
             return (self.draws if self.boxes == "whole" else 1), 1
-        sizes = {"squares": len(self.propose.sizes), "random": self.draws}.get(self.boxes, 1)
+        sizes = {
+            "squares": len(self.propose.sizes),
+            "random": self.draws,
+            "grounded": len(self.propose.growths),
+        }.get(self.boxes, 1)
         return (1 if self.anchors == "centre" else self.propose.points), sizes
 
     @model_validator(mode="after")

@@ -16,6 +16,7 @@ from lr_edit.boxes import (
     all_cells,
     anchor_points,
     grid_points,
+    grow_by_cells,
     pixels_to_cells,
     random_boxes,
     snap_box,
@@ -66,9 +67,11 @@ def propose(
     seed, task = noise_seed(task.id, config.study.seed), task_with_prompt(task, proposals=how)
     maps = compute_saliency(models, task, source=source, config=config, proposals=how, seed=seed)
     if maps.grounding is not None:
-        boxes, side = maps.grounding.boxes[:, None], source.shape[-1]
-        middle = (boxes[:, 0, :2] + boxes[:, 0, 2:]) / 2
+        found, side = maps.grounding.boxes, source.shape[-1]
+        middle = (found[:, :2] + found[:, 2:]) / 2
         anchors = pixels_to_cells(middle, grid=maps.attention.shape, side=side)
+        growths, cell = how.propose.growths, config.models.cell
+        boxes = grow_by_cells(found, growths, side=side, cell=cell)
         return keep_in_picture((maps, anchors, boxes), models.part)
     anchors = place_anchors(maps.scores, proposals=how, seed=seed)
     if models.part and how.anchors in ("random", "grid"):
@@ -93,20 +96,26 @@ def keep_in_picture(proposed: Proposed, part: Box | None) -> Proposed:
     if part is None:
         return proposed
     maps, anchors, boxes = proposed
-    low, high = torch.tensor([part.left, part.top]), torch.tensor([part.right, part.bottom])
-    first = torch.minimum(torch.maximum(boxes[..., :2], low), high - 1)
-    last = torch.maximum(torch.minimum(boxes[..., 2:], high), first + 1)
-    cut = torch.cat([first, last], -1)
-    if maps.grounding is None:
+    cut, found = _cut(boxes, part), maps.grounding
+    if found is None:
         return maps, anchors, cut
-    area, before = ((b[..., 2:] - b[..., :2]).prod(-1)[:, 0] for b in (cut, boxes))
-    held, found = (area >= HELD * before).nonzero()[:, 0], maps.grounding
+    own = _cut(found.boxes, part)
+    area, before = ((b[:, 2:] - b[:, :2]).prod(-1) for b in (own, found.boxes))
+    held = (area >= HELD * before).nonzero()[:, 0]
     if len(held):
-        grounding = replace(found, boxes=cut[held, 0], scores=found.scores[held])
+        grounding = replace(found, boxes=own[held], scores=found.scores[held])
         return replace(maps, grounding=grounding), anchors[held], cut[held]
     whole = torch.tensor([part.as_tuple()])
     grounding = replace(found, boxes=whole, scores=found.scores[:1] * 0, drop=-math.inf)
-    return replace(maps, grounding=grounding), anchors[:1], whole[:, None]
+    return replace(maps, grounding=grounding), anchors[:1], whole.expand(1, boxes.shape[1], 4)
+
+
+def _cut(boxes: Int[Tensor, "*n 4"], part: Box) -> Int[Tensor, "*n 4"]:
+    """Boxes as far as they lie in a part, at least a pixel."""
+    low, high = torch.tensor([part.left, part.top]), torch.tensor([part.right, part.bottom])
+    first = torch.minimum(torch.maximum(boxes[..., :2], low), high - 1)
+    last = torch.maximum(torch.minimum(boxes[..., 2:], high), first + 1)
+    return torch.cat([first, last], -1)
 
 
 def _moved(

@@ -102,7 +102,7 @@ def row(name: str, config: Config) -> Ablation:
 def test_a_net_a_number_of_tasks_sight_and_start_and_the_same_bytes_on_two_processes(
     root: Path, config: Config
 ) -> None:
-    folder = root / "artifacts/anchor-net"
+    folder = root / "artifacts/anchor-net/dino"
     amortise.run(root, config, track=track)
     files = {path.name: path.read_bytes() for path in folder.iterdir()}
     assert set(files) == {"card.json"} | {
@@ -120,8 +120,8 @@ def test_the_best_size_has_the_lowest_mean_loss_or_the_highest_s_of_its_winner(
     banks = read_banks(root, "dino", tasks=study_tasks(root))
     losses = np.mean([one.loss(LossWeights()).mean(0) for one in banks], axis=0)
     winners = np.mean([one.score.max(0) for one in banks], axis=0)
-    assert best_size(root, config, by="J") == losses.argmin()
-    assert best_size(root, config, by="S") == winners.argmax()
+    assert best_size(root, config, proposals="dino", by="J") == losses.argmin()
+    assert best_size(root, config, proposals="dino", by="S") == winners.argmax()
 
 
 @pytest.mark.parametrize("name", ["start", "blind", "text"])
@@ -152,7 +152,7 @@ def test_only_a_net_with_text_sees_the_words(root: Path, config: Config) -> None
 def test_trained_on_nothing_it_is_the_start_of_its_seed(root: Path, config: Config) -> None:
     amortise.run(root, config, track=track)
     for text, channels in ((False, CHANNELS), (True, CHANNELS + 1)):
-        nets = read_nets(root, config, text=text, trained_on=2, seeds=2)
+        nets = read_nets(root, config, proposals="dino", text=text, trained_on=2, seeds=2)
         for seed, net in enumerate(nets):
             start = fresh_net(channels, SIZES, generator=torch.Generator().manual_seed(seed))
             assert net.project.weight.shape == start.project.weight.shape
@@ -173,7 +173,7 @@ def test_a_row_counts_what_it_inpaints_and_expects_what_its_distribution_does(
     floor = [one.loss(LossWeights()).min(-1).mean() for one in banks]
     np.testing.assert_allclose(np.ravel(found["table"]["expected"]), floor)
     assert (np.array(found["blind"]["expected"]) >= np.array(floor)[:, None]).all()
-    size = best_size(root, config, by="J")
+    size = best_size(root, config, proposals="dino", by="J")
     fixed = [one.loss(LossWeights())[:, size].mean() for one in banks]
     np.testing.assert_allclose(np.ravel(found["fixed"]["expected"]), fixed)
     assert found["top-2"]["expected"] == [[None, None]] * 6
@@ -208,7 +208,7 @@ def test_what_is_missing_is_said_with_its_cure(root: Path, config: Config) -> No
         list(predict_tables(root, config, row=row("blind", config), banks=[]))
     sd2 = config.model_copy(update={"profile": "sd2"})
     with pytest.raises(UserError, match="anchor_net"):
-        read_nets(root, sd2, text=False, trained_on=2, seeds=1)
+        read_nets(root, sd2, proposals="dino", text=False, trained_on=2, seeds=1)
     assert config.dataset_net
     many = config.dataset_net.model_copy(update={"tasks": (2, 7)})
     with pytest.raises(UserError, match="7 tasks"):

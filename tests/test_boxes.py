@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from lr_edit.boxes import (
     anchor_points,
     cells_to_pixels,
+    grow_by_cells,
     pixels_to_cells,
     random_boxes,
     snap_box,
@@ -139,3 +140,26 @@ def test_too_few_legal_cells_are_filled_with_the_highest_of_all() -> None:
     assert len(chosen[:4].unique(dim=0)) == 4
     assert ((chosen[:4] >= 15) & (chosen[:4] <= 16)).all()
     assert torch.equal(chosen[4:], anchor_points(attention, points=5))
+
+
+@few
+@given(
+    st.tuples(*[st.integers(0, 15)] * 4),
+    st.lists(st.integers(-6, 20), min_size=1, max_size=4),
+)
+def test_grown_boxes_lie_in_the_image_and_keep_a_cell(
+    places: tuple[int, ...], growths: list[int]
+) -> None:
+    x, y, wide, high = places
+    box = torch.tensor([[x, y, min(16, x + 1 + wide), min(16, y + 1 + high)]]) * CELL
+    grown = grow_by_cells(box, (0, *growths), side=SIDE, cell=CELL)
+    assert torch.equal(grown[:, 0], box)
+    assert grown.min() >= 0 and grown.max() <= SIDE and not (grown % CELL).any()
+    assert ((grown[..., 2:] - grown[..., :2]) >= CELL).all()
+    for growth, one in zip(growths, grown[0, 1:], strict=True):
+        if growth > 0:  # moved out on all sides, as far as the image goes
+            left, top, right, bottom = (
+                box[0] + torch.tensor([-1, -1, 1, 1]) * growth * CELL
+            ).tolist()
+            inside = [max(0, left), max(0, top), min(SIDE, right), min(SIDE, bottom)]
+            assert one.tolist() == inside

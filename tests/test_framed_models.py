@@ -12,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor
 
+from lr_edit.boxes import grow_by_cells
 from lr_edit.frame import frame_box, frame_photo
 from lr_edit.framed_anchors import FramedAnchors
 from lr_edit.framed_models import Canvas, FramedInpainter, match_colours
@@ -171,6 +172,10 @@ def test_boxes_end_where_the_photo_does_and_found_ones_beyond_it_are_left_out() 
     assert cut[:, 0].tolist() == [[0, 24, 16, 36], [0, 26, 16, 34]]
     assert kept.tolist() == [[0, 1], [4, 5]] and found.grounding is not None
     assert found.grounding.boxes.tolist() == cut[:, 0].tolist()
+    grown = grow_by_cells(boxes[:, 0], (-1, 0), side=64, cell=4)
+    wider, _, both = keep_in_picture((replace(maps, grounding=grounding), anchors, grown), part)
+    assert wider.grounding is not None
+    assert torch.equal(both[:, 1], cut[:, 0]) and torch.equal(wider.grounding.boxes, cut[:, 0])
     nowhere, _, cut = keep_in_picture((found, kept, cut), Box(32, 0, 64, 64))
     assert nowhere.grounding is not None and nowhere.grounding.drop == -np.inf
     assert cut.tolist() == [[[32, 0, 64, 64]]]

@@ -209,6 +209,27 @@ def test_a_grounded_set_is_ranked_by_what_the_words_lose(tmp_path: Path) -> None
         replace(bank, ground=None).merit("ground")
 
 
+def test_growths_are_the_sizes_of_a_grounded_set() -> None:
+    config = load_config(Path("params.yaml"))
+    models = Models(FakeAnchors(), RedFinder(), FakeInpainter())
+    source = (picture(20, 30, 18)[0] * 255).to(torch.uint8)
+    task = EditTask("a", Path("a.png"), "a red ball", "a blue ball on snow")
+    how = config.proposal_set("grounded")
+    plain, _ = make_bank(models, task, source=source, config=config, how=how)
+    grown = how.model_copy(
+        update={"propose": how.propose.model_copy(update={"growths": (0, 1), "features": True})}
+    )
+    assert grown.most == (how.most[0], 2)
+    bank, images = make_bank(models, task, source=source, config=config, how=grown)
+    assert images.shape[:2] == (len(plain.boxes), 2) == bank.losses.shape[:2]
+    assert np.array_equal(bank.boxes[:, :1], plain.boxes) and bank.features.size
+    assert bank.ground is not None and plain.ground is not None
+    assert np.array_equal(bank.ground[:, 0], plain.ground[:, 0])
+    for found, wider in bank.boxes.tolist():
+        out = [at + by for at, by in zip(found, (-4, -4, 4, 4), strict=True)]  # a cell
+        assert wider == [min(64, max(0, at)) for at in out]
+
+
 def test_a_bank_of_before_there_was_grounding_is_read(tmp_path: Path) -> None:
     config = load_config(Path("params.yaml"))
     models = Models(FakeAnchors(), RedFinder(), FakeInpainter())

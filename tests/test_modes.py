@@ -26,7 +26,7 @@ def study(found: float = 0.0, **other: Any) -> Config:
     return config.model_copy(update={"profiles": {**config.profiles, config.profile: own}})
 
 
-def flat_prior() -> Prior:
+def flat_prior(_proposals: str) -> Prior:
     return lambda _maps, boxes: np.zeros(boxes.shape[:2])
 
 

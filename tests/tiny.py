@@ -58,7 +58,7 @@ def write_models(folder: Path) -> None:
     detector.export(detector.build(), folder / "detector")
     net = editor.build(folder / "inpainter", scale=autoencoder.config.scaling_factor)
     editor.export(net, autoencoder, folder=folder / "editor")
-    write_json(folder / "anchor-net/card.json", {"best_size": {"J": 0, "S": 1}})  # no nets
+    write_json(folder / "anchor-net/dino/card.json", {"best_size": {"J": 0, "S": 1}})  # no nets
 
 
 def tiny_params() -> dict[str, Any]:

@@ -60,6 +60,13 @@ QUESTIONS = (
         "grounded",
     ),
     Question("And the best of five such boxes?", "grounded-5", "grounded-1", "grounded"),
+    Question(
+        "Does a dataset-level net add to one such box, by choosing among two and their growth?",
+        "grown-text-1024",
+        "grounded-1",
+        "grounded",
+    ),
+    Question("And one net per image?", "grown-learned", "grounded-1", "grounded"),
     Question("Do squares do, found by hiding them alone?", "occlusion-5", "grounded-5", "default"),
     Question(
         "Is a learned size as good as a supervised detector's box?",

@@ -2,8 +2,8 @@
 
 Variants, and their tests against the baseline
 A and on: beside the paper's Table 2 (random boxes) and Table 1 (other editors), regions, losses,
-learners and cost, by category, then the remaining groups of `ablations` in the order of params.yaml,
-and where rows differ. Letters follow each other, whatever a study leaves out.
+learners and cost, by category, then the remaining groups of `ablations` in the order of
+params.yaml, and where rows differ. Letters follow each other, whatever a study leaves out.
 """
 
 from __future__ import annotations

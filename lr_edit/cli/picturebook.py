@@ -13,14 +13,26 @@ from lr_edit.cli.console import PATH, load_study, track
 @click.command()
 @click.option("--out", type=PATH, help="Default: the profile's data folder.")
 @click.option("--seed", default=0, show_default=True, type=click.IntRange(min=0))
+@click.option(
+    "--train",
+    type=click.IntRange(min=1),
+    metavar="TASKS",
+    help="So many tasks to train on, in place of every split; name a folder with --out.",
+)
 @click.pass_context
-def draw(context: click.Context, out: Path | None, *, seed: int) -> None:
+def draw(context: click.Context, out: Path | None, *, seed: int, train: int | None) -> None:
     """Draw every split's scenes and write tasks.json."""
-    from lr_edit.picturebook.tasks import write_data
+    from lr_edit.errors import UserError
+    from lr_edit.picturebook.tasks import COUNTS, count_more, write_data
 
     root, config = load_study(context)
+    if train and not out:
+        raise UserError(
+            "--train draws another set than the bundled one: name its folder with --out"
+        )
     folder = out or root / config.profiles["picturebook"].data
-    click.echo(f"{len(write_data(folder, seed=seed))} tasks in {folder}")
+    counts = count_more(train) if train else COUNTS
+    click.echo(f"{len(write_data(folder, seed=seed, counts=counts))} tasks in {folder}")
 
 
 @click.command()

@@ -99,17 +99,27 @@ def _bystanders(scene: Scene, old: Thing | None) -> tuple:
     return tuple((Label(t.kind, t.colour), t.box) for t in scene.things if t != old)
 
 
-def write_data(folder: Path, *, seed: int = 0) -> list[EditTask]:
+def count_more(tasks: int) -> dict[str, dict[str, int]]:
+    """Counts of a larger set to train on: so many tasks, half of each headline category.
+
+    Example:
+        >>> count_more(1024)
+        {'train': {'replace': 512, 'recolour': 512}}
+    """
+    return {"train": {"replace": (tasks + 1) // 2, "recolour": tasks // 2}}
+
+
+def write_data(
+    folder: Path, *, seed: int = 0, counts: dict[str, dict[str, int]] = COUNTS
+) -> list[EditTask]:
     """Draw every split's tasks into `folder`: tasks.json and images/.
 
     Raises UserError where the folder holds anything but a drawn world.
     """
     made = [
         make_task(category, split, index=index, seed=seed)[:2]
-        for split, counts in COUNTS.items()
-        for index, category in enumerate(
-            name for name, count in counts.items() for _ in range(count)
-        )
+        for split, of in counts.items()
+        for index, category in enumerate(name for name, count in of.items() for _ in range(count))
     ]
     tasks = [task for task, _ in made]
     if not _may_hold(folder, tasks):

@@ -117,7 +117,9 @@ def _from_dataset(
     from lr_edit.amortise import best_size, predict_tables  # torch is for rows that have a net
 
     if row.choose == "fixed":
-        fixed = row.model_copy(update={"size": best_size(root, config, by=row.by)})
+        fixed = row.model_copy(
+            update={"size": best_size(root, config, proposals=row.proposals, by=row.by)}
+        )
         return fixed, _Known([[None] * row.seeds for _ in banks])
     tables = list(predict_tables(root, config, row=row, banks=banks))
     return row, _Known(tables, candidates_used=[row.top or len(bank.losses) for bank in banks])

@@ -32,7 +32,7 @@ from lr_edit.workspace.storage import (
 
 
 def run(root: Path, config: Config, *, track: Track, execute: Execute | None = None) -> None:
-    """Fill artifacts/anchor-net.
+    """Fill artifacts/anchor-net, in it a folder with the name of the proposal set.
 
     Raises UserError if the study has fewer tasks than a net is to be trained on.
     """
@@ -51,7 +51,9 @@ def run(root: Path, config: Config, *, track: Track, execute: Execute | None = N
         for seed in range(rules.seeds)
     ]
     execute = execute or choose_executor(len(plan), small=True)
-    with new_folder(folder) as out:
+    with new_folder(folder) as nets:
+        out = nets / rules.proposals
+        out.mkdir()
         made = make_all(plan, trainer, execute=execute)
         for name, state in track(made, "train dataset-level nets", total=len(plan)):
             write_tensors(out / name, state)
@@ -84,6 +86,12 @@ class AmortisedTrainer:
         return net_file(text, count, seed=seed), state
 
 
+def _sizes(config: Config) -> list[float]:
+    """Sides as shares of the image's, or of found boxes what they grow by, in cells."""
+    how = config.proposal_set(dataset_net(config).proposals)
+    return list(how.propose.growths if how.boxes == "grounded" else how.propose.sizes)
+
+
 def _card(config: Config, tasks: Sequence[EditTask], banks: Sequence[Bank]) -> dict[str, Any]:
     """What the nets come from, and the size that does best there if it is used everywhere."""
     loss = np.stack([bank.loss(LossWeights()) for bank in banks]).mean((0, 1))
@@ -95,7 +103,7 @@ def _card(config: Config, tasks: Sequence[EditTask], banks: Sequence[Bank]) -> d
         "tasks": len(tasks),
         "tables": content_key(*(bank.losses for bank in banks)),
         "dataset_net": dataset_net(config).model_dump(mode="json"),
-        "sizes": list(config.propose.sizes),
+        "sizes": _sizes(config),
         "by_size": {"J": loss.tolist(), "S": score.tolist()},
         "best_size": {"J": int(loss.argmin()), "S": int(score.argmax())},
     }

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from lr_edit.picturebook.tasks import COUNTS, make_task, write_data
+from lr_edit.cli.main import main
+from lr_edit.picturebook.tasks import COUNTS, count_more, make_task, write_data
 from lr_edit.picturebook.world import KINDS, Scene, Thing, draw
 from lr_edit.types import Label
 from lr_edit.workspace.storage import read_image, read_tasks
@@ -120,19 +121,31 @@ def test_dev_keeps_the_ids_that_its_noise_is_drawn_by() -> None:
     assert (task.id, task.split) == ("eval-000", "dev")
 
 
-def test_written_data_reads_back_as_it_was(tmp_path: Path, monkeypatch) -> None:
+def test_written_data_reads_back_as_it_was(tmp_path: Path) -> None:
     small = {"train": {"replace": 1}, "dev": dict.fromkeys(CATEGORIES, 1)}
-    monkeypatch.setattr("lr_edit.picturebook.tasks.COUNTS", small)
-    tasks = write_data(tmp_path / "first", seed=3)
+    tasks = write_data(tmp_path / "first", seed=3, counts=small)
     assert read_tasks(tmp_path / "first/tasks.json") == tasks
     assert Counter(task.split for task in tasks) == {"train": 1, "dev": 4}
     for index, task in enumerate(tasks[1:]):
         _, before, _ = make_task(task.category, "dev", index=index, seed=3)
         assert np.array_equal(read_image(tmp_path / "first" / task.image), draw(before))
-    write_data(tmp_path / "second", seed=3)
+    write_data(tmp_path / "second", seed=3, counts=small)
     for path in (tmp_path / "first").rglob("*.*"):
         other = tmp_path / "second" / path.relative_to(tmp_path / "first")
         assert path.read_bytes() == other.read_bytes()
+
+
+def test_more_tasks_are_drawn_of_the_split_that_is_learned_from_into_a_folder_that_is_named(
+    tmp_path: Path,
+) -> None:
+    assert count_more(5) == {"train": {"replace": 3, "recolour": 2}}
+    main(["picturebook", "draw", "--train", "5", "--out", str(tmp_path / "more")])
+    tasks = read_tasks(tmp_path / "more/tasks.json")
+    assert [task.category for task in tasks] == ["replace"] * 3 + ["recolour"] * 2
+    assert tasks[4] == make_task("recolour", "train", index=4)[0]
+    with pytest.raises(SystemExit) as refused:
+        main(["picturebook", "draw", "--train", "5"])
+    assert refused.value.code == 2
 
 
 def test_kinds_of_the_truth_are_kinds_of_the_world() -> None:
