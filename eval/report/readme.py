@@ -143,7 +143,7 @@ def _agreement(results: dict[str, Any]) -> list[str]:
     return [
         f"A person agrees with the judge's success on {share}% [{low}, {high}] of {one['n']} edits "
         f"drawn over all rows and labelled by eye without its word (Cohen's kappa "
-        f"{one['kappa']:.2f}); its thresholds were chosen on two other draws."
+        f"{one['kappa']:.2f}); what it learned from and its thresholds were chosen on three others."
     ]
 
 

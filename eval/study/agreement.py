@@ -1,8 +1,8 @@
 """How often the judge agrees with a person: labelled edits of a study, looked up in its tables.
 
-`labels/` holds three draws of edits over all rows, labelled by eye without the judge's word: the
-judge's thresholds were chosen on the first two, the third tells how good it is. An edit is known by
-its task and its box, since all candidates of a task share their noise.
+`labels/` holds four draws of edits over all rows, labelled by eye without the judge's word: its
+thresholds and its training were chosen on the first three, the fourth tells how good it is. An edit
+is known by its task and its box, since all candidates of a task share their noise.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from eval.study.evaluate import Judgements
 from lr_edit.types import Bank
 
 LABELS = Path(__file__).parent / "labels"
-DRAWS = ("first", "second", "third")  # the last is the claim
+DRAWS = ("first", "second", "third", "fourth")  # the last is the claim
 Edit = tuple[str, tuple[int, ...]]  # task, box
 
 

@@ -37,9 +37,9 @@ def test_each_draw_has_enough_edits_and_of_each_verdict_fifty() -> None:
 
 
 def test_labels_are_looked_up_by_task_and_box_and_what_is_not_there_is_counted() -> None:
-    labels = read_labels("third")
+    labels = read_labels("fourth")
     known = {edit: float(verdict) for edit, verdict in labels[:-6]}
-    found = judge_agreement(known)["third"]
+    found = judge_agreement(known)["fourth"]
     assert found["agree"] == 1.0 and found["missing"] >= 1
     assert found["n"] + found["missing"] == len(labels)
 
