@@ -160,7 +160,8 @@ def _patch(image: Tensor, other: Tensor, place: Tensor, generator: torch.Generat
 
 @torch.no_grad()
 def measure(judge: ResNet, pool: Pool, *, count: int = 512) -> dict[str, float]:
-    """Share of things whose kind and colour are found, and of empty squares called none."""
+    """Share of things whose kind and colour are found, and of empty squares and spoilt things that
+    are called none."""
     generator = torch.Generator().manual_seed(0)
     frozen = Judge(judge, kinds=KIND_NAMES, colours=COLOUR_NAMES)
     things = [(i, t) for i in range(min(count, len(pool))) for t in pool.scenes[i].things]
@@ -173,6 +174,11 @@ def measure(judge: ResNet, pool: Pool, *, count: int = 512) -> dict[str, float]:
         crops(pool.pictures([i for i, _ in empty]), torch.stack([p for _, p in empty])) * 2 - 1
     )
     none = logits[:, : len(KIND_NAMES)].argmax(1) == len(KINDS)
+    first = dict(reversed(things))  # of each scene
+    spoilt = [
+        spoil(pool.scenes[i], thing, pool.pictures([i])[0], generator) for i, thing in first.items()
+    ]
+    seen = frozen.kinds_and_colours(torch.stack(spoilt), [thing.box for thing in first.values()])
     judge.requires_grad_(True)
     return {
         "kind": _share(kind == t.kind for (kind, _), (_, t) in zip(found, things, strict=True)),
@@ -180,6 +186,7 @@ def measure(judge: ResNet, pool: Pool, *, count: int = 512) -> dict[str, float]:
             colour == t.colour for (_, colour), (_, t) in zip(found, things, strict=True)
         ),
         "none": float(none.float().mean()),
+        "spoilt": _share(kind == NONE for kind, _ in seen),
     }
 
 
