@@ -11,12 +11,15 @@ from typing import Any, TypeVar
 import numpy as np
 import pytest
 import torch
+import yaml
 
 from lr_edit.amortise import best_size, predict_tables, read_nets
 from lr_edit.anchor_net import fresh_net
+from lr_edit.cli.main import main
 from lr_edit.config import Ablation, Config, load_config
 from lr_edit.errors import UserError
 from lr_edit.execution.local import run_over_cores
+from lr_edit.files import read_yaml
 from lr_edit.stages import ablate, amortise
 from lr_edit.types import Bank, EditTask, LossWeights
 from lr_edit.workspace.storage import (
@@ -26,6 +29,7 @@ from lr_edit.workspace.storage import (
     write_bank,
     write_tasks,
 )
+from tests.source_tree import ROOT
 from tests.tiny import tiny_params, write_params
 
 POINTS, SIZES, CHANNELS = 3, 2, 5
@@ -111,6 +115,17 @@ def test_a_net_a_number_of_tasks_sight_and_start_and_the_same_bytes_on_two_proce
     }  # fmt: skip
     amortise.run(root, config, track=track, execute=partial(run_over_cores, workers=2))
     assert {path.name: path.read_bytes() for path in folder.iterdir()} == files
+
+
+def test_the_stage_is_given_all_that_it_reads(
+    root: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "cache"))
+    extra = read_yaml(ROOT / "lr_edit/stages/extra.yaml")
+    (root / "dvc.yaml").write_text(yaml.safe_dump({"stages": {"amortise": extra["amortise"]}}))
+    main(["--root", str(root), "stage", "amortise"])
+    card = read_json(root / "artifacts/anchor-net/dino/card.json")
+    assert card["dataset_net"]["proposals"] == "dino" and len(card["sizes"]) == SIZES
 
 
 def test_the_best_size_has_the_lowest_mean_loss_or_the_highest_s_of_its_winner(

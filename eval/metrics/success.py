@@ -29,7 +29,7 @@ NOTHING = "none"
 Sighting = tuple[str, str]
 
 # How sure the judge must be of a wanted thing.
-SEEN = 0.6
+SEEN = 0.75
 # Sides of the squares in which it is looked for, and their greatest distance, of the picture's.
 SQUARES, STRIDE = (0.25, 0.375, 0.5625), 0.11
 # Greatest difference of a channel that is none: 99% of the ground's pixels after the autoencoder's

@@ -74,6 +74,8 @@ def read_recipe(root: Path, config: Config, *, stage: str, item: str | None) -> 
     table = {"profile": config.profile, "key": item}
     if item and ITEMS[stage] == "variant":
         table["item.proposals"] = config.variant(item).proposals
+    if config.dataset_net:
+        table["dataset_net.proposals"] = config.dataset_net.proposals
 
     def listed(*keys: str) -> tuple[str, ...]:
         entries = [entry for key in keys for entry in recipe.get(key, [])]
