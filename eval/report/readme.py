@@ -17,7 +17,7 @@ from eval.report.captions import table_caption, write_glossary
 from eval.report.claims import Claim, read_claims
 from eval.report.render import render
 from eval.report.tables import Table, format_interval, format_value
-from eval.study.agreement import DRAWS
+from eval.study.agreement import UNSEEN
 from eval.study.diagnosis import WHAT_IF
 from eval.study.results import WORTH
 from lr_edit.config import Config
@@ -134,16 +134,18 @@ def _cell(value: dict[str, float | None], key: str) -> str:
 
 
 def _agreement(results: dict[str, Any]) -> list[str]:
-    """How far the judge is a person's, by the draw that no choice was made on."""
+    """How far the judge is a person's, by the draws that no choice was made on."""
     found = results.get("agreement", {})
-    if DRAWS[-1] not in found:
+    if "unseen" not in found:
         return []
-    one = found[DRAWS[-1]]
+    one = found["unseen"]
+    draws = [f"{100 * found[draw]['agree']:.1f}" for draw in UNSEEN if draw in found]
     share, low, high = (f"{100 * one[key]:.1f}" for key in ("agree", "low", "high"))
     return [
         f"A person agrees with the judge's success on {share}% [{low}, {high}] of {one['n']} edits "
         f"drawn over all rows and labelled by eye without its word (Cohen's kappa "
-        f"{one['kappa']:.2f}); what it learned from and its thresholds were chosen on three others."
+        f"{one['kappa']:.2f}; draw by draw {', '.join(draws)}%); its thresholds were chosen on two "
+        "other draws."
     ]
 
 

@@ -1,7 +1,7 @@
 """How often the judge agrees with a person: labelled edits of a study, looked up in its tables.
 
-`labels/` holds four draws of edits over all rows, labelled by eye without the judge's word: its
-thresholds and its training were chosen on the first three, the fourth tells how good it is. An edit
+`labels/` holds five draws of edits over all rows, labelled by eye without the judge's word: its
+thresholds were chosen on the first two, the others, together `unseen`, tell how good it is. An edit
 is known by its task and its box, since all candidates of a task share their noise.
 """
 
@@ -19,7 +19,8 @@ from eval.study.evaluate import Judgements
 from lr_edit.types import Bank
 
 LABELS = Path(__file__).parent / "labels"
-DRAWS = ("first", "second", "third", "fourth")  # the last is the claim
+DRAWS = ("first", "second", "third", "fourth", "fifth")
+UNSEEN = DRAWS[2:]  # together they are the claim
 Edit = tuple[str, tuple[int, ...]]  # task, box
 
 
@@ -40,14 +41,14 @@ class Agreement:
 
 
 def judge_agreement(verdicts: Mapping[Edit, float]) -> dict[str, dict[str, float]]:
-    """Draw -> agreement on its edits; draws of which no edit is known are left out."""
+    """Draw -> agreement on its edits, and on those of `unseen`; what knows none is left out."""
     found = {}
-    for draw in DRAWS:
-        labels = read_labels(draw)
+    for name, draws in {**{draw: (draw,) for draw in DRAWS}, "unseen": UNSEEN}.items():
+        labels = [one for draw in draws for one in read_labels(draw)]
         pairs = [(label, verdicts[edit]) for edit, label in labels if edit in verdicts]
         if pairs:
             person, judge = np.array(pairs, dtype=float).T
-            found[draw] = asdict(agree(person, judge, missing=len(labels) - len(pairs)))
+            found[name] = asdict(agree(person, judge, missing=len(labels) - len(pairs)))
     return found
 
 

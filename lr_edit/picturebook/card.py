@@ -21,7 +21,7 @@ from lr_edit.workspace.storage import atomic_write, read_json
 # Model, measurement -> the bar, on held-out scenes of `val`.
 BARS: dict[str, dict[str, float]] = {
     "vae": {"psnr": 28.0, "psnr_things": 24.0, "kind": 0.95, "colour": 0.95},
-    "judge": {"kind": 0.97, "colour": 0.97, "none": 0.97, "spoilt": 0.8},
+    "judge": {"kind": 0.97, "colour": 0.97, "none": 0.97},
     "scoring-clip": {"right_caption": 0.85},
     "evaluation-clip": {"right_caption": 0.85},
     "anchors": {"top_on_thing": 0.90, "nine_on_thing": 0.70, "named_among_nine": 0.90},
@@ -42,7 +42,6 @@ MEANING = {
     ("judge", "kind"): "kind right on clean scenes",
     ("judge", "colour"): "colour right",
     ("judge", "none"): "empty ground is `none`",
-    ("judge", "spoilt"): "halves, mixtures, patches and bent things are `none`",
     ("scoring-clip", "right_caption"): "the right caption among 256",
     ("evaluation-clip", "right_caption"): "the right caption among 256",
     ("anchors", "top_on_thing"): "top anchor on an object",

@@ -1,7 +1,4 @@
-"""The judge's training: crops of scenes in, drawn and painted, a kind and a colour (or `none`) out.
-
-What is left of a thing, or was to become one, is of no kind: halves, mixtures, patches and bent
-things are among the crops.
+"""The judge's training: crops of drawn scenes in, a kind and a colour (or `none`) out.
 
 A small timm ResNet without running statistics, exported as a timm folder with its words.
 """
@@ -9,7 +6,6 @@ A small timm ResNet without running statistics, exported as a timm folder with i
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,21 +20,15 @@ from lr_edit.files import write_text
 from lr_edit.frozen.judge import CROP, NONE, Judge, crops, squares
 from lr_edit.picturebook.degrade import degrade
 from lr_edit.picturebook.pool import Pool
-from lr_edit.picturebook.spoil import Painted, spoil, warp
 from lr_edit.picturebook.trainer import Recipe, home
 from lr_edit.picturebook.world import COLOURS, KINDS, SIDE, Scene
 from lr_edit.types import Box
 
 RECIPE = Recipe(
-    steps=2000, batch=96, rate=2e-3, weight_decay=0.05, seed=41, cooldown=0.6, average=0.98
+    steps=900, batch=96, rate=2e-3, weight_decay=0.05, seed=41, cooldown=0.6, average=0.98
 )
 KIND_NAMES = (*KINDS, NONE)
 COLOUR_NAMES = (*COLOURS, NONE)
-PAINTED = 0.5  # share of the crops that are of painted things
-# Of the others the shares, one on top of the other, that are at an intact thing, a spoilt one, or
-# beside one; the rest are at ground.
-INTACT, SPOILT, BESIDE = 0.58, 0.7, 0.76
-UNTOLD = -100  # the colour of what is beside a thing
 _PASSES = 5  # of blur: the autoencoder loses what is finer than two or three pixels
 _ARCHITECTURE = "resnet10t"
 _ARGUMENTS = {
@@ -53,64 +43,33 @@ def build() -> ResNet:
     return timm.create_model(_ARCHITECTURE, **_ARGUMENTS)
 
 
-def loss(
-    judge: ResNet, pool: Pool, *, painted: Painted, indices: Tensor, generator: torch.Generator
-) -> Tensor:
-    """Cross-entropy of kind and colour. Half of the crops are of painted things, intact or spoilt;
-    the others of drawn scenes: at a thing, at a spoilt one, beside one, at ground."""
+def loss(judge: ResNet, pool: Pool, *, indices: Tensor, generator: torch.Generator) -> Tensor:
+    """Cross-entropy of kind and colour: three crops in four at a thing, the others at ground."""
     scenes = [pool.scenes[i] for i in indices.tolist()]
     images = pool.pictures(indices)
     places = torch.zeros(len(scenes), 3)
     kinds = torch.full((len(scenes),), len(KINDS))
     colours = torch.full((len(scenes),), len(COLOURS))
     for row, scene in enumerate(scenes):
-        share = float(torch.rand((), generator=generator))
-        if _chance(PAINTED, generator):
-            at = int(torch.randint(len(painted), (), generator=generator))
-            images[row] = painted.images[at].float() / 255
-            places[row] = _around(Box(*painted.boxes[at].tolist()), generator)
-            kinds[row], colours[row] = painted.kinds[at], painted.colours[at]
-        elif scene.things and share < BESIDE:
+        if scene.things and _chance(0.75, generator):
             thing = scene.things[int(torch.randint(len(scene.things), (), generator=generator))]
             places[row] = _around(thing.box, generator)
+            kinds[row] = KIND_NAMES.index(thing.kind)
             colours[row] = COLOUR_NAMES.index(thing.colour)
-            if share < INTACT:
-                kinds[row] = KIND_NAMES.index(thing.kind)
-                if _chance(0.5, generator):
-                    images[row] = warp(images[row], 1.5 * _share_of_one(generator), generator)
-            elif share < SPOILT:
-                images[row] = spoil(scene, thing, images[row], generator)
-            else:
-                places[row], colours[row] = _beside(places[row], generator), UNTOLD
         else:
             places[row] = _ground(scene, generator)
             other = (row + 1) % len(scenes)
             if _chance(1 / 3, generator) and _clear(scenes[other], places[row]):
                 _patch(images[row], images[other], places[row], generator)
     images = degrade(images, generator=generator, passes=_PASSES)
-    at_home = home(judge)
-    logits = judge((crops(images, places) * 2 - 1).to(at_home))
+    at = home(judge)
+    logits = judge((crops(images, places) * 2 - 1).to(at))
     kind, colour = logits.split([len(KIND_NAMES), len(COLOUR_NAMES)], dim=1)
-    return F.cross_entropy(kind, kinds.to(at_home)) + F.cross_entropy(
-        colour, colours.to(at_home), ignore_index=UNTOLD
-    )
+    return F.cross_entropy(kind, kinds.to(at)) + F.cross_entropy(colour, colours.to(at))
 
 
 def _chance(share: float, generator: torch.Generator) -> bool:
     return float(torch.rand((), generator=generator)) < share
-
-
-def _share_of_one(generator: torch.Generator) -> float:
-    return float(torch.rand((), generator=generator))
-
-
-def _beside(place: Tensor, generator: torch.Generator) -> Tensor:
-    """A square that holds about a half of the thing about which another lies."""
-    angle, far = torch.rand(2, generator=generator).tolist()
-    by = (0.42 + 0.2 * far) * place[2]
-    return place + by * torch.tensor(
-        [math.cos(2 * math.pi * angle), math.sin(2 * math.pi * angle), 0]
-    )
 
 
 def _around(box: Box, generator: torch.Generator) -> Tensor:
@@ -160,8 +119,7 @@ def _patch(image: Tensor, other: Tensor, place: Tensor, generator: torch.Generat
 
 @torch.no_grad()
 def measure(judge: ResNet, pool: Pool, *, count: int = 512) -> dict[str, float]:
-    """Share of things whose kind and colour are found, and of empty squares and spoilt things that
-    are called none."""
+    """Share of things whose kind and colour are found, and of empty squares called none."""
     generator = torch.Generator().manual_seed(0)
     frozen = Judge(judge, kinds=KIND_NAMES, colours=COLOUR_NAMES)
     things = [(i, t) for i in range(min(count, len(pool))) for t in pool.scenes[i].things]
@@ -174,11 +132,6 @@ def measure(judge: ResNet, pool: Pool, *, count: int = 512) -> dict[str, float]:
         crops(pool.pictures([i for i, _ in empty]), torch.stack([p for _, p in empty])) * 2 - 1
     )
     none = logits[:, : len(KIND_NAMES)].argmax(1) == len(KINDS)
-    first = dict(reversed(things))  # of each scene
-    spoilt = [
-        spoil(pool.scenes[i], thing, pool.pictures([i])[0], generator) for i, thing in first.items()
-    ]
-    seen = frozen.kinds_and_colours(torch.stack(spoilt), [thing.box for thing in first.values()])
     judge.requires_grad_(True)
     return {
         "kind": _share(kind == t.kind for (kind, _), (_, t) in zip(found, things, strict=True)),
@@ -186,7 +139,6 @@ def measure(judge: ResNet, pool: Pool, *, count: int = 512) -> dict[str, float]:
             colour == t.colour for (_, colour), (_, t) in zip(found, things, strict=True)
         ),
         "none": float(none.float().mean()),
-        "spoilt": _share(kind == NONE for kind, _ in seen),
     }
 
 

@@ -16,10 +16,8 @@ from diffusers import AutoencoderKL
 from torch import nn
 
 from lr_edit.errors import UserError, suggest_name
-from lr_edit.frozen.inpainter import load_inpainter
 from lr_edit.picturebook import anchors, clip, detector, editor, inpainter, judge, perceptual, vae
 from lr_edit.picturebook.pool import Pool, load_pool
-from lr_edit.picturebook.spoil import load_painted
 from lr_edit.picturebook.trainer import Recipe, fit, load_average
 from lr_edit.proposal_set import Inpaint
 from lr_edit.types import Track
@@ -32,7 +30,6 @@ NAMES = (
 )  # fmt: skip
 SCENES = {"inpainter": 12_000}  # others: 20,000
 HELD_OUT = 512  # scenes of `val`
-PAINTED_THINGS = 4_000  # that the judge learns from
 
 
 @dataclass(frozen=True)
@@ -58,11 +55,9 @@ def enrol(name: str, *, models: Path, cache: Path) -> Trainee:
         return _inpainter(pool, cache)
     if name == "perceptual":
         return _perceptual(pool, cache)
-    if name == "judge":
-        return _judge(pool, models, cache)
     package: Any = {
-        "scoring-clip": clip, "evaluation-clip": clip, "anchors": anchors, "vae": vae,
-        "detector": detector,
+        "scoring-clip": clip, "evaluation-clip": clip, "anchors": anchors, "judge": judge,
+        "vae": vae, "detector": detector,
     }[name]  # fmt: skip
     named = {"name": name} if package is clip else {}
     also: dict[str, Any] = {"pool": pool} if package is vae else named
@@ -103,35 +98,11 @@ def _inpainter(pool: Pool, cache: Path) -> Trainee:
     )
 
 
-def _trained_inpainter(models: Path, *, needed_by: str) -> Path:
-    if not (folder := models / "inpainter").is_dir():
-        raise UserError(
-            f"the {needed_by} needs the inpainter: run `lr-edit picturebook train inpainter`"
-        )
-    return folder
-
-
-def _judge(pool: Pool, models: Path, cache: Path) -> Trainee:
-    folder = _trained_inpainter(models, needed_by="judge")
-    painted = load_painted(
-        pool, PAINTED_THINGS, path=cache / "painted.safetensors",
-        inpainter=load_inpainter(f"local-dir:{folder}"),
-    )  # fmt: skip
-    net = judge.build()
-    return Trainee(
-        net,
-        judge.RECIPE,
-        size=len(pool),
-        loss=lambda indices, generator: judge.loss(
-            net, pool, painted=painted, indices=indices, generator=generator
-        ),
-        measure=lambda held_out: judge.measure(net, held_out),
-        export=lambda folder: judge.export(net, folder),
-    )
-
-
 def _editor(models: Path, cache: Path) -> Trainee:
-    start = _trained_inpainter(models, needed_by="editor")
+    if not (start := models / "inpainter").is_dir():
+        raise UserError(
+            "the editor starts from the inpainter: run `lr-edit picturebook train inpainter`"
+        )
     frozen = AutoencoderKL.from_pretrained(start / "vae").float().eval().requires_grad_(False)
     data = editor.encode(frozen, path=cache / "pairs.safetensors")
     net = editor.build(start, scale=frozen.config.scaling_factor)

@@ -21,11 +21,9 @@ from lr_edit.frozen.perceptual import load_perceptual
 from lr_edit.picturebook import anchors, clip, judge, perceptual, words
 from lr_edit.picturebook.degrade import blur, degrade
 from lr_edit.picturebook.pool import Pool
-from lr_edit.picturebook.spoil import make_painted
 from lr_edit.picturebook.trainer import Recipe, fit
 from lr_edit.picturebook.world import Scene, Thing, draw, sample_scene
 from lr_edit.types import Box
-from tests.fakes import FakeInpainter
 
 CAPTIONS = [
     "a red boat and a blue cup on snow",
@@ -54,11 +52,6 @@ def parts(name: str) -> tuple[ModuleType, dict[str, str]]:
 def loss_of(name: str, module: nn.Module, pool: Pool) -> Callable[..., torch.Tensor]:
     """A model's loss as training sees it: indices and a generator in."""
     home, _ = parts(name)
-    if name == "judge":
-        painted = make_painted(pool, 12, inpainter=FakeInpainter())
-        return lambda indices, generator: judge.loss(
-            module, pool, painted=painted, indices=indices, generator=generator
-        )
     if name != "perceptual":
         return lambda indices, generator: home.loss(
             module, pool, indices=indices, generator=generator

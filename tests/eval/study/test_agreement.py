@@ -10,7 +10,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from eval.study.agreement import DRAWS, agree, judge_agreement, known_verdicts, read_labels
+from eval.study.agreement import DRAWS, UNSEEN, agree, judge_agreement, known_verdicts, read_labels
 from lr_edit.types import Bank
 from tests.test_amortise import bank
 
@@ -39,9 +39,19 @@ def test_each_draw_has_enough_edits_and_of_each_verdict_fifty() -> None:
 def test_labels_are_looked_up_by_task_and_box_and_what_is_not_there_is_counted() -> None:
     labels = read_labels("fourth")
     known = {edit: float(verdict) for edit, verdict in labels[:-6]}
-    found = judge_agreement(known)["fourth"]
+    every = judge_agreement(known)
+    found = every["fourth"]
+    rest = sum(len(read_labels(draw)) for draw in UNSEEN if draw != "fourth")
+    assert every["unseen"] == found | {"missing": found["missing"] + rest}
     assert found["agree"] == 1.0 and found["missing"] >= 1
     assert found["n"] + found["missing"] == len(labels)
+
+
+def test_no_edit_is_in_two_draws_and_the_unseen_are_counted_together() -> None:
+    edits = [edit for draw in DRAWS for edit, _ in read_labels(draw)]
+    assert len(set(edits)) == len(edits)
+    found = judge_agreement(dict.fromkeys(edits, 1.0))
+    assert found["unseen"]["n"] == sum(found[draw]["n"] for draw in UNSEEN)
 
 
 def test_a_sets_verdicts_are_known_by_task_and_box() -> None:
