@@ -285,18 +285,14 @@ def snap_boxes(
 def grow_by_cells(
     boxes: Int[Tensor, "n 4"], growths: Sequence[int], *, side: int, cell: int
 ) -> Int[Tensor, "n growths 4"]:
-    """Each box moved out on all sides by so many cells, within the image; by fewer than none it
-    shrinks, in a direction in which a cell of it is left.
+    """Each box moved out on all sides by so many cells; by fewer than none it shrinks, in a
+    direction in which a cell of it is left.
 
     Example:
         >>> grow_by_cells(torch.tensor([[8, 8, 16, 12]]), (0, 1, -1), side=64, cell=4)[0].tolist()
         [[8, 8, 16, 12], [4, 4, 20, 16], [8, 8, 16, 12]]
     """
     by = torch.tensor(growths)[:, None] * cell
-    low, high = boxes[:, None, :2] - by, boxes[:, None, 2:] + by  # (n, growths, 2)
-    kept = high - low >= cell
-    low, high = (
-        torch.where(kept, low, boxes[:, None, :2]),
-        torch.where(kept, high, boxes[:, None, 2:]),
-    )
-    return torch.cat([low.clamp(min=0), high.clamp(max=side)], -1)
+    low, high = boxes[:, None, :2], boxes[:, None, 2:]
+    out = torch.where(high - low + 2 * by >= cell, by, 0)  # (n, growths, 2)
+    return torch.cat([(low - out).clamp(min=0), (high + out).clamp(max=side)], -1)

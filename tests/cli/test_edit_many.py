@@ -147,6 +147,7 @@ def test_fewer_candidates_than_were_asked_for_are_said(tiny_root: Path, capsys: 
     assert "1 of the 3 that were asked for" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_two_commands_at_once_write_two_files(tiny_root: Path) -> None:
     image = tiny_root / "data/images/eval-000.png"
     code = "from lr_edit.cli.start import main; main()"

@@ -212,7 +212,8 @@ def test_the_world_is_drawn_over_nobody_s_files(
     mine = tmp_path / "mine" / kept
     mine.parent.mkdir(parents=True)
     mine.write_text(text)
-    assert run(root, "picturebook", "draw", "--out", str(tmp_path / "mine")) == 2
+    words = ["picturebook", "draw", "--train", "2", "--out", str(tmp_path / "mine")]
+    assert run(root, *words) == 2
     assert "something else than the drawn world" in capsys.readouterr().err
     assert [path for path in (tmp_path / "mine").rglob("*") if path.is_file()] == [mine]
     assert run(root, "picturebook", "draw", "--seed", "-1") == 2

@@ -23,7 +23,8 @@ from tests.source_tree import ROOT
 SIDE, POINTS = 32, 3
 CATEGORIES = ("replace", "recolour", "replace", "remove", "recolour", "add", "replace", "recolour")
 SIZES = {"dino": 6, "dino-random": 2, "centre": 4, "random-random": 1, "grounded": 1,
-         "occlusion": 1, "truth": 1, "detected": 1, "detected-5": 1, "instructed": 1}  # fmt: skip
+         "grounded-grown": 4, "occlusion": 1, "truth": 1, "detected": 1, "detected-5": 1,
+         "instructed": 1}  # fmt: skip
 JUDGED = (
     "clip_whole", "clip_edited", "clip_directional", "clip_i", "lpips", "structure_distance",
     "background_mse", "background_psnr", "background_ssim", "iou", "hit", "success",

@@ -52,7 +52,11 @@ def stop(folder: Path, which: signal.Signals, *, group: bool) -> tuple[int, str,
 
 @pytest.mark.parametrize(
     ("which", "group", "code"),
-    [(signal.SIGINT, True, 130), (signal.SIGTERM, False, 143), (signal.SIGKILL, False, -9)],
+    [
+        (signal.SIGINT, True, 130),
+        pytest.param(signal.SIGTERM, False, 143, marks=pytest.mark.long),
+        pytest.param(signal.SIGKILL, False, -9, marks=pytest.mark.long),
+    ],
 )
 def test_workers_end_with_who_wants_their_work(
     tmp_path: Path, which: signal.Signals, group: bool, code: int

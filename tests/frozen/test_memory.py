@@ -113,6 +113,7 @@ def test_parts_that_do_not_fit_wait_beside_the_gpu() -> None:
     assert choose_offload(sizes, free=24 * GB + SPARE - 1) == "group"
 
 
+@pytest.mark.long
 def test_blocks_are_compiled_once_for_batches_of_any_size(tmp_path: Path) -> None:
     """Here without a compiler behind: what is traced, and how often, is the same."""
     write_sd3(tmp_path)

@@ -16,7 +16,7 @@ from lr_edit.tracking.lockfile import content_md5
 from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.storage import read_json, write_json
 from tests.eval.study.test_race import silent
-from tests.tiny import tiny_params, write_params
+from tests.tiny import tiny_params, write_params, write_root
 
 ROW = {"proposals": "dino", "learner": "exact", "steps": 3}
 OUT = "artifacts/ablations.json"
@@ -45,14 +45,26 @@ def run(root: Path, track: Callable[..., Any] = silent) -> Any:
     return read_json(root / OUT)
 
 
-@pytest.fixture
-def study(tiny_root: Path) -> Path:
+@pytest.fixture(scope="module")
+def inpainted(tiny_models: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A study with candidates, and no row."""
-    state(tiny_root, {})
-    config = load_config(tiny_root / "params.yaml")
-    prepare.run(tiny_root, config)
-    candidates.run(tiny_root, config, name="dino", track=silent)
-    return tiny_root
+    home = tmp_path_factory.mktemp("inpainted")
+    (home / "root").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("LR_EDIT_CACHE", str(home / "cache"))
+        root = write_root(home / "root", tiny_models)
+        state(root, {})
+        config = load_config(root / "params.yaml")
+        prepare.run(root, config)
+        candidates.run(root, config, name="dino", track=silent)
+    return root
+
+
+@pytest.fixture
+def study(inpainted: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The same in a folder of the test's own, with an empty cache."""
+    monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "cache"))
+    return Path(shutil.copytree(inpainted, tmp_path / "root", symlinks=True))
 
 
 def record(root: Path) -> Path:

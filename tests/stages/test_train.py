@@ -15,6 +15,7 @@ from tests.test_method import silent
 from tests.trouble import Squares
 
 
+@pytest.mark.long
 def test_nets_are_the_same_bytes_on_any_number_of_processes(tiny_root: Path) -> None:
     config = load_config(tiny_root / "params.yaml")
     prepare.run(tiny_root, config)

@@ -85,6 +85,7 @@ def test_a_judge_behind_a_url_is_audited(
     assert run("audit-judge", "--tasks", "2") == 2
 
 
+@pytest.mark.long
 def test_an_audit_keeps_the_judges_that_were_audited_before(
     tiny_root: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -140,6 +140,7 @@ def test_a_second_run_measures_only_what_changed(home: Path, measured: list[str]
     assert len(measured) == 10
 
 
+@pytest.mark.long
 def test_a_killed_run_loses_nothing(
     home: Path, measured: list[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -77,6 +77,7 @@ def test_words_that_clip_does_not_read_are_said(
     assert "on snow" in said[0]
 
 
+@pytest.mark.long
 def test_many_cores_give_the_same_table_and_say_the_same(
     home: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
 ) -> None:

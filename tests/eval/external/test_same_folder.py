@@ -268,6 +268,7 @@ def test_a_folder_of_data_or_of_edits_takes_no_tables(home: Path, capsys: Captur
         assert "choose another --out" in capsys.readouterr().err
 
 
+@pytest.mark.long
 def test_two_evaluations_of_one_folder_in_two_ways_leave_whole_tables(home: Path) -> None:
     pictures(home)
     words = ["evaluate", "--dataset", f"csv:{home}", "--edits", str(home / "edits"), "--out",

@@ -156,6 +156,7 @@ def test_a_trunk_that_is_not_here_is_not_downloaded(
         load_lpips(tmp_path, Weights(name="squeeze"))
 
 
+@pytest.mark.long
 def test_vgg_measures_with_the_trunk_of_the_hub(
     tmp_path: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
