@@ -21,9 +21,9 @@ OWNERS = {  # boxes that anchors of their own have
 
 
 class Propose(_Frozen):
-    """Anchor points and box sizes. `sizes` are sides as shares of the image's; `growths` are those
-    of `grounded` boxes, in cells on all sides; `features`: whether DINO's are kept, which nets
-    read."""
+    """Anchor points and box sizes. `sizes` are sides as shares of the image's; `growths`, in cells
+    on all sides, are those of boxes that words find, 0 the box as it was found; `features`: whether
+    DINO's are kept, which nets read."""
 
     points: Count = 9
     sizes: tuple[Share, ...] = Field((0.25, 0.375, 0.5, 0.625, 0.75, 0.875), min_length=1)
@@ -90,6 +90,7 @@ class ProposalSet(_Frozen):
             "squares": len(self.propose.sizes),
             "random": self.draws,
             "grounded": len(self.propose.growths),
+            "occlusion": len(self.propose.growths),
         }.get(self.boxes, 1)
         return (1 if self.anchors == "centre" else self.propose.points), sizes
 
@@ -99,4 +100,6 @@ class ProposalSet(_Frozen):
             raise ValueError(f"anchors {self.anchors} and boxes {self.boxes} do not go together")
         if self.boxes == "threshold" and self.anchors not in MAPS:
             raise ValueError(f"boxes by threshold need anchors from a map: {', '.join(MAPS)}")
+        if 0 not in self.propose.growths:
+            raise ValueError("growths must hold 0, the box as it was found: it alone has a score")
         return self

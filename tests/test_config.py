@@ -90,6 +90,15 @@ def test_a_net_needs_the_features_of_its_set(
     load(tmp_path, params)
 
 
+def test_growths_hold_the_box_as_it_was_found(tmp_path: Path, params: dict) -> None:
+    found = params["proposals"]["grounded"] = {"anchors": "grounding", "boxes": "grounded"}
+    found["propose"] = {"growths": [1, 2]}
+    with pytest.raises(UserError, match="growths must hold 0"):
+        load(tmp_path, params)
+    found["propose"] = {"points": 2, "growths": [0, -1]}
+    assert load(tmp_path, params).proposal_set("grounded").most == (2, 2)
+
+
 @pytest.mark.parametrize("wrong", [{"stop": 2}, {"strength": 0.5}])
 def test_the_release_s_solver_takes_whole_trajectories(tmp_path: Path, params: dict, wrong) -> None:
     params["proposals"]["dino"]["inpaint"] = {"solver": "pndm", **wrong}
