@@ -91,12 +91,12 @@ def test_a_net_needs_the_features_of_its_set(
 
 
 def test_growths_hold_the_box_as_it_was_found(tmp_path: Path, params: dict) -> None:
-    found = params["proposals"]["grounded"] = {"anchors": "grounding", "boxes": "grounded"}
+    found = params["proposals"]["own"] = {"anchors": "grounding", "boxes": "grounded"}
     found["propose"] = {"growths": [1, 2]}
     with pytest.raises(UserError, match="growths must hold 0"):
         load(tmp_path, params)
     found["propose"] = {"points": 2, "growths": [0, -1]}
-    assert load(tmp_path, params).proposal_set("grounded").most == (2, 2)
+    assert load(tmp_path, params).proposal_set("own").most == (2, 2)
 
 
 @pytest.mark.parametrize("wrong", [{"stop": 2}, {"strength": 0.5}])
