@@ -147,9 +147,11 @@ def write_text(path: Path, text: str) -> None:
         part.write_bytes(text.encode("utf-8", errors="replace"))
 
 
-def write_json(path: Path, value: Any) -> None:
-    """Sorted keys, one newline at the end: equal values are equal files. ValueError for NaN."""
-    write_text(path, json.dumps(value, indent=1, sort_keys=True, allow_nan=False) + "\n")
+def write_json(path: Path, value: Any, *, compact: bool = False) -> None:
+    """Sorted keys, one newline at the end: equal values are equal files. `compact` is for what no
+    person reads: one line. ValueError for NaN."""
+    form: dict[str, Any] = {"separators": (",", ":")} if compact else {"indent": 1}
+    write_text(path, json.dumps(value, sort_keys=True, allow_nan=False, **form) + "\n")
 
 
 def read_json(path: Path, *, cure: str = "run the stage that makes it (dvc repro)") -> Any:

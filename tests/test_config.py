@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -91,7 +92,8 @@ def test_a_net_needs_the_features_of_its_set(
 
 
 def test_growths_hold_the_box_as_it_was_found(tmp_path: Path, params: dict) -> None:
-    found = params["proposals"]["own"] = {"anchors": "grounding", "boxes": "grounded"}
+    found: dict[str, Any] = {"anchors": "grounding", "boxes": "grounded"}
+    params["proposals"]["own"] = found
     found["propose"] = {"growths": [1, 2]}
     with pytest.raises(UserError, match="growths must hold 0"):
         load(tmp_path, params)

@@ -42,7 +42,7 @@ def run(root: Path, config: Config, *, track: Track) -> None:
         if row not in made:
             made[row] = kept.find(row, partial(_make, root, config, row, tasks=tasks))
         found[group][name] = made[row]
-    write_json(root / OUTPUT, found)
+    write_json(root / OUTPUT, found, compact=True)
 
 
 def _make(root: Path, config: Config, row: Ablation, *, tasks: list[EditTask]) -> dict[str, Any]:
