@@ -155,7 +155,7 @@ def _questions(root: Path, rows: list[Row]) -> list[Question]:
     for row in rows:
         groups.setdefault(row.question, []).append(row)
     return [
-        Question(key, titles.get(key, key.capitalize()), len(group), _same(group))
+        Question(key, titles.get(key, key.capitalize()), len(group), _same(group), key == VARIANTS)
         for key, group in groups.items()
     ]
 

@@ -40,13 +40,15 @@ PICTURES = "images/edit"
 
 @dataclass(frozen=True)
 class Question:
-    """What is compared in one view: its key among the runs' tags, its title, how many rows, and
-    the metrics that are the same in all of them, whose charts come last."""
+    """What is compared in one view: its key among the runs' tags, its title, how many rows, the
+    metrics that are the same in all of them, whose charts come last, and whether the rows have
+    edits and curves to show."""
 
     key: str
     title: str
     rows: int
     same: frozenset[str] = frozenset()
+    pictures: bool = True
 
 
 def write_views(client: MlflowClient, experiment: str, *, questions: Iterable[Question]) -> None:
@@ -84,13 +86,16 @@ def _state(question: Question) -> str:
     """The page's own state, packed: a tag holds 5,000 letters."""
     bars = sorted(BARS, key=lambda key: key in question.same)
     charts = [_bar(key, BARS[key]) for key in bars]
-    charts += [_line(key, title) for key, title in LINES.items()]
-    charts.append(_pictures())
     tall = 140 + 20 * question.rows  # title, axis and legend; readable bars
+    shown = [("means", 3, tall)]
+    if question.pictures:
+        charts += [_line(key, title) for key, title in LINES.items()]
+        charts.append(_pictures())
+        shown += [("edits", 1, 420), ("curves", 2, 360)]
     sections = [
         {"uuid": name, "name": name.capitalize(), "display": True, "isReordered": False,
          "columns": columns, "cardHeight": height}
-        for name, columns, height in (("means", 3, tall), ("edits", 1, 420), ("curves", 2, 360))
+        for name, columns, height in shown
     ]  # fmt: skip
     state = {
         "searchFilter": f"tags.current = 'true' and tags.question = '{question.key}'",

@@ -57,6 +57,14 @@ def test_what_is_the_same_in_every_row_comes_last(client: MlflowClient) -> None:
     assert bars[:4] == ["success", "iou", "clip_edited", "lpips"] and bars[-1] == "nfe"
 
 
+def test_rows_without_pictures_have_no_empty_sections(client: MlflowClient) -> None:
+    experiment = client.create_experiment("one")
+    write_views(client, experiment, questions=[replace(LOSSES, pictures=False)])
+    state = unpacked(view(client, experiment)["state"])
+    assert [section["uuid"] for section in state["compareRunSections"]] == ["means"]
+    assert {chart["type"] for chart in state["compareRunCharts"]} == {"BAR"}
+
+
 def test_a_view_is_written_once_and_a_broken_one_again(client: MlflowClient) -> None:
     experiment = client.create_experiment("one")
     write_views(client, experiment, questions=[LOSSES])
