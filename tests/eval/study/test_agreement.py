@@ -50,6 +50,7 @@ def test_labels_are_looked_up_by_task_and_box_and_what_is_not_there_is_counted()
 def test_no_edit_is_in_two_draws_and_the_unseen_are_counted_together() -> None:
     edits = [edit for draw in DRAWS for edit, _ in read_labels(draw)]
     assert len(set(edits)) == len(edits)
+    assert set(DRAWS) - set(UNSEEN) == {"first", "second"}  # thresholds were chosen on these
     found = judge_agreement(dict.fromkeys(edits, 1.0))
     assert found["unseen"]["n"] == sum(found[draw]["n"] for draw in UNSEEN)
 
