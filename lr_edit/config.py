@@ -188,8 +188,9 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     for group, table in config.ablations.items():
         for name, ablation in table.items():
             _check_part(ablation, config, path, f"ablations.{group}.{name}")
-    if config.variants:
-        _lookup(config.variants, config.study.baseline, "variant")
+    if config.variants and (name := config.study.baseline) not in config.variants:
+        said = suggest_name(name, config.variants)
+        raise UserError(f"{path}: study.baseline: unknown variant {shorten(name)}{said}")
     return config
 
 

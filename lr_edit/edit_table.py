@@ -60,7 +60,8 @@ def read_rows(table: Path) -> tuple[list[Row], list[str]]:
     except csv.Error as error:
         problems.append(f"line {lines.line_num}: {error}: close its quotes, doubled inside a cell")
     if not columns:
-        raise UserError(f"{table} is empty: its first line names the columns {', '.join(COLUMNS)}")
+        what = f"is no CSV ({problems[0]})" if problems else "is empty"
+        raise UserError(f"{table} {what}: its first line names the columns {', '.join(COLUMNS)}")
     if not rows and not problems:
         raise UserError(f"{table} has no line below its first: write an edit a line")
     return rows, problems

@@ -105,6 +105,11 @@ class Editor:
         config = load_config(Path(study) if study else None, profile=name)
         profile = config.models.with_memory(memory or {})
         place = find_weights(config.models, start=Path(root) if root else None)
+        if root is not None and place not in (own := Path(root).resolve(), *own.parents):
+            raise UserError(
+                f"root {shorten(root)} holds no weights of the profile {name!r}: name the folder "
+                "that holds them, or leave root out"
+            )
         models = load_models(place, profile, device=_device(device), dtype=dtype)
         return cls(config, models, root=place)
 
@@ -186,7 +191,7 @@ class Editor:
         return results if isinstance(image, list | tuple) else results[0]
 
     def _edit(self, picture: Picture, request: Request, progress: Progress) -> EditResult:
-        self._say_what_is_cut(request)
+        self._say_what_is_not_read(request)
         canvas = as_canvas(picture, request, profile=self.config.models)
         framed = FramedInpainter(self.models.inpainter, canvas)
         job = self.prepare(canvas, request, report=progress.report)
@@ -212,9 +217,9 @@ class Editor:
             done.nfe,
             request.source,
             request.prompt,
-            request.mode,
+            "enumerate" if canvas.own else request.mode,
             request.seed,
-            picture.path,
+            picture.path and picture.path.absolute(),
         )
 
     def prepare(self, canvas: Canvas, request: Request, *, report: Report = _quietly) -> EditJob:
@@ -253,7 +258,14 @@ class Editor:
 
         return Candidate(made.place, one.score, one.loss, compose)
 
-    def _say_what_is_cut(self, request: Request) -> None:
+    def _say_what_is_not_read(self, request: Request) -> None:
+        if self.config.models.world == "picturebook":
+            from lr_edit.picturebook.words import unknown_words
+
+            if unknown := unknown_words(f"{request.source} {request.prompt}"):
+                words = ", ".join(map(repr, unknown[:5]))
+                warnings.warn(f"the models of the picture book do not know {words}: README says "
+                              "which words they know", Notice, 4)  # fmt: skip
         score = self.config.score
         for name, words in (
             ("the source", score.source.format(request.source)),

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import io
 import warnings
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
@@ -101,7 +101,8 @@ def read_photo(file: Path | bytes, *, name: str | None = None) -> Picture:
 
 
 def read_pil(image: Image.Image) -> Picture:
-    """A Pillow picture, as its file is read."""
+    """A Pillow picture, as its file is read; one that was opened knows which that is."""
+    file = getattr(image, "filename", "")
     try:
         image.load()
     except Exception as error:  # closed, or cut: each of Pillow's readers fails in its own words
@@ -117,7 +118,8 @@ def read_pil(image: Image.Image) -> Picture:
     kept = io.BytesIO()
     profile = image.info.get("icc_profile")
     image.save(kept, **kind, exif=image.getexif(), icc_profile=profile)
-    return read_photo(kept.getvalue(), name="the picture")
+    own = Path(file) if isinstance(file, str | Path) and Path(file).is_file() else None
+    return replace(read_photo(kept.getvalue(), name="the picture"), path=own)
 
 
 def _as_srgb(picture: Image.Image, profile: bytes | None) -> Image.Image:

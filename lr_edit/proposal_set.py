@@ -69,7 +69,7 @@ class ProposalSet(_Frozen):
     a map, or need none; a box by `threshold` is drawn about the map itself, one `detected` by the
     profile's `detector`, `segmented` by its `segmenter`; `whole` pictures are its `editor`'s."""
 
-    anchors: Map | Literal["grid", "random", "centre"] | Own
+    anchors: Literal[Map, "grid", "random", "centre", Own]
     boxes: Literal["squares", "random", "threshold", "truth", "released", "grounded", "occlusion",
                    "detected", "segmented", "whole"]  # fmt: skip
     draws: Count = 1  # random rectangles per anchor; of `whole`: pictures

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -89,16 +88,6 @@ def test_a_net_needs_the_features_of_its_set(
         load(tmp_path, params)
     params["proposals"]["grounded"]["propose"]["features"] = True
     load(tmp_path, params)
-
-
-def test_growths_hold_the_box_as_it_was_found(tmp_path: Path, params: dict) -> None:
-    found: dict[str, Any] = {"anchors": "grounding", "boxes": "grounded"}
-    params["proposals"]["own"] = found
-    found["propose"] = {"growths": [1, 2]}
-    with pytest.raises(UserError, match="growths must hold 0"):
-        load(tmp_path, params)
-    found["propose"] = {"points": 2, "growths": [0, -1]}
-    assert load(tmp_path, params).proposal_set("own").most == (2, 2)
 
 
 @pytest.mark.parametrize("wrong", [{"stop": 2}, {"strength": 0.5}])

@@ -101,6 +101,7 @@ def test_all_that_is_wrong_with_a_table_is_said_at_once_with_its_line(
     ("table", "said"),
     [
         ("", "is empty"),
+        ('{"image":"boat.png","source":"a","prompt":"b"}\n', "is no CSV"),
         ("image,source,prompt\n", "no line below its first"),
         ("image,prompt\nboat.png,a swan\n", "lacks the column source"),
         ("image,source,prompt,maks\n", "did you mean 'mask'"),

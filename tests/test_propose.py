@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from lr_edit.config import Config, load_config
 from lr_edit.errors import UserError
 from lr_edit.proposal_set import ProposalSet
 from lr_edit.propose import draw_boxes, place_anchors, task_with_prompt
@@ -112,3 +114,19 @@ def test_the_thing_asked_for_stands_alone_and_in_its_template() -> None:
 def test_what_does_not_belong_together_is_refused(anchors: str, boxes: str) -> None:
     with pytest.raises(ValueError, match="anchors"):
         proposals(anchors, boxes)
+
+
+def test_growths_hold_the_box_as_it_was_found(tmp_path: Path) -> None:
+    params = yaml.safe_load(Path("params.yaml").read_text())
+
+    def load(params: dict[str, Any]) -> Config:
+        (tmp_path / "params.yaml").write_text(yaml.safe_dump(params))
+        return load_config(tmp_path / "params.yaml")
+
+    found: dict[str, Any] = {"anchors": "grounding", "boxes": "grounded"}
+    params["proposals"]["own"] = found
+    found["propose"] = {"growths": [1, 2]}
+    with pytest.raises(UserError, match="growths must hold 0"):
+        load(params)
+    found["propose"] = {"points": 2, "growths": [0, -1]}
+    assert load(params).proposal_set("own").most == (2, 2)

@@ -13,6 +13,7 @@ from eval.report.anatomy import Example, draw_anatomy
 from eval.report.contact_sheet import example_tasks
 from eval.report.edits import collect_rows
 from eval.statistics import estimate
+from eval.study.ablations import read_chosen
 from eval.study.diagnosis import diagnose, reach
 from eval.study.evaluate import cell, read_judgements
 from eval.study.preferences import preferences
@@ -23,7 +24,6 @@ from lr_edit.workspace.paths import reports_folder
 from lr_edit.workspace.storage import (
     read_banks,
     read_choices,
-    read_json,
     read_tensors,
     study_tasks,
 )
@@ -99,7 +99,7 @@ def _reach(root: Path, config: Config, tasks: Sequence[EditTask]) -> dict[str, A
             picked = [table.argmax(-1) for table in tables]
             found[name] = row_of(row.proposals, choices, picked)
     if rows := config.ablations.get(DEFAULT):
-        made = read_json(root / "artifacts/ablations.json")[DEFAULT]
+        made = read_chosen(root, config)[DEFAULT]
         places = [at for at, one in enumerate(study_tasks(root)) if one in tasks]
         for name, row in rows.items():
             if row.choose == "best" and row.points is None and name not in found:

@@ -27,6 +27,7 @@ from eval.study.results import build_results
 from eval.study.scores import Scores, read_scores, rows, write_rows
 from eval.study.strata import GROUP, METRICS, compare_by_stratum
 from lr_edit.config import Config
+from lr_edit.errors import UserError
 from lr_edit.types import Bank, EditTask
 from lr_edit.workspace.paths import reports_folder
 from lr_edit.workspace.storage import read_banks, read_json, study_tasks, write_json
@@ -48,7 +49,9 @@ def write_report(root: Path, config: Config) -> None:
     results = build_results(
         config,
         full,
-        summaries={n: read_json(root / "artifacts/scores" / f"{n}.json") for n in config.variants},
+        summaries={
+            n: _read_summary(root / "artifacts/scores" / f"{n}.json") for n in config.variants
+        },
         ceilings={
             one.variant: summarise(one, resamples=study.resamples, seed=study.seed)
             for one in bounds
@@ -78,6 +81,14 @@ def write_report(root: Path, config: Config) -> None:
     write_rows(out / "per_image.csv", lines)
     write_edits(out, collect_rows(root, config, tasks=tasks, variants=list(config.variants)))
     write_pages(root, config)
+
+
+def _read_summary(path: Path) -> dict[str, Any]:
+    """What evaluate says of a row. UserError for anything else."""
+    found = read_json(path)
+    if not isinstance(found, dict) or not {"metrics", "categories", "seeds"} <= found.keys():
+        raise UserError(f"{path} is no summary of a row: delete it and run `dvc repro evaluate`")
+    return found
 
 
 def find_verdicts(

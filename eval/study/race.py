@@ -17,11 +17,12 @@ from scipy import stats
 
 from eval.metrics.registry import is_headline
 from eval.statistics import LEVEL, estimate
+from eval.study.ablations import read_chosen
 from eval.study.evaluate import count_candidates
 from lr_edit.config import Ablation, Config
 from lr_edit.errors import UserError
 from lr_edit.types import Bank
-from lr_edit.workspace.storage import read_banks, read_json, study_tasks
+from lr_edit.workspace.storage import read_banks, study_tasks
 
 GROUP, FULL, RELEASED = "race", "enumerate", "released"
 OTHERS = "others"  # kinds of strategies that are no series
@@ -135,7 +136,7 @@ def measure_race(root: Path, config: Config) -> Measured:
         for name, banks in sets.items()
         if banks is not full and np.array_equal(banks[0].boxes, full[0].boxes)
     ]
-    chosen = read_json(root / "artifacts/ablations.json")[GROUP]
+    chosen = read_chosen(root, config)[GROUP]
     found = {
         name: _chosen(row, sets[row.proposals], chosen[name], places) for name, row in rows.items()
     }

@@ -132,8 +132,11 @@ def edit(
 def _say_how_many(name: str, result: EditResult, count: int) -> None:
     if (made := len(result.candidates)) < count:
         more = "a larger --budget, or " * (result.mode == "detected")
+        how = f"{more}--mode enumerate makes more"
+        if result.mode == "enumerate":
+            how = "every box has one, more boxes have more"
         say(f"{show_text(name)}: {made} of the {count} that were asked for: no more candidates "
-            f"were made; {more}--mode enumerate makes more")  # fmt: skip
+            f"were made; {how}")  # fmt: skip
 
 
 def _check_mask(mask: str | None, plan: list[Outputs]) -> None:

@@ -62,7 +62,10 @@ def say_misnamed(error: Exception) -> str | None:
 
 
 def say_exhausted(error: Exception) -> str | None:
-    """The same where models or pictures do not fit the memory; None for any other error."""
+    """The same where models or pictures do not fit the memory, or what is printed no device (a
+    file's error has its name); None for any other error."""
+    if getattr(error, "errno", None) == errno.ENOSPC and not getattr(error, "filename", None):
+        return "what is printed cannot be written (no space left there): send it to another place"
     if not lacks_memory(error):
         return None
     return (

@@ -6,6 +6,7 @@ The end-of-text token has the highest id: open_clip reads a text's embedding off
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -48,6 +49,17 @@ def tokenizer() -> PreTrainedTokenizerFast:
         unk_token=UNKNOWN,
         eos_token=END,
     )
+
+
+def unknown_words(text: str) -> list[str]:
+    """The words of a text that the models were never told, in its order.
+
+    Example:
+        >>> unknown_words("A zebra, beside an orange cup on the moon.")
+        ['zebra', 'beside', 'the', 'moon']
+    """
+    words = re.sub(r"[^\w\s<>]", " ", text.lower()).split()
+    return [word for word in dict.fromkeys(words) if word not in (*WORDS, "an")]
 
 
 def encode(captions: list[str]) -> Int64[Tensor, "n length"]:

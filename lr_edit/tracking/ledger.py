@@ -6,6 +6,8 @@ import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 from lr_edit.tracking.lockfile import ResultKeys, lock_digest
 from lr_edit.tracking.outcome import has_artifacts, read_series
@@ -76,7 +78,9 @@ class Ledger:
     def _shows(self, run: Run, row: Row) -> bool:
         """Whether a run holds all that is here of a row."""
         tags = run.data.tags
-        whole = tags.get("pictures") == "true" or not has_artifacts(self.root, row)
+        whole = not has_artifacts(self.root, row) or (
+            tags.get("pictures") == "true" and _has_files(run)
+        )
         return _keys(run) == row.keys and tags.get("format") == FORMAT and whole
 
     def _write(self, row: Row, origin: dict[str, str], old: list[Run], *, taken: set[str]) -> Run:
@@ -173,3 +177,9 @@ def _colours(runs: list[Run], question: str) -> set[str]:
         for run in runs
         if run.data.tags.get("question") == question and "mlflow.runColor" in run.data.tags
     }
+
+
+def _has_files(run: Run) -> bool:
+    """Whether a run's files are where the store keeps them; of a server's nothing is known."""
+    place = urlsplit(run.info.artifact_uri)
+    return place.scheme != "file" or Path(url2pathname(place.path)).is_dir()

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from lr_edit.config import Config
+from lr_edit.config import Ablation, Config
 from lr_edit.errors import Notice, UserError, suggest_name
 from lr_edit.tracking.lockfile import (
     Chain,
@@ -132,11 +132,20 @@ def _chain(
         return chain, chain.row
     if key.startswith("ablations."):
         group, name = row.split("/")
-        own = config.ablations[group][name]
+        own = _row_of(lock, config, group, name)
         last = ["ablate", f"candidates@{own.proposals}", f"judge@{own.proposals}"]
         return chain_from(lock, row, last=last), own.model_dump(mode="json")
     shared = next(r.proposals for r in config.variants.values() if r.choose in ("net", "table"))
     return chain_from(lock, row, last=[f"judge@{shared}"]), {"proposals": shared}
+
+
+def _row_of(lock: Mapping[str, Entry], config: Config, group: str, name: str) -> Ablation:
+    """A row as `ablate` ran with it, which params.yaml may say otherwise by now."""
+    ran = chain_from(lock, name, last=["ablate"]).params
+    row = (ran.get("ablations") or {}).get(group, {}).get(name)
+    if row is None:
+        return config.ablations[group][name]
+    return Ablation.model_validate({**(ran.get("base") or {}), **row})
 
 
 def _made_elsewhere(root: Path, chain: Chain) -> dict[str, str]:

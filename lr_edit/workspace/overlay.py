@@ -109,6 +109,10 @@ def apply_overlay(table: dict[str, Any], overlay: dict[str, Any], *, where: str)
     for name, value in overlay.items():
         if isinstance(value, dict):
             old = rows.get(name)
+            if name not in table and ("only" in value or None in value.values()):
+                raise UserError(
+                    f"{where}: there is no {name!r} to change{suggest_name(str(name), table)}"
+                )
             rows[name] = apply_overlay(old if isinstance(old, dict) else {}, value, where=where)
         elif value is None:
             rows.pop(name, None)

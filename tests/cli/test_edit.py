@@ -45,7 +45,7 @@ def refused(capsys: Captured, root: Path, *words: str) -> str:
         (["--mode", "race", "--budget", "16"], "race", 3, 4 * 1 + 3 * 4),
         (["--mode", "enumerate"], "enumerate", 4, 4 * 4),
         (["--mode", "paper"], "paper", 4, 4 * 4),
-        (["--box", "8,8,40,40", "--box", "0,0,20,64"], "detected", 2, 2 * 4),
+        (["--box", "8,8,40,40", "--box", "0,0,20,64"], "enumerate", 2, 2 * 4),
     ],
 )
 def test_one_image_is_edited_from_its_words(

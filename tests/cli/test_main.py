@@ -141,6 +141,16 @@ def test_a_full_device_is_no_defect_of_ours(
     assert "out of memory" in said and "--memory offload=group" in said and "defect" not in said
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_printout_that_finds_no_room_is_said(root: Path) -> None:
+    code = "from lr_edit.cli.start import main; main()"
+    words = [sys.executable, "-c", code, "--root", str(root), "where"]
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(words, stdout=full, stderr=subprocess.PIPE, text=True, check=False)
+    assert done.returncode == 1
+    assert "what is printed cannot be written (no space left there)" in done.stderr
+
+
 @pytest.mark.parametrize(
     "error",
     [ImportError("x.so: failed to map segment from shared object"),

@@ -6,6 +6,7 @@ import shutil
 import socket
 import urllib.request
 from pathlib import Path
+from urllib.request import url2pathname
 
 import pytest
 from mlflow import MlflowClient
@@ -79,6 +80,17 @@ def test_publishing_twice_adds_nothing(root: Path) -> None:
     assert second.added == ()
     assert second.keys == first.keys
     assert [run.to_dictionary() for run in runs(root)] == before
+
+
+def test_files_of_runs_that_are_gone_are_brought_again(root: Path) -> None:
+    publish(root)
+    shutil.rmtree(root / "mlruns")
+    assert set(publish(root).added) == set(VARIANTS)
+    current = [run for run in runs(root) if run.data.tags["current"] == "true"]
+    assert len(current) == len(VARIANTS) and publish(root).added == ()
+    for one in current:
+        place = url2pathname(one.info.artifact_uri.removeprefix("file://"))
+        assert any(Path(place).rglob("*.png"))
 
 
 def test_a_changed_variant_supersedes_and_a_returning_one_is_current_again(root: Path) -> None:

@@ -111,6 +111,19 @@ def test_a_published_cell_names_its_run(root: Path) -> None:
     assert found["run"] is not None and found["run"] == run_of(root, chain.keys)
 
 
+def test_a_row_has_the_parameters_that_it_ran_with_whatever_stands_in_params_yaml() -> None:
+    group = CONFIG.ablations["regions"]
+    now = group["fixed-small"].model_copy(update={"size": 5})
+    changed = CONFIG.model_copy(
+        update={"ablations": CONFIG.ablations | {"regions": group | {"fixed-small": now}}}
+    )
+    found = [
+        trace(ROOT, config, row="regions/fixed-small", metric="success")["params"]
+        for config in (CONFIG, changed)
+    ]
+    assert found[0] == found[1] == group["fixed-small"].model_dump(mode="json")
+
+
 @pytest.mark.parametrize("row", ["learned", "learners/gumbel", "baselines/detected-5"])
 def test_a_row_of_any_table_is_looked_up_by_its_own_keys(row: str, monkeypatch) -> None:
     rows = {one.keys: one.id for one in read_rows(ROOT)}

@@ -150,6 +150,8 @@ def test_data_outside_the_checkout_is_named_by_its_whole_path(top: Path, tmp_pat
     [
         ("vall", {}, "did you mean 'val'"),
         ("../val", {}, "letters, digits"),
+        ("typed", {}, "no 'propsals' to change; did you mean 'proposals'"),
+        ("alone", {}, r"study\.baseline: unknown variant 'dino-random-size'"),
         ("odd", {"profile": "sd3"}, "unknown profile 'sd3'"),
         ("odd", {"data": Path("nowhere")}, "is no folder"),
         ("broken", {}, r"broken\.yaml: unknown parameter"),
@@ -158,6 +160,8 @@ def test_data_outside_the_checkout_is_named_by_its_whole_path(top: Path, tmp_pat
 def test_a_study_that_cannot_be_is_refused_in_a_sentence(top: Path, name, how, words) -> None:
     overlay(top, "val", {"study": {"split": "val"}})
     overlay(top, "broken", {"study": {"splitt": "val"}})
+    overlay(top, "typed", {"propsals": {"only": ["dino"]}})
+    overlay(top, "alone", {"variants": {"only": ["learned"]}})
     with pytest.raises(UserError, match=words):
         study_files(top, name, **how)
 

@@ -163,3 +163,15 @@ def test_scores_of_other_tasks_are_refused(root: Path) -> None:
             write_report(root, CONFIG)
     finally:
         path.write_text(whole)
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "null"])
+def test_what_is_no_summary_is_named_with_its_cure(root: Path, text: str) -> None:
+    path = root / "artifacts/scores/learned.json"
+    whole = path.read_text()
+    try:
+        path.write_text(text)
+        with pytest.raises(UserError, match=r"learned.json is no summary .* `dvc repro evaluate`"):
+            write_report(root, CONFIG)
+    finally:
+        path.write_text(whole)

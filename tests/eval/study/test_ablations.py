@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,7 @@ from eval.study.ablations import (
     ablation_scores,
 )
 from lr_edit.config import Config
+from lr_edit.errors import UserError
 from lr_edit.stages import ablate
 from lr_edit.workspace.storage import read_banks, read_json, study_tasks
 from tests.eval.artifact_tree import POINTS, make_tree, small_config
@@ -43,6 +45,24 @@ def test_rows_choose_within_the_part_they_see(root: Path, config: Config) -> Non
     assert (first[..., 0] == 0).all() and (first[..., 1] == 2).all()
     assert np.array(chosen["sizes"]["two"]["choices"])[..., 1].max() < 2
     assert (np.array(chosen["regions"]["whole-image"]["choices"]) == [0, 3]).all()
+
+
+@pytest.mark.parametrize("change", ["{}", "[]", "null", '{"regions": {}}', "a row"])
+def test_what_the_stage_did_not_leave_is_named_with_its_cure(
+    root: Path, config: Config, change: str
+) -> None:
+    path = root / "artifacts/ablations.json"
+    whole = path.read_text()
+    if change == "a row":
+        found = read_json(path)
+        del found["sizes"]["two"]
+        change = json.dumps(found)
+    try:
+        path.write_text(change)
+        with pytest.raises(UserError, match=r"ablations.json does not hold .* `dvc repro ablate`"):
+            ablation_scores(root, config, tasks=study_tasks(root))
+    finally:
+        path.write_text(whole)
 
 
 def test_the_best_of_the_bank_is_its_highest_s(root: Path, config: Config) -> None:

@@ -1,0 +1,75 @@
+"""What is edited is never written over, wherever one stands; what no model knows is said."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lr_edit import Editor, UserError
+from lr_edit.errors import Notice
+from tests.tiny import write_root
+
+WORDS: dict[str, Any] = {"source": "a red boat", "prompt": "a blue fish on sand"}
+BOXES = [(8, 8, 40, 40)]
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
+    return write_root(tmp_path_factory.mktemp("home"), tiny_models)
+
+
+@pytest.fixture(scope="module")
+def editor(home: Path) -> Editor:
+    return Editor.from_profile("picturebook", root=home, study=home / "params.yaml", device="cpu")
+
+
+@pytest.fixture
+def photo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A picture of the working directory, which has a folder beside it."""
+    path = tmp_path / "photo.png"
+    Image.fromarray(np.random.default_rng(0).integers(0, 256, (64, 64, 3), np.uint8)).save(path)
+    (tmp_path / "beside").mkdir()
+    monkeypatch.chdir(tmp_path)
+    return path
+
+
+@pytest.mark.parametrize("read", [Path, str, Image.open])
+def test_the_input_is_known_from_another_folder_and_however_it_was_opened(
+    editor: Editor, photo: Path, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = photo.read_bytes()
+    result = editor(read("photo.png"), **WORDS, boxes=BOXES)
+    assert result.path == photo
+    monkeypatch.chdir(photo.parent / "beside")
+    with pytest.raises(UserError, match="is the picture that is edited"):
+        result.save("../photo.png", overwrite=True)
+    assert photo.read_bytes() == before
+    Image.new("RGB", (8, 8)).save("photo.png")  # another picture of that name
+    assert result.save("photo.png", overwrite=True).is_file()
+
+
+def test_boxes_of_ones_own_are_all_inpainted_and_the_result_says_so(
+    editor: Editor, photo: Path
+) -> None:
+    assert editor(photo, **WORDS, boxes=BOXES).mode == "enumerate"
+
+
+def test_words_that_the_small_models_do_not_know_are_said(editor: Editor, photo: Path) -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        editor(photo, source="a red zebra", prompt="an orange fish on moon", boxes=BOXES)
+    (said,) = (str(one.message) for one in heard if one.category is Notice)
+    assert "do not know 'zebra', 'moon'" in said
+
+
+def test_a_root_without_the_weights_is_no_root(tmp_path: Path, home: Path) -> None:
+    with pytest.raises(UserError, match="holds no weights of the profile 'picturebook'"):
+        Editor.from_profile("picturebook", root=tmp_path)
+    (home / "below").mkdir(exist_ok=True)
+    study = home / "params.yaml"
+    assert Editor.from_profile("picturebook", root=home / "below", study=study)
