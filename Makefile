@@ -44,7 +44,7 @@ study: pull  ## the same for another: STUDY=NAME (studies/NAME.yaml), or PROFILE
 	@$(BIN)/lr-edit --root studies/$(STUDY) where
 
 test: pull  ## run the tests; LONG=1: the long ones too, as CI does
-	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile \
+	OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	  $(if $(LONG),-m "not gpu and not weights and not slow")
 
 check: setup  ## lint, format, types, tests: what must pass before a commit
