@@ -50,6 +50,7 @@ class EditResult:
 
     candidates  what was inpainted at full quality, the best first; the first is the edit
     nfe         UNet evaluations (NFE), previews too
+    mode        the one asked for; "enumerate" where the boxes or the mask were the user's own
     path        the input's file, where it was one; `save` never writes there
     """
 

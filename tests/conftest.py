@@ -8,11 +8,15 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
 from hypothesis import settings
 from jaxtyping import install_import_hook
+
+if TYPE_CHECKING:  # after the hook
+    from lr_edit import Editor
 
 os.environ.update(
     OMP_NUM_THREADS="1",
@@ -64,6 +68,22 @@ def tiny_root(tmp_path: Path, tiny_models: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("LR_EDIT_CACHE", str(tmp_path / "cache"))
     (tmp_path / "root").mkdir()
     return write_root(tmp_path / "root", tiny_models)
+
+
+@pytest.fixture(scope="module")
+def home(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
+    """The same once for a file of tests, which edit."""
+    from tests.tiny import write_root
+
+    return write_root(tmp_path_factory.mktemp("home"), tiny_models)
+
+
+@pytest.fixture(scope="module")
+def editor(home: Path) -> Editor:
+    """An editor on its models."""
+    from lr_edit import Editor
+
+    return Editor.from_profile("picturebook", root=home, study=home / "params.yaml", device="cpu")
 
 
 @pytest.fixture

@@ -23,16 +23,6 @@ from tests.transformer_layout import WRITERS
 WORDS: dict[str, Any] = {"source": "a red boat", "prompt": "a blue fish on sand"}
 
 
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
-    return write_root(tmp_path_factory.mktemp("home"), tiny_models)
-
-
-@pytest.fixture(scope="module")
-def editor(home: Path) -> Editor:
-    return Editor.from_profile("picturebook", root=home, study=home / "params.yaml", device="cpu")
-
-
 def photo(width: int, height: int) -> np.ndarray:
     return np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
 

@@ -12,20 +12,9 @@ from PIL import Image
 
 from lr_edit import Editor, UserError
 from lr_edit.errors import Notice
-from tests.tiny import write_root
 
 WORDS: dict[str, Any] = {"source": "a red boat", "prompt": "a blue fish on sand"}
 BOXES = [(8, 8, 40, 40)]
-
-
-@pytest.fixture(scope="module")
-def home(tmp_path_factory: pytest.TempPathFactory, tiny_models: Path) -> Path:
-    return write_root(tmp_path_factory.mktemp("home"), tiny_models)
-
-
-@pytest.fixture(scope="module")
-def editor(home: Path) -> Editor:
-    return Editor.from_profile("picturebook", root=home, study=home / "params.yaml", device="cpu")
 
 
 @pytest.fixture
@@ -57,6 +46,9 @@ def test_boxes_of_ones_own_are_all_inpainted_and_the_result_says_so(
     editor: Editor, photo: Path
 ) -> None:
     assert editor(photo, **WORDS, boxes=BOXES).mode == "enumerate"
+    mask = np.zeros((64, 64), bool)
+    mask[8:40, 8:40] = True
+    assert editor(photo, **WORDS, mask=mask).mode == "enumerate"
 
 
 def test_words_that_the_small_models_do_not_know_are_said(editor: Editor, photo: Path) -> None:

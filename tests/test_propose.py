@@ -125,7 +125,10 @@ def test_growths_hold_the_box_as_it_was_found(tmp_path: Path) -> None:
 
     found: dict[str, Any] = {"anchors": "grounding", "boxes": "grounded"}
     params["proposals"]["own"] = found
-    found["propose"] = {"growths": [1, 2]}
+    found["anchors"] = "nope"
+    with pytest.raises(UserError, match="'grounding', 'occlusion', 'detector'"):
+        load(params)
+    found |= {"anchors": "grounding", "propose": {"growths": [1, 2]}}
     with pytest.raises(UserError, match="growths must hold 0"):
         load(params)
     found["propose"] = {"points": 2, "growths": [0, -1]}

@@ -6,7 +6,6 @@ The end-of-text token has the highest id: open_clip reads a text's embedding off
 
 from __future__ import annotations
 
-import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -58,8 +57,8 @@ def unknown_words(text: str) -> list[str]:
         >>> unknown_words("A zebra, beside an orange cup on the moon.")
         ['zebra', 'beside', 'the', 'moon']
     """
-    words = re.sub(r"[^\w\s<>]", " ", text.lower()).split()
-    return [word for word in dict.fromkeys(words) if word not in (*WORDS, "an")]
+    words = tokenizer().backend_tokenizer.normalizer.normalize_str(text).split()
+    return [word for word in dict.fromkeys(words) if word not in WORDS]
 
 
 def encode(captions: list[str]) -> Int64[Tensor, "n length"]:
