@@ -36,6 +36,12 @@ def shorten(value: object, *, most: int = 200) -> str:
     return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
 
 
+def check_flag(name: str, value: object) -> None:
+    """UserError unless it is True or False: a text, "no" too, would count as true."""
+    if value is not True and value is not False:
+        raise UserError(f"{name} is {shorten(value)}: give True or False")
+
+
 # How PyTorch, the system, its loader of libraries and oneDNN say that memory is full.
 _FULL = ("can't allocate memory", "cannot allocate memory", "failed to map segment",
          "could not create a primitive")  # fmt: skip

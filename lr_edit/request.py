@@ -14,7 +14,7 @@ import numpy as np
 from jaxtyping import Bool
 from PIL import Image
 
-from lr_edit.errors import UserError, shorten, suggest_name
+from lr_edit.errors import UserError, check_flag, shorten, suggest_name
 from lr_edit.frame import LEAST
 from lr_edit.photo_file import Picture, read_photo, read_pil
 from lr_edit.profiles import MOST, Profile
@@ -195,6 +195,7 @@ def check_picture(
 ) -> None:
     """UserError for what the profile's models cannot edit: a box that leaves the picture, or is
     smaller than a cell of the inpainter; without `force`, a photo by picture-book weights."""
+    check_flag("force", force)
     if not force:
         check_world(picture, profile)
     width, height, side = picture.width, picture.height, profile.side

@@ -11,7 +11,7 @@ from typing import Any
 
 from PIL import Image, ImageDraw
 
-from lr_edit.errors import UserError, shorten
+from lr_edit.errors import UserError, check_flag, shorten
 from lr_edit.request import Mode
 from lr_edit.types import Box
 from lr_edit.workspace.storage import atomic_write
@@ -109,6 +109,7 @@ class EditResult:
         """
         if not isinstance(path, str | Path):
             raise UserError(f"{shorten(path)} is no path: give the name of a file")
+        check_flag("overwrite", overwrite)
         return save_picture(self.image, Path(path), source=self.path, overwrite=overwrite)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import warnings
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lr_edit import Editor, UserError
-from lr_edit.errors import Notice
+from lr_edit import Editor, EditResult, UserError
+from lr_edit.errors import Notice, check_flag
 
 WORDS: dict[str, Any] = {"source": "a red boat", "prompt": "a blue fish on sand"}
 BOXES = [(8, 8, 40, 40)]
@@ -65,3 +66,20 @@ def test_a_root_without_the_weights_is_no_root(tmp_path: Path, home: Path) -> No
     (home / "below").mkdir(exist_ok=True)
     study = home / "params.yaml"
     assert Editor.from_profile("picturebook", root=home / "below", study=study)
+
+
+@pytest.mark.parametrize("said", ["no", 1, None])
+def test_a_text_is_no_leave(said: Any) -> None:
+    with pytest.raises(UserError, match=r"force is .*: give True or False"):
+        check_flag("force", said)
+
+
+def test_a_text_is_no_leave_to_overwrite(editor: Editor, photo: Path) -> None:
+    """Run as a user runs it: the suite's own check of types would be first."""
+    result = editor("photo.png", **WORDS, boxes=BOXES)
+    mine = photo.parent / "mine.png"
+    mine.write_bytes(b"mine")
+    save: Any = inspect.unwrap(EditResult.save)
+    with pytest.raises(UserError, match="overwrite is 'no': give True or False"):
+        save(result, mine, overwrite="no")
+    assert mine.read_bytes() == b"mine"

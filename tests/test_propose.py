@@ -131,5 +131,9 @@ def test_growths_hold_the_box_as_it_was_found(tmp_path: Path) -> None:
     found |= {"anchors": "grounding", "propose": {"growths": [1, 2]}}
     with pytest.raises(UserError, match="growths must hold 0"):
         load(params)
+    found |= {"anchors": "centre", "boxes": "squares", "propose": {"growths": [0, 1]}}
+    with pytest.raises(UserError, match="boxes squares do not grow"):
+        load(params)
+    found |= {"anchors": "grounding", "boxes": "grounded"}
     found["propose"] = {"points": 2, "growths": [0, -1]}
     assert load(params).proposal_set("own").most == (2, 2)

@@ -263,7 +263,7 @@ def parse_memory(text: str) -> tuple[str, Any]:
 
 def _parse_box(text: str) -> Box:
     try:
-        if "_" in text:  # Python's own way to write a number
+        if "_" in text or not text.isascii():  # Python reads digits of every script
             raise ValueError
         return as_box([float(side) for side in text.split(",")])
     except (ValueError, UserError):

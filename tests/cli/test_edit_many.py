@@ -52,6 +52,7 @@ def test_empty_words_are_refused_before_a_model_is_loaded(
 
 def test_a_number_is_written_as_people_do(capsys: Captured, root: Path, image: Path) -> None:
     assert "whole pixels" in refused(capsys, root, *edit(image), "--box", "1_0,2,30,40")
+    assert "whole pixels" in refused(capsys, root, *edit(image), "--box", "٣,2,30,40")
 
 
 def test_a_way_through_a_folder_that_is_not_there_overwrites_nothing(
