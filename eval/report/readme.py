@@ -141,11 +141,18 @@ def _agreement(results: dict[str, Any]) -> list[str]:
     one = found["unseen"]
     draws = [f"{100 * found[draw]['agree']:.1f}" for draw in UNSEEN if draw in found]
     share, low, high = (f"{100 * one[key]:.1f}" for key in ("agree", "low", "high"))
+    people = ""
+    if "people" in found:
+        two = found["people"]
+        people = (
+            " Where three people labelled the same edits, what most of them say counts; two of "
+            f"them agree on {100 * two['agree']:.1f}% (kappa {two['kappa']:.2f})."
+        )
     return [
-        f"A person agrees with the judge's success on {share}% [{low}, {high}] of {one['n']} edits "
+        f"People agree with the judge's success on {share}% [{low}, {high}] of {one['n']} edits "
         f"drawn over all rows and labelled by eye without its word (Cohen's kappa "
         f"{one['kappa']:.2f}; draw by draw {', '.join(draws)}%); its thresholds were chosen on two "
-        "other draws."
+        f"other draws.{people}"
     ]
 
 

@@ -95,10 +95,17 @@ def find_verdicts(
     root: Path, config: Config, *, tasks: list[EditTask], banks: dict[str, list[Bank]]
 ) -> dict[Edit, float]:
     """What the judge says of every candidate of the study that a task and a box name: an outline's,
-    or an editor's of the whole picture, is another picture in the same box."""
+    an editor's of the whole picture, or one of other noise, words or steps than the
+    study's own is another picture in the same box."""
+    usual: dict[str, Any] = {
+        "prompt": "scene", "template": "{}", "noise": "common", "noise_seed": 0,
+        "inpaint": config.inpaint,
+    }  # fmt: skip
     found: dict[Edit, float] = {}
     for name, each in banks.items():
-        if config.proposal_set(name).boxes in ("segmented", "whole"):
+        how = config.proposal_set(name)
+        own = any(getattr(how, key) != value for key, value in usual.items())
+        if own or how.boxes in ("segmented", "whole"):
             continue
         judged = read_judgements(root, name, tasks=tasks)
         found |= known_verdicts([task.id for task in tasks], banks=each, judged=judged)

@@ -1,13 +1,16 @@
 """How often the judge agrees with a person: labelled edits of a study, looked up in its tables.
 
-`labels/` holds five draws of edits over all rows, labelled by eye without the judge's word: its
-thresholds were chosen on the first two, the others, together `unseen`, tell how good it is. An edit
-is known by its task and its box, since all candidates of a task share their noise.
+`labels/` holds draws of edits over all rows, labelled by eye without the judge's word: its
+thresholds were chosen on the first two, the others, together `unseen`, tell how good it is. One
+person labelled the first three. Three labelled the others, two of them by `labels/RULES.md` alone:
+what most of them say counts, and how often two of them say the same is as far as a judge can get.
+An edit is known by its task and its box, since all candidates of a task share their noise.
 """
 
 from __future__ import annotations
 
 import csv
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,14 +22,14 @@ from eval.study.evaluate import Judgements
 from lr_edit.types import Bank
 
 LABELS = Path(__file__).parent / "labels"
-DRAWS = ("first", "second", "third", "fourth", "fifth")
+DRAWS = ("first", "second", "third", "fourth", "fifth", "sixth")
 UNSEEN = DRAWS[2:]  # together they are the claim
 Edit = tuple[str, tuple[int, ...]]  # task, box
 
 
 @dataclass(frozen=True)
 class Agreement:
-    """A person and the judge on n edits; `missing` were in no table.
+    """People and the judge on n edits, or two people; `missing` were in no table.
 
     agree, low, high   share of equal verdicts and its 95% Wilson interval
     kappa              Cohen's: 0 is chance, 1 is always
@@ -41,15 +44,26 @@ class Agreement:
 
 
 def judge_agreement(verdicts: Mapping[Edit, float]) -> dict[str, dict[str, float]]:
-    """Draw -> agreement on its edits, and on those of `unseen`; what knows none is left out."""
-    found = {}
+    """Draw -> agreement on its edits, on those of `unseen`, and of two `people` on the edits that
+    several labelled; what knows none is left out."""
+    found, heard = {}, []
     for name, draws in {**{draw: (draw,) for draw in DRAWS}, "unseen": UNSEEN}.items():
         labels = [one for draw in draws for one in read_labels(draw)]
-        pairs = [(label, verdicts[edit]) for edit, label in labels if edit in verdicts]
-        if pairs:
-            person, judge = np.array(pairs, dtype=float).T
-            found[name] = asdict(agree(person, judge, missing=len(labels) - len(pairs)))
+        known = [(edit, votes) for edit, votes in labels if edit in verdicts]
+        if known:
+            person = np.array([most_say(votes) for _, votes in known], dtype=float)
+            judge = np.array([verdicts[edit] for edit, _ in known], dtype=float)
+            found[name] = asdict(agree(person, judge, missing=len(labels) - len(known)))
+        if name == "unseen":
+            heard = [pair for _, votes in known for pair in itertools.combinations(votes, 2)]
+    if heard:
+        found["people"] = asdict(agree(*np.array(heard, dtype=float).T))
     return found
+
+
+def most_say(votes: Sequence[int]) -> int:
+    """What most of an odd number of people say, 0 or 1."""
+    return int(2 * sum(votes) > len(votes))
 
 
 def agree(person: np.ndarray, judge: np.ndarray, *, missing: int = 0) -> Agreement:
@@ -68,13 +82,13 @@ def agree(person: np.ndarray, judge: np.ndarray, *, missing: int = 0) -> Agreeme
     return Agreement(len(person), missing, share, float(low), float(high), float(kappa))
 
 
-def read_labels(draw: str) -> list[tuple[Edit, int]]:
-    """The edits of a draw, each with what a person said: 1 where it succeeds."""
+def read_labels(draw: str) -> list[tuple[Edit, tuple[int, ...]]]:
+    """The edits of a draw, each with what every person said: 1 where it succeeds."""
     with (LABELS / f"{draw}.csv").open(newline="", encoding="utf-8") as file:
         return [
             (
                 (row["task"], tuple(int(row[side]) for side in ("left", "top", "right", "bottom"))),
-                int(row["success"]),
+                tuple(int(row[who]) for who in ("success", "second", "third") if who in row),
             )
             for row in csv.DictReader(file)
         ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -152,6 +153,23 @@ def test_an_editors_whole_picture_is_not_taken_for_the_whole_image_inpainted(roo
     alone = {"centre": banks["centre"]}
     both, one = (find_verdicts(root, CONFIG, tasks=tasks, banks=each) for each in (banks, alone))
     assert both == one and one
+
+
+@pytest.mark.parametrize(
+    "other", [{"noise_seed": 1}, {"prompt": "object"}, {"inpaint": {"steps": 9}}]
+)
+def test_pictures_of_other_noise_words_or_steps_are_not_those_that_people_labelled(
+    root: Path, other: dict[str, Any]
+) -> None:
+    tasks = study_tasks(root)[:1]
+    banks = {"centre": read_banks(root, "centre", tasks=tasks)}
+    how = CONFIG.proposals["centre"]
+    if "inpaint" in other:
+        other = {"inpaint": how.inpaint.model_copy(update=other["inpaint"])}
+    proposals = {**CONFIG.proposals, "centre": how.model_copy(update=other)}
+    config = CONFIG.model_copy(update={"proposals": proposals})
+    assert find_verdicts(root, CONFIG, tasks=tasks, banks=banks)
+    assert not find_verdicts(root, config, tasks=tasks, banks=banks)
 
 
 def test_scores_of_other_tasks_are_refused(root: Path) -> None:

@@ -10,7 +10,15 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.metrics import cohen_kappa_score
 
-from eval.study.agreement import DRAWS, UNSEEN, agree, judge_agreement, known_verdicts, read_labels
+from eval.study.agreement import (
+    DRAWS,
+    UNSEEN,
+    agree,
+    judge_agreement,
+    known_verdicts,
+    most_say,
+    read_labels,
+)
 from lr_edit.types import Bank
 from tests.test_amortise import bank
 
@@ -32,13 +40,13 @@ def test_kappa_and_share_are_scikit_learns_and_the_interval_is_wilsons(pairs: li
 
 def test_each_draw_has_enough_edits_and_of_each_verdict_fifty() -> None:
     for draw in DRAWS:
-        verdicts = [verdict for _, verdict in read_labels(draw)]
+        verdicts = [most_say(votes) for _, votes in read_labels(draw)]
         assert len(verdicts) >= 150 and 50 <= sum(verdicts) <= len(verdicts) - 50
 
 
 def test_labels_are_looked_up_by_task_and_box_and_what_is_not_there_is_counted() -> None:
     labels = read_labels("fourth")
-    known = {edit: float(verdict) for edit, verdict in labels[:-6]}
+    known = {edit: float(most_say(votes)) for edit, votes in labels[:-6]}
     every = judge_agreement(known)
     found = every["fourth"]
     rest = sum(len(read_labels(draw)) for draw in UNSEEN if draw != "fourth")
@@ -53,6 +61,23 @@ def test_no_edit_is_in_two_draws_and_the_unseen_are_counted_together() -> None:
     assert set(DRAWS) - set(UNSEEN) == {"first", "second"}  # thresholds were chosen on these
     found = judge_agreement(dict.fromkeys(edits, 1.0))
     assert found["unseen"]["n"] == sum(found[draw]["n"] for draw in UNSEEN)
+
+
+def test_two_people_are_compared_on_the_edits_that_several_labelled() -> None:
+    labels = [one for draw in UNSEEN for one in read_labels(draw)]
+    several = [votes for _, votes in labels if len(votes) > 1]
+    found = judge_agreement({edit: 0.0 for edit, _ in labels})["people"]
+    same = np.mean([[a == b, a == c, b == c] for a, b, c in several])
+    assert found["n"] == 3 * len(several) and found["agree"] == pytest.approx(same)
+    alone = judge_agreement({edit: 0.0 for edit, votes in labels if len(votes) == 1})
+    assert "people" not in alone and alone["unseen"]["n"] == len(labels) - len(several)
+
+
+@pytest.mark.parametrize(
+    ("votes", "most"), [((1,), 1), ((0, 1, 1), 1), ((1, 0, 0), 0), ((0, 0, 0), 0)]
+)
+def test_what_most_say_counts(votes: tuple[int, ...], most: int) -> None:
+    assert most_say(votes) == most
 
 
 def test_a_sets_verdicts_are_known_by_task_and_box() -> None:
