@@ -158,7 +158,7 @@ def load_config(path: Path | None = None, *, profile: str | None = None) -> Conf
 
 def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None) -> Config:
     """Parameters as params.yaml holds them; `path` is what errors name."""
-    params = params | ({"profile": profile} if profile else {})
+    params = params | ({} if profile is None else {"profile": profile})
     try:
         if not isinstance(params.get("profile", ""), str):
             raise ValueError(f"parameter 'profile' must be a name, got {params['profile']!r}")
@@ -184,10 +184,12 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
             raise UserError(f"{path}: nets read the features of {name!r}, and proposals.{name}."
                             "propose keeps none: it needs `features: true`")  # fmt: skip
     for name, row in config.variants.items():
-        _check_weights(row, path, f"variants.{name}")
+        _check_row(row, params["variants"][name], path, f"variants.{name}")
     for group, table in config.ablations.items():
         for name, ablation in table.items():
-            _check_part(ablation, config, path, f"ablations.{group}.{name}")
+            own, key = params["ablations"][group][name], f"ablations.{group}.{name}"
+            _check_row(ablation, own, path, key)
+            _check_part(ablation, config, path, key)
     if config.variants and (name := config.study.baseline) not in config.variants:
         said = suggest_name(name, config.variants)
         raise UserError(f"{path}: study.baseline: unknown variant {shorten(name)}{said}")
@@ -209,7 +211,6 @@ def _named_sets(config: Config) -> Iterator[tuple[str, str]]:
 
 def _check_part(row: Ablation, config: Config, path: Path, key: str) -> None:
     """UserError for a row that asks for candidates that its proposal set never has."""
-    _check_weights(row, path, key)
     points, sizes = config.proposals[row.proposals].most
     seen = (row.points or points) * len(row.sizes or range(sizes))
     wrong = {
@@ -222,14 +223,35 @@ def _check_part(row: Ablation, config: Config, path: Path, key: str) -> None:
             f"{path}: parameter '{key}.{name}' is {getattr(row, name)}: the candidates of "
             f"{row.proposals!r} have at most {points} points of {sizes} sizes, counted from 0"
         )
-    for name in ("text", "trained_on"):
-        if row.scope == "image" and getattr(row, name):
-            raise UserError(f"{path}: parameter '{key}.{name}' is of nets with `scope: dataset`")
 
 
-def _check_weights(row: Variant, path: Path, key: str) -> None:
+def _check_row(row: Variant, own: Mapping[str, Any] | None, path: Path, key: str) -> None:
+    """UserError for losses that say nothing, and for a key of the row's own that nothing reads."""
     if not any(vars(row.losses).values()):
         raise UserError(f"{path}: parameter '{key}.losses': all weigh 0, so that all are the best")
+    for name, whose in _unread(row).items():
+        if name in (own or {}):
+            raise UserError(f"{path}: parameter '{key}.{name}' is of {whose}: leave it out")
+
+
+def _unread(row: Variant) -> dict[str, str]:
+    """The keys that nothing reads in such a row, each with what would."""
+    dataset, races = getattr(row, "scope", "") == "dataset", bool(getattr(row, "previews", ()))
+    nets, fixed = row.choose == "net", row.choose == "fixed"
+    learns = nets and not dataset and row.learner != "none"
+    weighs = learns or row.choose == "table" or row.rank in ("loss", "ground-loss")
+    read = {
+        "size": (fixed and not dataset, "`choose: fixed`"),
+        "draws": (row.choose == "sample", "`choose: sample`"),
+        "learner": (nets and not dataset, "`choose: net`"),
+        "losses": (weighs, "rows that learn, or choose or rank by the loss"),
+        "by": (dataset and fixed, "`choose: fixed` with `scope: dataset`"),
+        "top": (nets, "`choose: net`"),
+    }
+    read |= dict.fromkeys(("steps", "rate", "weight_decay"), (learns, "rows with a `learner`"))
+    read |= dict.fromkeys(("text", "trained_on"), (dataset, "nets with `scope: dataset`"))
+    read |= dict.fromkeys(("budget", "entrants"), (races, "a race, which has `previews`"))
+    return {name: whose for name, (is_read, whose) in read.items() if not is_read}
 
 
 def _assemble(params: dict[str, Any]) -> dict[str, Any]:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from threading import RLock
 from typing import Any, overload
 
 import numpy as np
@@ -22,7 +23,7 @@ from lr_edit.framed_anchors import FramedAnchors
 from lr_edit.framed_models import Canvas, FramedInpainter, Made
 from lr_edit.frozen.context import say_what_is_cut
 from lr_edit.frozen.detectors import detector_of
-from lr_edit.frozen.models import Models, load_models
+from lr_edit.frozen.models import Models, check_device, load_models
 from lr_edit.modes import RUN, EditJob, as_canvas
 from lr_edit.photo_file import Picture
 from lr_edit.progress import Callback, Progress
@@ -64,6 +65,7 @@ class Editor:
     def __init__(self, config: Config, models: Models, *, root: Path) -> None:
         self.config = config
         self.models = models
+        self._busy = RLock()  # schedulers and what is watched are one edit's at a time
         self._read_prior = cache(lambda proposals: read_prior(root, config, proposals=proposals))
         self._read_detector = cache(lambda: detector_of(root, config.models, device=models.device))
 
@@ -110,7 +112,7 @@ class Editor:
                 f"root {shorten(root)} holds no weights of the profile {name!r}: name the folder "
                 "that holds them, or leave root out"
             )
-        models = load_models(place, profile, device=_device(device), dtype=dtype)
+        models = load_models(place, profile, device=check_device(device), dtype=dtype)
         return cls(config, models, root=place)
 
     @overload
@@ -135,7 +137,7 @@ class Editor:
         mask: Any = None, crop: Crop | None = None, seed: int = 0, force: bool = False,
         callback: Callback | None = None,
     ) -> EditResult | list[EditResult]:  # fmt: skip
-        """Edit one picture, or each of a list.
+        """Edit one picture, or each of a list. Of several threads one edits, the others wait.
 
         Args:
             image: A path; a PIL picture; an array (height, width, 3), uint8 or float in [0, 1]; a
@@ -190,6 +192,8 @@ class Editor:
             results.append(self._edit(picture, request, share))
         return results if isinstance(image, list | tuple) else results[0]
 
+    @torch.inference_mode(False)  # nets may be trained, whatever the caller has turned off
+    @torch.enable_grad()
     def _edit(self, picture: Picture, request: Request, progress: Progress) -> EditResult:
         self._say_what_is_not_read(request)
         canvas = as_canvas(picture, request, profile=self.config.models)
@@ -199,7 +203,8 @@ class Editor:
         run = RUN["enumerate" if canvas.own else request.mode]
         framed.watch = progress.watch
         try:
-            done = run(job)
+            with self._busy:
+                done = run(job)
         finally:
             framed.watch = None
         if np.isnan(done.candidates[0].score):
@@ -262,8 +267,9 @@ class Editor:
         if self.config.models.world == "picturebook":
             from lr_edit.picturebook.words import unknown_words
 
-            if unknown := unknown_words(f"{request.source} {request.prompt}"):
-                words = ", ".join(map(repr, unknown[:5]))
+            texts = (request.source, request.prompt)
+            if unknown := dict.fromkeys(word for text in texts for word in unknown_words(text)):
+                words = ", ".join(map(repr, list(unknown)[:5]))
                 warnings.warn(f"the models of the picture book do not know {words}: README says "
                               "which words they know", Notice, 4)  # fmt: skip
         score = self.config.score
@@ -282,19 +288,3 @@ def _each(words: Words, many: int) -> list[str]:
     if len(texts) != many:
         raise UserError(f"{many} pictures and {len(texts)} texts: give one text, or one for each")
     return texts
-
-
-def _device(name: str | torch.device | None) -> str | None:
-    """A device that is here; UserError for another."""
-    try:
-        if name is None:
-            return None
-        one = torch.ones(1, device=name)
-        one.item()  # `meta` holds no values
-        return str(one.device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        known = "cpu, cuda" if torch.cuda.is_available() else "cpu"
-        said = shorten(Exception(str(error).splitlines()[0]), most=120)
-        raise UserError(
-            f"device {str(name)!r} cannot be used ({said}); here are: {known}"
-        ) from None

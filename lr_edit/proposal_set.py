@@ -100,6 +100,8 @@ class ProposalSet(_Frozen):
             raise ValueError(f"anchors {self.anchors} and boxes {self.boxes} do not go together")
         if self.boxes == "threshold" and self.anchors not in MAPS:
             raise ValueError(f"boxes by threshold need anchors from a map: {', '.join(MAPS)}")
+        if self.draws > 1 and self.boxes not in ("random", "whole"):
+            raise ValueError(f"boxes {self.boxes} are not drawn: leave `draws` out")
         if self.propose.growths != (0,) and self.boxes not in ("grounded", "occlusion"):
             raise ValueError(
                 f"boxes {self.boxes} do not grow: growths are of those that words find"

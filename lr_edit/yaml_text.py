@@ -53,12 +53,17 @@ def _whole(loader: _Loader, node: yaml.ScalarNode) -> int:
 _Loader.add_constructor("tag:yaml.org,2002:int", _whole)
 
 
+MOST_VALUES = 10**6  # aliases written out: what names itself ten times ten times fills any memory
+LONGEST = 4000  # digits of a number, of any base: Python prints no longer one
+
+
 def load_yaml(text: str) -> Any:
-    """A text's values. YAMLError for a key that is given twice, too; one may override what `<<`
-    brings."""
+    """A text's values. YAMLError for a key that is given twice, too (one may override what `<<`
+    brings), for an alias inside of what it names, and for what no parameter can be."""
     loader = _Loader(text)
     try:
         top = loader.get_single_node()
+        _count_values(top, {})
         todo, seen = [top], set()
         while todo:
             node = todo.pop()
@@ -76,3 +81,25 @@ def load_yaml(text: str) -> Any:
         return loader.construct_document(top) if top else None
     finally:
         loader.dispose()
+
+
+def _count_values(node: yaml.Node | None, known: dict[int, int]) -> int:
+    """How many values a node stands for, aliases written out; `known`: those counted, 0 while they
+    are."""
+    if isinstance(node, yaml.ScalarNode) and len(node.value) > LONGEST and "int" in node.tag:
+        raise yaml.YAMLError(f"a number of {len(node.value)} digits, in line {_line(node)}")
+    if not isinstance(node, yaml.CollectionNode):
+        return 1
+    if id(node) not in known:
+        known[id(node)] = 0
+        pairs = node.value if isinstance(node, yaml.MappingNode) else [node.value]
+        known[id(node)] = 1 + sum(_count_values(one, known) for pair in pairs for one in pair)
+    if known[id(node)] == 0:
+        raise yaml.YAMLError(f"what begins in line {_line(node)} holds an alias of itself")
+    if known[id(node)] > MOST_VALUES:
+        raise yaml.YAMLError(f"aliases make more than {MOST_VALUES:,} values of line {_line(node)}")
+    return known[id(node)]
+
+
+def _line(node: yaml.Node) -> int:
+    return node.start_mark.line + 1

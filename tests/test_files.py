@@ -92,6 +92,27 @@ def test_a_key_that_is_given_twice_is_named_with_its_line(tmp_path: Path) -> Non
         parse_yaml("a:\n  steps: 1\n  steps: 2\n", HERE)
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("a: &a\n  b: *a\n", "what begins in line 1 holds an alias of itself"),
+        (
+            "a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n"
+            + "".join(f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 10)}]\n" for n in range(1, 10)),
+            "aliases make more than 1,000,000 values",
+        ),
+        (f"seed: 0x{'f' * 6000}\n", "a number of 6002 digits, in line 1"),
+    ],
+)
+def test_what_no_memory_holds_and_no_sentence_prints_is_refused(text: str, said: str) -> None:
+    with pytest.raises(UserError, match=said):
+        parse_yaml(text, HERE)
+
+
+def test_an_alias_may_be_used_many_times() -> None:
+    assert parse_yaml("a: &a {b: 1}\nc: [*a, *a]\n", HERE)["c"] == [{"b": 1}, {"b": 1}]
+
+
 def test_what_a_merge_brings_may_be_overridden() -> None:
     text = "a: &a {x: 1, y: 2}\nb: &b {<<: *a, x: 3}\nc: {<<: *b, x: 4}\n"
     assert parse_yaml(text, HERE)["c"] == {"x": 4, "y": 2}

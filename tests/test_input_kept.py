@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import inspect
 import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lr_edit import Editor, EditResult, UserError
@@ -58,6 +60,32 @@ def test_words_that_the_small_models_do_not_know_are_said(editor: Editor, photo:
         editor(photo, source="a red zebra", prompt="an orange fish on moon", boxes=BOXES)
     (said,) = (str(one.message) for one in heard if one.category is Notice)
     assert "do not know 'zebra', 'moon'" in said
+
+
+@pytest.mark.parametrize("source", ["🛶", "???", "a 🛶", "\u200b"])
+def test_signs_that_are_no_words_are_said(editor: Editor, photo: Path, source: str) -> None:
+    with warnings.catch_warnings(record=True) as heard:
+        warnings.simplefilter("always")
+        editor(photo, source=source, prompt="a red cup on grass", boxes=BOXES)
+    (said,) = (str(one.message) for one in heard if one.category is Notice)
+    assert "do not know" in said
+
+
+@pytest.mark.parametrize("off", [torch.no_grad, torch.inference_mode])
+def test_the_papers_procedure_learns_where_gradients_are_off(
+    editor: Editor, photo: Path, off: Any
+) -> None:
+    usual = editor(photo, **WORDS, mode="paper")
+    with off():
+        again = editor(photo, **WORDS, mode="paper")
+    assert again.box == usual.box and again.score == usual.score
+
+
+def test_threads_take_turns_with_one_editor(editor: Editor, photo: Path) -> None:
+    usual = editor(photo, **WORDS, boxes=BOXES)
+    with ThreadPoolExecutor(3) as pool:
+        many = list(pool.map(lambda _: editor(photo, **WORDS, boxes=BOXES), range(3)))
+    assert all(one.score == usual.score for one in many)
 
 
 def test_a_root_without_the_weights_is_no_root(tmp_path: Path, home: Path) -> None:

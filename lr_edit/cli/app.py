@@ -34,7 +34,7 @@ def app(
     memory: tuple[str, ...], force: bool,
 ) -> None:  # fmt: skip
     """Edit pictures in a browser."""
-    context.obj["profile"] = profile = profile or context.obj["profile"]
+    context.obj["profile"] = profile = context.obj["profile"] if profile is None else profile
     root, config = find_config(context)
     changes = dict(map(parse_memory, memory))
     config.models.with_memory(changes)

@@ -73,12 +73,19 @@ def show(text: str, *, err: bool = False) -> None:
 
 
 def load_study(context: click.Context) -> tuple[Path, Config]:
-    """The checkout and its configuration, as the global options say."""
+    """The checkout and its configuration; UserError where --profile asks for another than the
+    study's, whose results and dvc.lock are its own profile's."""
     from lr_edit.config import load_config
     from lr_edit.workspace.paths import find_root
 
     root = find_root(context.obj["root"])
-    return root, load_config(root / "params.yaml", profile=context.obj["profile"])
+    config = load_config(root / "params.yaml", profile=context.obj["profile"])
+    if config.profile != (own := load_config(root / "params.yaml").profile):
+        raise UserError(
+            f"{root / 'params.yaml'} says profile {own!r}, so nothing here is of "
+            f"{config.profile!r}: `lr-edit study NAME --profile {config.profile}` makes a study"
+        )
+    return root, config
 
 
 def find_config(context: click.Context) -> tuple[Path, Config]:

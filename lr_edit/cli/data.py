@@ -40,7 +40,7 @@ def add(
     from lr_edit.edit_table import Row, read_rows
     from lr_edit.own_photos import BrokenList, add_photos
 
-    context.obj["profile"] = profile or context.obj["profile"]
+    context.obj["profile"] = context.obj["profile"] if profile is None else profile
     _, config = find_config(context)
     problems: list[str] = []
     if photos.is_dir():

@@ -33,7 +33,7 @@ from lr_edit.cli.edit import edit
 from lr_edit.cli.extras import check_executor, say_exhausted, say_misnamed, say_missing
 from lr_edit.cli.grouped import GroupedHelp, accept_anywhere
 from lr_edit.cli.picturebook import COMMANDS
-from lr_edit.config import Config, load_config
+from lr_edit.config import Config
 from lr_edit.errors import Unfinished, UserError, shorten, suggest_name
 from lr_edit.execution.environment import pin_environment
 from lr_edit.execution.local import end_workers
@@ -69,11 +69,6 @@ def stage(
     if name not in TABLE:
         raise UserError(f"unknown stage {name!r}{suggest_name(name, TABLE)}")
     root, config = load_study(context)
-    if config.profile != (own := load_config(root / "params.yaml").profile):
-        raise UserError(  # dvc.lock would name the wrong one
-            f"{root / 'params.yaml'} says profile {own!r}, so a stage cannot run on "
-            f"{config.profile!r}: `lr-edit study NAME --profile {config.profile}` makes a study"
-        )
     given = {"proposals": proposals, "variant": variant}
     item = given.pop(ITEMS.get(name, ""), None)
     for other in (key for key, value in given.items() if value is not None):
@@ -112,7 +107,9 @@ def study(context: click.Context, name: str, *, profile: str | None, data: Path 
     from lr_edit.workspace.overlay import write_study
 
     top = checkout(find_root(context.obj["root"]))
-    folder = write_study(top, name, profile=profile or context.obj["profile"], data=data)
+    folder = write_study(
+        top, name, profile=context.obj["profile"] if profile is None else profile, data=data
+    )
     show(f"{folder}: run it with `make study STUDY={name}`")
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from lr_edit.errors import UserError, shorten
 from lr_edit.execution.environment import choose_device
 from lr_edit.frozen import AnchorModel, ClipModel, Inpainter
 from lr_edit.frozen.weights import resolve
@@ -56,3 +57,19 @@ def load_models(
         ),
         device=device,
     )
+
+
+def check_device(name: str | torch.device | None) -> str | None:
+    """A device that is here; UserError for another."""
+    try:
+        if name is None:
+            return None
+        one = torch.ones(1, device=name)
+        one.item()  # `meta` holds no values
+        return str(one.device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        known = "cpu, cuda" if torch.cuda.is_available() else "cpu"
+        said = shorten(Exception(str(error).splitlines()[0]), most=120)
+        raise UserError(
+            f"device {str(name)!r} cannot be used ({said}); here are: {known}"
+        ) from None

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 from pathlib import Path
+from unicodedata import category
 
 from jaxtyping import Int64
 from tokenizers import Regex, Tokenizer, models, normalizers, pre_tokenizers, processors
@@ -51,14 +52,21 @@ def tokenizer() -> PreTrainedTokenizerFast:
 
 
 def unknown_words(text: str) -> list[str]:
-    """The words of a text that the models were never told, in its order.
+    """The words of a text that the models were never told, in its order; a text without any word
+    is one, and so is a sign that is no punctuation.
 
     Example:
         >>> unknown_words("A zebra, beside an orange cup on the moon.")
         ['zebra', 'beside', 'the', 'moon']
     """
-    words = tokenizer().backend_tokenizer.normalizer.normalize_str(text).split()
-    return [word for word in dict.fromkeys(words) if word not in WORDS]
+    normalise = tokenizer().backend_tokenizer.normalizer.normalize_str
+    words = [word for each in text.split() for word in normalise(each).split() or _signs(each)]
+    return [word for word in dict.fromkeys(words) if word not in WORDS] if words else [text]
+
+
+def _signs(text: str) -> list[str]:
+    """What is left of a text without words: itself, unless it is all punctuation."""
+    return [] if all(category(sign)[0] == "P" for sign in text) else [text]
 
 
 def encode(captions: list[str]) -> Int64[Tensor, "n length"]:

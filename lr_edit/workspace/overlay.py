@@ -64,7 +64,7 @@ def study_files(
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UserError(f"a study's name holds letters, digits, '-' and '_' alone, got {name!r}")
     folder, overlay = top / "studies" / name, top / "studies" / f"{name}.yaml"
-    if not (overlay.is_file() or profile or data):
+    if not (overlay.is_file() or profile is not None or data):
         known = [path.stem for path in overlay.parent.glob("*.yaml")]
         raise UserError(
             f"there is no studies/{name}.yaml{suggest_name(name, known) if known else ''}: "
@@ -77,7 +77,7 @@ def study_files(
         params = apply_overlay(params, laid, where=str(overlay)) | {"profiles": profiles}
         for table in ("variants", "ablations", "proposals"):
             params.setdefault(table, {})  # a null has removed it
-    params |= {"profile": profile} if profile else {}
+    params |= {} if profile is None else {"profile": profile}
     config = as_config(params, path=overlay)
     if config.models.anchor_net is None:
         params["ablations"] = _without_nets(params["ablations"])
@@ -102,9 +102,8 @@ def apply_overlay(table: dict[str, Any], overlay: dict[str, Any], *, where: str)
         raise UserError(f"{where}: `only` must be a list of names, got {shorten(kept)}")
     for name in (*kept, *(name for name, value in overlay.items() if value is None)):
         if name not in [*table]:  # a name may be no text, nor a key at all
-            raise UserError(
-                f"{where}: there is no {name!r} to keep or remove{suggest_name(name, table)}"
-            )
+            said = suggest_name(str(name), map(str, table))
+            raise UserError(f"{where}: there is no {name!r} to keep or remove{said}")
     rows = {name: value for name, value in table.items() if name in kept}
     for name, value in overlay.items():
         if isinstance(value, dict):

@@ -74,9 +74,12 @@ def test_an_overlay_merges_tables_adds_removes_and_keeps_rows(differences, rows)
     assert apply_overlay(ROWS, differences, where="") == rows
 
 
-@pytest.mark.parametrize("differences", [{"A": None}, {"only": ["A"]}, {"a": {"z": None}}])
+@pytest.mark.parametrize(
+    "differences",
+    [{"A": None}, {"only": ["A"]}, {"a": {"z": None}}, {"only": [None]}, {"only": [1, "a"]}],
+)
 def test_an_overlay_that_removes_what_is_not_there_is_refused(differences) -> None:
-    with pytest.raises(UserError, match=r"over\.yaml: there is no '.' to keep or remove"):
+    with pytest.raises(UserError, match=r"over\.yaml: there is no .* to keep or remove"):
         apply_overlay(ROWS, differences, where="over.yaml")
 
 
@@ -173,6 +176,13 @@ def test_a_committed_study_is_what_its_overlay_makes_of_the_root(path: Path) -> 
         pytest.skip("it has not been run here")
     for name, text in files.items():
         assert (written / name).read_text() == text, f"stale: run `lr-edit study {path.stem}`"
+
+
+@pytest.mark.parametrize("command", [["where"], ["verify"], ["pages"], ["trace", "learned", "iou"]])
+def test_what_is_a_studys_is_refused_for_another_profile(top: Path, capsys, command) -> None:
+    with pytest.raises(SystemExit, match="2"):
+        main(["--root", str(top), "--profile", "sd2", *command])
+    assert "so nothing here is of 'sd2'" in capsys.readouterr().err
 
 
 def test_a_stage_refuses_another_profile_than_its_parameters_name(top: Path, capsys) -> None:
