@@ -134,25 +134,25 @@ def _cell(value: dict[str, float | None], key: str) -> str:
 
 
 def _agreement(results: dict[str, Any]) -> list[str]:
-    """How far the judge is a person's, by the draws that no choice was made on."""
+    """How far the judge agrees with labels by eye, by the draws that no choice was made on."""
     found = results.get("agreement", {})
     if "unseen" not in found:
         return []
     one = found["unseen"]
     draws = [f"{100 * found[draw]['agree']:.1f}" for draw in UNSEEN if draw in found]
     share, low, high = (f"{100 * one[key]:.1f}" for key in ("agree", "low", "high"))
-    people = ""
-    if "people" in found:
-        two = found["people"]
-        people = (
-            " Where three people labelled the same edits, what most of them say counts; two of "
-            f"them agree on {100 * two['agree']:.1f}% (kappa {two['kappa']:.2f})."
-        )
+    two = found.get("labellers")
+    several = (
+        " Where three labelled the same edits, what most of them say counts; two of them agree on "
+        f"{100 * two['agree']:.1f}% (kappa {two['kappa']:.2f})."
+        if two
+        else ""
+    )
     return [
-        f"People agree with the judge's success on {share}% [{low}, {high}] of {one['n']} edits "
-        f"drawn over all rows and labelled by eye without its word (Cohen's kappa "
+        f"Labels by eye agree with the judge's success on {share}% [{low}, {high}] of {one['n']} "
+        f"edits drawn over all rows and labelled without its word (Cohen's kappa "
         f"{one['kappa']:.2f}; draw by draw {', '.join(draws)}%); its thresholds were chosen on two "
-        f"other draws.{people}"
+        f"other draws.{several}"
     ]
 
 

@@ -1,9 +1,9 @@
-"""How often the judge agrees with a person: labelled edits of a study, looked up in its tables.
+"""How often the judge agrees with labels by eye: edits of a study, looked up in its tables.
 
 `labels/` holds draws of edits over all rows, labelled by eye without the judge's word: its
 thresholds were chosen on the first two, the others, together `unseen`, tell how good it is. One
-person labelled the first three. Three labelled the others, two of them by `labels/RULES.md` alone:
-what most of them say counts, and how often two of them say the same is as far as a judge can get.
+labelled the first three. Three labelled the others, two of them by `labels/RULES.md` alone: what
+most of them say counts, and how often two of them say the same is as far as a judge can get.
 An edit is known by its task and its box, since all candidates of a task share their noise.
 """
 
@@ -29,7 +29,7 @@ Edit = tuple[str, tuple[int, ...]]  # task, box
 
 @dataclass(frozen=True)
 class Agreement:
-    """People and the judge on n edits, or two people; `missing` were in no table.
+    """Labels and the judge on n edits, or labels of two; `missing` were in no table.
 
     agree, low, high   share of equal verdicts and its 95% Wilson interval
     kappa              Cohen's: 0 is chance, 1 is always
@@ -44,8 +44,8 @@ class Agreement:
 
 
 def judge_agreement(verdicts: Mapping[Edit, float]) -> dict[str, dict[str, float]]:
-    """Draw -> agreement on its edits, on those of `unseen`, and of two `people` on the edits that
-    several labelled; what knows none is left out."""
+    """Draw -> agreement on its edits, on those of `unseen`, and of two `labellers` on the edits
+    that several labelled; what knows none is left out."""
     found, heard = {}, []
     for name, draws in {**{draw: (draw,) for draw in DRAWS}, "unseen": UNSEEN}.items():
         labels = [one for draw in draws for one in read_labels(draw)]
@@ -57,12 +57,12 @@ def judge_agreement(verdicts: Mapping[Edit, float]) -> dict[str, dict[str, float
         if name == "unseen":
             heard = [pair for _, votes in known for pair in itertools.combinations(votes, 2)]
     if heard:
-        found["people"] = asdict(agree(*np.array(heard, dtype=float).T))
+        found["labellers"] = asdict(agree(*np.array(heard, dtype=float).T))
     return found
 
 
 def most_say(votes: Sequence[int]) -> int:
-    """What most of an odd number of people say, 0 or 1."""
+    """What most of an odd number say, 0 or 1."""
     return int(2 * sum(votes) > len(votes))
 
 
@@ -83,7 +83,7 @@ def agree(person: np.ndarray, judge: np.ndarray, *, missing: int = 0) -> Agreeme
 
 
 def read_labels(draw: str) -> list[tuple[Edit, tuple[int, ...]]]:
-    """The edits of a draw, each with what every person said: 1 where it succeeds."""
+    """The edits of a draw, each with what every one of its labels says: 1 where it succeeds."""
     with (LABELS / f"{draw}.csv").open(newline="", encoding="utf-8") as file:
         return [
             (

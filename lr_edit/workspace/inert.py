@@ -14,7 +14,7 @@ from typing import Any
 # Marks that turn the direction of what follows, and the byte order mark.
 _TURNING = {0x061C, 0x200E, 0x200F, *range(0x202A, 0x202F), *range(0x2066, 0x206A), 0xFEFF}
 _FORMULA = ("=", "+", "-", "@")
-_MARKDOWN = re.compile(r"([\\`*\[\]|#~]|(?<!\w)_|_(?!\w))")
+_MARKDOWN = re.compile(r"([\\`*\[\]|#~$]|(?<!\w)_|_(?!\w))")
 
 
 def show_text(text: str) -> str:

@@ -1,4 +1,4 @@
-"""Agreement of a person and the judge, against scikit-learn and statsmodels' formula by hand."""
+"""Agreement of labels by eye and the judge, against scikit-learn and statsmodels' formula by hand."""
 
 from __future__ import annotations
 
@@ -63,14 +63,14 @@ def test_no_edit_is_in_two_draws_and_the_unseen_are_counted_together() -> None:
     assert found["unseen"]["n"] == sum(found[draw]["n"] for draw in UNSEEN)
 
 
-def test_two_people_are_compared_on_the_edits_that_several_labelled() -> None:
+def test_two_labellers_are_compared_on_the_edits_that_several_labelled() -> None:
     labels = [one for draw in UNSEEN for one in read_labels(draw)]
     several = [votes for _, votes in labels if len(votes) > 1]
-    found = judge_agreement({edit: 0.0 for edit, _ in labels})["people"]
+    found = judge_agreement({edit: 0.0 for edit, _ in labels})["labellers"]
     same = np.mean([[a == b, a == c, b == c] for a, b, c in several])
     assert found["n"] == 3 * len(several) and found["agree"] == pytest.approx(same)
     alone = judge_agreement({edit: 0.0 for edit, votes in labels if len(votes) == 1})
-    assert "people" not in alone and alone["unseen"]["n"] == len(labels) - len(several)
+    assert "labellers" not in alone and alone["unseen"]["n"] == len(labels) - len(several)
 
 
 @pytest.mark.parametrize(
