@@ -9,7 +9,7 @@ psnr        name -> {infinite, of_mean_mse}
 resolution  variant -> success and IoU against the baseline: {spread, detectable, n, needed}
 ablations   group -> row -> metric -> as variants, with the paired difference to the first row
 method      the variant that stands for it: its name, causes of failure, preferences
-agreement   draw of labelled edits -> how often the judge says what a person said
+agreement   draw of labelled edits -> how often the judge says what labels by eye say
 failed      variant, or group/row -> candidates of its proposal set that were no pictures
 learning    variant -> start, end, floor, share of the gap closed, share of tasks that fell
 strata      metric -> row of `baselines` -> what a scene holds -> mean, and the paired difference

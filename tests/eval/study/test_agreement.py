@@ -1,4 +1,4 @@
-"""Agreement of labels by eye and the judge, against scikit-learn and statsmodels' formula by hand."""
+"""Agreement of labels by eye and the judge, against scikit-learn and a formula by hand."""
 
 from __future__ import annotations
 
