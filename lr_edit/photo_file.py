@@ -104,9 +104,14 @@ def read_pil(image: Image.Image) -> Picture:
     """A Pillow picture, as its file is read; one that was opened knows which that is."""
     file = getattr(image, "filename", "")
     try:
+        if file:  # and so rows of a TIFF that Pillow turns break: `pictures._readable`
+            vars(image)["filename"] = ""
         image.load()
     except Exception as error:  # closed, or cut: each of Pillow's readers fails in its own words
         raise UserError(f"the picture cannot be read ({shorten(error)}): open it anew") from None
+    finally:
+        if file:
+            vars(image)["filename"] = file
     if 0 in image.size:
         raise UserError(f"the picture has no pixel: it is {image.width}x{image.height}")
     if image.mode not in (*_AS_PNG, *_AS_TIFF):
@@ -115,9 +120,10 @@ def read_pil(image: Image.Image) -> Picture:
         except ValueError:  # grey whose opacity is multiplied in, and what is yet to come
             raise UserError(f"the picture's mode {image.mode} is not read: convert it") from None
     kind = {"format": "TIFF"} if image.mode in _AS_TIFF else {"format": "PNG", "compress_level": 0}
-    kept = io.BytesIO()
+    kept, turn = io.BytesIO(), Image.Exif()
     profile = image.info.get("icc_profile")
-    image.save(kept, **kind, exif=image.getexif(), icc_profile=profile)
+    turn[0x0112] = image.getexif().get(0x0112, 1)  # alone: a TIFF's entries say how its file lies
+    image.save(kept, **kind, exif=turn, icc_profile=profile)
     own = Path(file) if isinstance(file, str | Path) and Path(file).is_file() else None
     return replace(read_photo(kept.getvalue(), name="the picture"), path=own)
 

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms
+from PIL import Image, ImageCms, ImageOps
 
 from lr_edit.errors import Notice, UserError
 from lr_edit.frame import frame_photo, lay_over
@@ -120,6 +120,26 @@ def test_of_every_kind_of_file_all_but_the_box_is_saved_as_it_was_read(
     assert np.array_equal(written.srgb[outside], photo.srgb[outside])
     with Image.open(folder / "edit.png") as saved:
         assert saved.getexif().get(0x0112, 1) == 1  # upright, and not to be turned again
+
+
+@pytest.mark.parametrize("kind", ["RGB .png", "RGB .jpg", "RGB .webp", "RGB .tif", "L .tif",
+                                  "CMYK .jpg", "CMYK .tif"])  # fmt: skip
+@pytest.mark.parametrize("turn", range(1, 9))
+def test_a_photo_is_turned_once_from_its_path_and_in_memory(
+    tmp_path: Path, turn: int, kind: str
+) -> None:
+    mode, suffix = kind.split()
+    greys = np.arange(0, 240, 40, dtype=np.uint8).reshape(2, 3)  # squares that a JPEG keeps
+    scene = Image.fromarray(greys).convert("RGB").resize((48, 32), Image.Resampling.NEAREST)
+    scene.save(tmp_path / "plain.png", exif=exif(turn))
+    with Image.open(tmp_path / "plain.png") as plain:
+        upright = np.asarray(ImageOps.exif_transpose(plain))
+    how: dict[str, Any] = {"lossless": True} if suffix == ".webp" else {}
+    scene.convert(mode).save(tmp_path / f"a{suffix}", exif=exif(turn), **how)
+    with Image.open(tmp_path / f"a{suffix}") as opened:
+        found = [read_photo(tmp_path / f"a{suffix}").pixels, read_pil(opened).pixels]
+    for pixels in (*found, read_image(tmp_path / f"a{suffix}")):
+        np.testing.assert_allclose(pixels.astype(int), upright, atol=3)
 
 
 @pytest.mark.filterwarnings("ignore::lr_edit.errors.Notice")

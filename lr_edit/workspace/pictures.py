@@ -67,7 +67,8 @@ def picture_size(file: Path | bytes, *, name: str) -> tuple[int, int]:
     """(height, width) upright, from the file's head alone. UserError as `open_picture`."""
     with _readable(file, name) as one:
         _check_mode(one, name)
-        width, height = one.size
+        tags = getattr(one, "tag_v2", None)  # of a TIFF, whose `size` some Pillows have turned
+        width, height = (tags[256], tags[257]) if tags else one.size
         return (width, height) if _turn(one) in _ON_ITS_SIDE else (height, width)
 
 
@@ -84,7 +85,9 @@ def _readable(file: Path | bytes, name: str) -> Iterator[Image.Image]:
     try:
         with warnings.catch_warnings():  # Pillow's own words on large and on odd files
             warnings.simplefilter("ignore")
-            with Image.open(BytesIO(file) if isinstance(file, bytes) else file) as one:
+            # By a name, Pillow maps a TIFF into memory, and breaks the rows of one that it turns.
+            stream = BytesIO(file) if isinstance(file, bytes) else file.open("rb")
+            with stream, Image.open(stream) as one:
                 yield one
     except UserError:
         raise
@@ -100,6 +103,7 @@ def _readable(file: Path | bytes, name: str) -> Iterator[Image.Image]:
 
 def _upright(file: Image.Image) -> Image.Image:
     """Decoded, and turned as its EXIF orientation says; a broken entry beside it turns nothing."""
+    file.load()  # which turns a TIFF itself, and takes the entry away
     turn = _TURNS.get(_turn(file))
     return file.copy() if turn is None else file.transpose(turn)
 

@@ -17,11 +17,12 @@ CORNER = np.zeros((4, 6, 3), np.uint8)
 CORNER[0, 0] = 255  # one white pixel, top left: every turn moves it elsewhere
 
 
+@pytest.mark.parametrize("kind", ["png", "tif"])  # Pillow turns a TIFF as it loads
 @pytest.mark.parametrize("turn", range(1, 9))
-def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path, turn: int) -> None:
+def test_a_picture_is_turned_as_its_camera_says(tmp_path: Path, turn: int, kind: str) -> None:
     exif = Image.Exif()
     exif[0x0112] = turn
-    path = tmp_path / "a.png"
+    path = tmp_path / f"a.{kind}"
     Image.fromarray(CORNER).save(path, exif=exif)
     upright = CORNER if turn in (1, 2, 3, 4) else CORNER.transpose(1, 0, 2)
     flips = {1: (), 2: (1,), 3: (0, 1), 4: (0,), 5: (), 6: (1,), 7: (0, 1), 8: (0,)}
