@@ -57,15 +57,15 @@ def _task(path: Path, home: Path, row: Any) -> EditTask:
     unknown = set(row) - {field.name for field in fields(EditTask)}
     if unknown:
         raise UserError(f"{said} has the unknown key {shorten(sorted(unknown)[0])}")
-    for key in ("id", "image", "source", "prompt"):
-        if not isinstance(row.get(key), str) or not row[key].strip():
-            raise UserError(f"{said} has an empty {key!r}: write one")
-    for key in ("category", "split", "caption"):
-        if not isinstance(row.get(key, ""), str) and (key, row[key]) != ("caption", None):
-            raise UserError(f"{said}: {key!r} must be a text, got {shorten(row[key])}")
     for key, value in row.items():
+        empty = value is None and key not in ("category", "split")
+        if key != "truth" and not empty and not isinstance(value, str):
+            raise UserError(f"{said}: {key!r} must be a text, got {shorten(value)}")
         if isinstance(value, str) and not _is_text(value):
             raise UserError(f"{said}: {key!r} holds half a character of a pair: write it anew")
+    for key in ("id", "image", "source", "prompt"):
+        if not (row.get(key) or "").strip():
+            raise UserError(f"{said} has an empty {key!r}: write one")
     if not is_plain_name(row["id"]):
         raise UserError(
             f"{said}: an id may hold letters, digits, '-', '_', '.' only, 200 bytes at most"
@@ -73,10 +73,9 @@ def _task(path: Path, home: Path, row: Any) -> EditTask:
     image = inside(home, row["image"], said=f"{said}: the image")
     try:
         truth = _truth(row.get("truth"))
-    except (KeyError, TypeError, ValueError) as error:
-        why = shorten(error) if isinstance(error, ValueError) else "one of its keys is missing"
+    except ValueError as error:
         raise UserError(
-            f"{said} has a malformed truth ({why}): write box, wanted and bystanders, "
+            f"{said} has a malformed truth ({shorten(error)}): write box, wanted and bystanders, "
             "each null or as docs/own-photos.md says, or leave it out"
         ) from None
     return EditTask(**{**row, "image": image, "truth": truth})
@@ -114,27 +113,45 @@ def _is_text(value: str) -> bool:
     return True
 
 
-def _truth(row: dict[str, Any] | None) -> Truth | None:
+def _truth(row: Any) -> Truth | None:
     if row is None:
         return None
-    bystanders = tuple((_label(label), _box(box)) for label, box in row["bystanders"])
+    box, wanted, bystanders = _parts(row, Truth)
+    if not isinstance(bystanders, list | None):
+        raise ValueError(f"bystanders are a list, got {shorten(bystanders)}")
     return Truth(
-        box=_box(row["box"]) if row["box"] else None,
-        wanted=_label(row["wanted"]) if row["wanted"] else None,
-        bystanders=bystanders,
+        box=None if box is None else _box(box),
+        wanted=None if wanted is None else _label(wanted),
+        bystanders=tuple(map(_bystander, bystanders or ())),
     )
 
 
-def _box(row: dict[str, Any]) -> Box:
-    if not all(type(side) is int for side in row.values()):
-        raise ValueError(f"a box is of whole pixels, got {row}")
-    return Box(**row)
+def _bystander(row: Any) -> tuple[Label, Box]:
+    if not (isinstance(row, list) and len(row) == 2):
+        raise ValueError(f"a bystander is a label and a box, got {shorten(row)}")
+    return _label(row[0]), _box(row[1])
 
 
-def _label(row: dict[str, Any]) -> Label:
-    if not all(isinstance(word, str) for word in row.values()):
-        raise ValueError(f"a label is of words, got {row}")
-    return Label(**row)
+def _box(row: Any) -> Box:
+    sides = _parts(row, Box)
+    if not all(type(side) is int for side in sides):
+        raise ValueError(f"a box is of whole pixels, got {shorten(row)}")
+    return Box(*sides)
+
+
+def _label(row: Any) -> Label:
+    words = _parts(row, Label)
+    if not all(isinstance(word, str) for word in words):
+        raise ValueError(f"a label is of words, got {shorten(row)}")
+    return Label(*words)
+
+
+def _parts(row: Any, kind: type[Truth | Box | Label]) -> list[Any]:
+    """The values of a mapping, in the order of the fields that it must have."""
+    names = [field.name for field in fields(kind)]
+    if not isinstance(row, dict) or set(row) != set(names):
+        raise ValueError(f"a {kind.__name__.lower()} has {', '.join(names)}, got {shorten(row)}")
+    return [row[name] for name in names]
 
 
 def find_tasks(data: Path) -> list[EditTask]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 import tempfile
@@ -77,9 +78,18 @@ def test_tasks_come_back_as_they_were(drawn: list) -> None:
 
 
 @pytest.mark.parametrize("key", ["id", "image", "source", "prompt"])
-@pytest.mark.parametrize("value", ["", "  ", None, 3])
+@pytest.mark.parametrize("value", ["", "  ", None])
 def test_an_empty_field_is_named(tmp_path: Path, task: dict, key: str, value: object) -> None:
     with pytest.raises(UserError, match=f"empty '{key}'"):
+        read_tasks(tasks_file(tmp_path, task | {key: value}))
+
+
+@pytest.mark.parametrize("key", ["id", "image", "source", "prompt", "category", "split"])
+@pytest.mark.parametrize("value", [5, 0, False, ["x"], [], {}])
+def test_what_is_no_text_is_said_to_be_none(
+    tmp_path: Path, task: dict, key: str, value: object
+) -> None:
+    with pytest.raises(UserError, match=re.escape(f"'{key}' must be a text, got {value}")):
         read_tasks(tasks_file(tmp_path, task | {key: value}))
 
 
@@ -153,6 +163,37 @@ def test_a_box_of_other_than_whole_pixels_is_refused(tmp_path: Path, task: dict,
     truth: dict[str, object] = {"box": box, "wanted": None, "bystanders": []}
     with pytest.raises(UserError, match="malformed truth"):
         read_tasks(tasks_file(tmp_path, task | {"truth": truth}))
+
+
+BOX, LABEL = {"left": 0, "top": 0, "right": 2, "bottom": 2}, {"kind": "cup", "colour": "red"}
+WHOLE: dict[str, object] = {"box": BOX, "wanted": LABEL, "bystanders": [[LABEL, BOX]]}
+
+
+@pytest.mark.parametrize("value", [[1, 2, 3, 4], 5, 0, True, False, "x", "", [], {}])
+@pytest.mark.parametrize("part", ["truth", "box", "wanted", "a bystander's label",
+                                  "a bystander's box", "bystanders"])  # fmt: skip
+def test_a_part_of_a_truth_is_what_it_must_be_or_null(
+    tmp_path: Path, task: dict, part: str, value: object
+) -> None:
+    truths: dict[str, object] = {
+        "truth": value,
+        "a bystander's label": WHOLE | {"bystanders": [[value, BOX]]},
+        "a bystander's box": WHOLE | {"bystanders": [[LABEL, value]]},
+    }
+    truth = truths.get(part, WHOLE | {part: value})
+    if (part, value) == ("bystanders", []):  # there are none
+        assert read_tasks(tasks_file(tmp_path, task | {"truth": truth}))
+        return
+    with pytest.raises(UserError, match=r"malformed truth \((a|bystanders) .*\): write box"):
+        read_tasks(tasks_file(tmp_path, task | {"truth": truth}))
+
+
+def test_null_is_no_truth_or_no_part_of_one(tmp_path: Path, task: dict) -> None:
+    nothing = dict.fromkeys(WHOLE)
+    (one,) = read_tasks(tasks_file(tmp_path, task | {"truth": nothing}))
+    assert one.truth == Truth(None, None)
+    (one,) = read_tasks(tasks_file(tmp_path, task | {"truth": None}))
+    assert one.truth is None
 
 
 @pytest.mark.parametrize("other", ["A", "a"])
