@@ -17,7 +17,7 @@ from lr_edit.types import Box, EditTask
 from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.paths import locate
 from lr_edit.workspace.pictures import read_image, write_image
-from lr_edit.workspace.tasks import find_tasks, write_tasks
+from lr_edit.workspace.tasks import check_truth, find_tasks, write_tasks
 
 
 def run(root: Path, config: Config) -> None:
@@ -52,10 +52,7 @@ def _fitted(task: EditTask, data: Path, out: Path, profile: Profile) -> EditTask
     task = replace(task, image=image)
     if task.truth is None:
         return task
-    places = [place for _, place in task.truth.bystanders]
-    for box in [*places, task.truth.box or Box(0, 0, 1, 1)]:
-        if box.right > width or box.bottom > height:
-            raise UserError(f"task {task.id!r}: its {box} leaves the image of {width}x{height}")
+    check_truth(task, (height, width))
     new = (fitted.shape[1], fitted.shape[0])
     if new == (width, height):
         return task

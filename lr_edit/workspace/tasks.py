@@ -154,6 +154,16 @@ def _parts(row: Any, kind: type[Truth | Box | Label]) -> list[Any]:
     return [row[name] for name in names]
 
 
+def check_truth(task: EditTask, size: tuple[int, int]) -> None:
+    """UserError for a box of the task's truth that leaves its image, whose (height, width) are
+    `size`."""
+    height, width = size
+    truth = task.truth or Truth(None, None)
+    for box in (*(place for _, place in truth.bystanders), truth.box):
+        if box and (box.right > width or box.bottom > height):
+            raise UserError(f"task {task.id!r}: its {box} leaves the image of {width}x{height}")
+
+
 def find_tasks(data: Path) -> list[EditTask]:
     """Tasks of a data folder: its tasks.json, or the released images.json."""
     for name in ("tasks.json", "images.json"):

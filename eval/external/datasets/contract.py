@@ -23,6 +23,7 @@ from lr_edit.files import read_bytes
 from lr_edit.types import EditTask
 from lr_edit.workspace.pictures import picture_size, read_image
 from lr_edit.workspace.storage import content_key
+from lr_edit.workspace.tasks import check_truth
 
 
 @dataclass(frozen=True)
@@ -111,8 +112,10 @@ class Sample:
     ) -> Bool[np.ndarray, "h w"] | None:
         """True where edited, at the image's (height, width); None where the task has no mask.
 
-        Under `pie-bench` the outermost pixels count as edited. UserError for another size.
+        Under `pie-bench` the outermost pixels count as edited. UserError for another size, and for
+        a true box that leaves the image.
         """
+        check_truth(self.task, size)
         if self.mask is None:
             return None
         try:

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lr_edit.workspace.storage import write_image
+from lr_edit.types import Box, EditTask, Label, Truth
+from lr_edit.workspace.storage import write_image, write_tasks
 from tests.eval.picture_folder import picture, pictures, run
 
 Captured = pytest.CaptureFixture[str]
@@ -57,3 +58,21 @@ def test_what_cannot_be_measured_is_one_sentence(
     Image.fromarray(np.zeros((4, 4), np.uint8)).save(home / "small.png")
     write_image(home / "other/0.png", picture(1, height=4, width=4))
     assert said in refused(capsys, *words)
+
+
+@pytest.mark.parametrize("whose", ["box", "bystanders"])
+@pytest.mark.parametrize("words", [["--check"], ["--metrics", "mse"]])
+def test_a_true_box_outside_its_picture_is_refused_as_prepare_does(
+    home: Path, capsys: Captured, words: list[str], whose: str
+) -> None:
+    write_image(home / "data/a.png", picture(1, height=64, width=64))
+    write_image(home / "edits/a.png", picture(2, height=64, width=64))
+    inside, outside = Box(0, 0, 8, 8), Box(100, 100, 120, 120)
+    truth = Truth(outside, None) if whose == "box" else Truth(
+        inside, None, ((Label("cup", "red"), outside),)
+    )  # fmt: skip
+    task = EditTask("a", Path("a.png"), "x", "y", truth=truth)
+    write_tasks(home / "data/tasks.json", [task])
+    assert run("evaluate", "--dataset", "tasks:data", "--edits", "edits", *words) == 2
+    streams = capsys.readouterr()
+    assert f"task 'a': its {outside} leaves the image of 64x64" in streams.out + streams.err
