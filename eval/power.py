@@ -44,7 +44,7 @@ def resolution(
         >>> one.n, round(one.spread, 3)
         (3, 1.528)
     """
-    check_tasks(ours, baseline)
+    ours, baseline = check_tasks(ours, baseline)
     both = np.isfinite(ours) & np.isfinite(baseline)
     n = int(both.sum())
     if n < 2:

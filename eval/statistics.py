@@ -9,12 +9,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
 from scipy import stats
 
 RESAMPLES = 9999
+FEWEST = 99  # resamples: of fewer, hardly two lie beyond either end
 LEVEL = 0.95
 ROUNDING = 1e-12  # a spread that is this share of the values is none
 
@@ -59,6 +61,7 @@ def over_seeds(values: Float[np.ndarray, "tasks seeds"]) -> Float[np.ndarray, " 
         >>> over_seeds(np.array([[1.0, 3.0], [np.nan, 2.0], [np.nan, np.inf]]))
         array([ 2.,  2., inf])
     """
+    values = _as_floats(values)
     finite = np.isfinite(values)
     count = finite.sum(1)
     mean = np.where(finite, values, 0.0).sum(1) / np.maximum(count, 1)
@@ -75,11 +78,15 @@ def bootstrap_interval(
 
     Args:
         values: One finite value per task.
-        resamples: Of the bootstrap.
+        resamples: Of the bootstrap, 99 at least.
         seed: Of the resamples.
 
     Returns:
         (low, high); the mean twice where all values are one; None for fewer than two values.
+
+    Raises:
+        ValueError: Another shape, a value that is not finite, too few resamples, or values so large
+            or so small that their spread cannot be computed.
 
     Source: BCa, Efron 1987, by SciPy.
 
@@ -88,21 +95,28 @@ def bootstrap_interval(
         >>> low < 9.5 < high
         True
     """
-    if values.ndim != 1 or not np.isfinite(values).all():
+    (values,) = check_tasks(values)
+    if not np.isfinite(values).all():
         raise ValueError("give one finite value per task")
+    whole = isinstance(resamples, int | np.integer) and not isinstance(resamples, bool)
+    if not whole or resamples < FEWEST:
+        raise ValueError(f"resamples {resamples!r}: give a whole number from {FEWEST}")
     if len(values) < 2:
         return None
     if np.ptp(values) <= ROUNDING * np.abs(values).max():  # BCa divides by the spread
         return float(values.mean()), float(values.mean())
-    interval = stats.bootstrap(
-        (values,),
-        np.mean,
-        n_resamples=resamples,
-        vectorized=True,
-        confidence_level=LEVEL,
-        method="BCa",
-        random_state=np.random.default_rng(seed),
-    ).confidence_interval
+    with np.errstate(all="ignore"):  # what comes of it is looked at
+        interval = stats.bootstrap(
+            (values,),
+            np.mean,
+            n_resamples=resamples,
+            vectorized=True,
+            confidence_level=LEVEL,
+            method="BCa",
+            random_state=np.random.default_rng(seed),
+        ).confidence_interval
+    if not np.isfinite(interval).all():
+        raise ValueError(f"values from {values.min()} to {values.max()}: scale them towards 1")
     return float(interval.low), float(interval.high)
 
 
@@ -121,7 +135,7 @@ def estimate(
         >>> one.mean, one.n, one.missing
         (2.0, 3, 1)
     """
-    check_tasks(values)
+    (values,) = check_tasks(values)
     finite = values[np.isfinite(values)]
     interval = bootstrap_interval(finite, resamples=resamples, seed=seed)
     return Estimate(
@@ -162,7 +176,7 @@ def paired_difference(
         >>> one.difference, one.win_rate, one.n
         (1.0, 0.875, 4)
     """
-    check_tasks(ours, baseline)
+    ours, baseline = check_tasks(ours, baseline)
     both = np.isfinite(ours) & np.isfinite(baseline)
     difference = ours[both] - baseline[both]
     if not len(difference):
@@ -193,7 +207,7 @@ def holm(p_values: Sequence[float]) -> list[float]:
         >>> holm([0.01, 0.04, 0.03])
         [0.03, 0.06, 0.06]
     """
-    p = np.asarray(p_values, float)
+    p = _as_floats(p_values)
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"{[*p_values]} are no p values: they lie in [0, 1]")
     order = np.argsort(p, kind="stable")
@@ -203,17 +217,26 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return [float(value) for value in adjusted]
 
 
-def check_tasks(*rows: Float[np.ndarray, "..."]) -> None:
-    """One value per task, and all as many.
+def check_tasks(*rows: Float[np.ndarray, "..."]) -> list[Float[np.ndarray, " tasks"]]:
+    """Values in double precision: one per task, and all as many.
 
     Raises:
-        ValueError: Another shape.
+        ValueError: Another shape, or a masked array, whose mask would be lost.
 
     Example:
         >>> check_tasks(np.array([1.0, 2.0]), np.array([3.0, np.nan]))
+        [array([1., 2.]), array([ 3., nan])]
     """
-    if any(row.ndim != 1 or len(row) != len(rows[0]) for row in rows):
-        raise ValueError(f"values of shapes {[row.shape for row in rows]}: give one per task")
+    found = [_as_floats(row) for row in rows]
+    if any(row.ndim != 1 or len(row) != len(found[0]) for row in found):
+        raise ValueError(f"values of shapes {[row.shape for row in found]}: give one per task")
+    return found
+
+
+def _as_floats(values: Any) -> Float[np.ndarray, "..."]:
+    if isinstance(values, np.ma.MaskedArray):
+        raise ValueError("a masked array: fill it, with NaN for what is missing")
+    return np.asarray(values, float)
 
 
 def _wilcoxon(difference: Float[np.ndarray, " n"]) -> float:

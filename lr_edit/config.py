@@ -98,7 +98,7 @@ class Study(_Frozen):
     split: Literal["train", "val", "dev", "test"] = "dev"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     baseline: str = "dino-random-size"
-    resamples: Count = 9999
+    resamples: Annotated[int, Field(ge=99, le=MOST)] = 9999  # fewer: `eval.statistics`
 
 
 class Config(_Frozen):

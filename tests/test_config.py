@@ -219,7 +219,7 @@ WRONG = [
     ("profiles.sd2.side", "wide"), ("profiles.sd2.race.budget", 0), ("race.budget", 10**12),
     ("base.losses.clip", math.nan), ("base.losses", {"clip": -1.0}), ("base.losses", 3),
     ("base.rate", math.inf), ("base.steps", True), ("base.seeds", 10**9), ("study.seed", -1),
-    ("study.resamples", 0), ("score.prompt", "photo"), ("score.prompt", "{} {}"),
+    ("study.resamples", 98), ("score.prompt", "photo"), ("score.prompt", "{} {}"),
     ("score.source", "{word}"), ("proposals.dino.template", "a photo"),
     ("ablations.sizes.four.sizes", [-1]), ("ablations.sizes.four.sizes", []),
     *((f"ablations.sizes.four.{key}", value) for key, value in {

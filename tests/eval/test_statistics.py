@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from eval.power import resolution
 from eval.statistics import (
     NO_COMPARISON,
     bootstrap_interval,
@@ -106,3 +107,43 @@ def test_holm_steps_down_and_keeps_the_order() -> None:
     assert holm([0.04, 0.01, 0.03, 0.005]) == pytest.approx([0.06, 0.03, 0.06, 0.02])
     assert holm([0.6, 0.9]) == [1.0, 1.0]
     assert holm([]) == []
+
+
+@pytest.mark.parametrize("resamples", [True, 0, -1, 1, 2, 98])
+def test_too_few_resamples_are_refused(resamples: int) -> None:
+    with pytest.raises(ValueError, match="give a whole number from 99"):
+        bootstrap_interval(draws(9), resamples=resamples)
+
+
+@pytest.mark.filterwarnings("ignore::scipy.stats.DegenerateDataWarning")
+@pytest.mark.parametrize("scale", [1e200, 1e-120])
+def test_an_interval_is_never_nan(scale: float) -> None:
+    with pytest.raises(ValueError, match="scale them towards 1"):
+        bootstrap_interval(scale * np.arange(9.0), resamples=99)
+
+
+def test_masked_arrays_are_refused() -> None:
+    masked, plain = np.ma.masked_array([1.0, 2, 3], [True, False, False]), np.ones(3)
+    for call in (
+        lambda: estimate(masked),
+        lambda: bootstrap_interval(masked),
+        lambda: over_seeds(masked[:, None]),
+        lambda: paired_difference(masked, plain, higher_is_better=True),
+        lambda: paired_difference(plain, masked, higher_is_better=True),
+        lambda: resolution(plain, masked),
+    ):
+        with pytest.raises(ValueError, match="a masked array: fill it"):
+            call()
+
+
+@pytest.mark.parametrize("kind", [np.float16, np.float32])
+def test_values_of_lower_precision_are_counted_in_double(kind: type) -> None:
+    values: np.ndarray = np.array([60000, 59968, 60032, 5], dtype=kind)
+    wide = values.astype(float)
+    assert estimate(values) == estimate(wide) and estimate(values).mean == 45001.25
+    assert bootstrap_interval(values) == bootstrap_interval(wide)
+    assert over_seeds(values[None]) == over_seeds(wide[None]) == [45001.25]
+    other: np.ndarray = np.full(4, -60000, dtype=kind)
+    found = paired_difference(values, other, higher_is_better=True)
+    assert found == paired_difference(wide, other.astype(float), higher_is_better=True)
+    assert resolution(values, other) == resolution(wide, other.astype(float))

@@ -62,10 +62,13 @@ for name, call in {
     lambda: detectable_effect(20, level=0), "shares power": lambda: detectable_effect(2, power=1.0),
     "shares 95": lambda: tasks_needed(0.3, level=95), "needed NaN": lambda: tasks_needed(math.nan),
     "needed 0": lambda: tasks_needed(0), "one task": lambda: detectable_effect(1),
-    "p values": lambda: holm([2, -1]), "per task": lambda: estimate(rows),
+    "p values two": lambda: holm([2, -1]), "per task": lambda: estimate(rows),
     "per task pair": lambda: paired_difference(ones, np.ones(1), higher_is_better=True),
     "per task resolution": lambda: resolution(ones, np.ones(1)),
     "finite": lambda: bootstrap_interval(np.array([1, math.nan, 3])),
+    "p values masked": lambda: holm(np.ma.masked_array(ones / 2, [1, 0, 0])),
+    "resamples 99.0": lambda: bootstrap_interval(ones, resamples=99.0),
+    "resamples 999": lambda: bootstrap_interval(ones, resamples="999"),
 }.items():
     ask(name, call)
 for side in (0, -1, 1.5, True):
@@ -98,8 +101,10 @@ SAID = {
     "shares": "ValueError: ",
     "needed": "ValueError: effect ",
     "one task": "ValueError: 1 tasks: two at least",
-    "p values": "ValueError: [2, -1] are no p values",
+    "p values two": "ValueError: [2, -1] are no p values",
     "per task": "ValueError: values of shapes",
+    "p values masked": "ValueError: a masked array",
+    "resamples": "ValueError: resamples ",
     "finite": "ValueError: give one finite value per task",
     "aspect": "ValueError: unknown aspect",
     "threshold": "ValueError: a threshold lies in [0, 1]",
