@@ -246,4 +246,4 @@ def _shipped() -> dict[str, Any]:
 
 def read_mapping(path: Path) -> dict[str, Any]:
     """A YAML file's mapping; UserError for anything else."""
-    return read_yaml(path, cure="run inside a checkout or pass --root")
+    return read_yaml(path, cure="name a study's params.yaml")

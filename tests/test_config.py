@@ -154,7 +154,7 @@ def test_the_evaluation_clip_is_not_the_scoring_clip() -> None:
 
 def test_a_missing_or_broken_file_is_named(tmp_path: Path) -> None:
     path = tmp_path / "params.yaml"
-    with pytest.raises(UserError, match=r"params\.yaml is missing"):
+    with pytest.raises(UserError, match=r"params\.yaml is missing: name a study's"):
         load_config(path)
     for text, said in (("a: [1", "not valid YAML"), ("- 1", "mapping")):
         path.write_text(text)

@@ -254,6 +254,8 @@ def test_what_is_not_here_is_one_sentence(home: Path, tmp_path: Path) -> None:
         Editor.from_profile("picturebook", root=home, device="meta")
     with pytest.raises(UserError, match=r"give torch\.float16"):
         Editor.from_profile("picturebook", root=home, dtype=torch.int8)
+    with pytest.raises(UserError, match=r"^nope\.yaml is missing: name a study's params\.yaml$"):
+        Editor.from_profile("picturebook", study="nope.yaml")
     with pytest.raises(UserError, match="nowhere is no folder"):
         Editor.from_profile("picturebook", root=tmp_path / "nowhere")
 
