@@ -53,8 +53,13 @@ _MISNAMED = {
 
 
 def say_misnamed(error: Exception) -> str | None:
-    """The same for a file's name, the user's to mend; None for any other error."""
-    if not isinstance(error, OSError) or error.errno not in _MISNAMED:
+    """The same for a file's name, the user's to mend, and for a working directory that somebody
+    removed; None for any other error."""
+    if not isinstance(error, OSError):
+        return None
+    if error.errno == errno.ENOENT and not error.filename:  # the answer to: where are we?
+        return "the working directory is gone: change into a folder that is there"
+    if error.errno not in _MISNAMED:
         return None
     name = str(error.filename or "a name")  # too long to be read whole
     shown = shorten(Path(name), most=80)

@@ -56,6 +56,19 @@ def test_a_missing_image_is_named(root: Path, capsys: Captured) -> None:
     assert "none.png is missing" in said
 
 
+def test_a_working_directory_that_is_gone_is_said(
+    root: Path, capsys: Captured, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (gone := root / "gone").mkdir()
+    monkeypatch.chdir(gone)
+    gone.rmdir()
+    image = next((root / "data/images").iterdir())
+    for words in (edit(image), ["data", "add", str(image.parent)]):
+        assert refused(capsys, root, *words).endswith(
+            "the working directory is gone: change into a folder that is there"
+        )
+
+
 @pytest.mark.parametrize("content", [b"", b"no image", b"\x89PNG\r\n\x1a\n cut"])
 def test_a_corrupt_image_is_named(root: Path, capsys: Captured, content: bytes) -> None:
     (root / "bad.png").write_bytes(content)
