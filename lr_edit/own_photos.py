@@ -6,6 +6,7 @@ mask or table is ever written to.
 
 from __future__ import annotations
 
+import os
 import unicodedata
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
@@ -95,6 +96,8 @@ def _add(
     wrong, made, strange = list(problems), list[tuple[Row, EditTask]](), dict[str, str]()
     seen: dict[tuple[str, ...], str] = {}
     for row in rows:
+        image, mask = _spelled(folder, row.image), _spelled(folder, row.mask)
+        row = replace(row, image=image, mask=mask)
         try:
             edit = (PurePosixPath(row.image).as_posix(), row.source, row.prompt, row.mask, row.box)
             if (first := seen.setdefault(edit, row.at)) != row.at:
@@ -139,6 +142,22 @@ def _task(folder: Path, row: Row, profile: Profile) -> tuple[EditTask, Picture]:
         check_picture(picture, request, profile=profile, force=True)
     truth = None if box is None else Truth(box, None)
     return EditTask(_plain(image.stem), image, row.source, row.prompt, truth=truth), picture
+
+
+def _spelled(folder: Path, name: str) -> str:
+    """A file's name as the disk has it, which may write an accent in another way than a table; as
+    it is where no file has it, or more than one."""
+    if name.isascii() or os.path.lexists(folder / name):
+        return name
+    place = PurePosixPath()
+    for part in PurePosixPath(name).parts:
+        try:
+            known = os.listdir(folder / place)
+        except (OSError, ValueError):  # no folder, or no name that a disk can have
+            return name
+        alike = [one for one in known if _composed(one) == _composed(part)]
+        place /= alike[0] if len(alike) == 1 else part
+    return place.as_posix()
 
 
 def _numbers(text: str) -> list[float]:
@@ -246,7 +265,11 @@ def _free(name: str, taken: Container[str]) -> str:
 
 def _key(name: str) -> str:
     """Some disks know neither case nor how an accent is written."""
-    return unicodedata.normalize("NFC", name).casefold()
+    return _composed(name).casefold()
+
+
+def _composed(name: str) -> str:
+    return unicodedata.normalize("NFC", name)
 
 
 def _plain(stem: str) -> str:

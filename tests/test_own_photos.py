@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from pathlib import Path
 from typing import Any
 
@@ -128,6 +129,11 @@ def test_one_photo_is_added_by_its_words_and_another_edit_of_it_beside_the_first
     assert add(root, photo, "--source", "a boat", "--prompt", "a swan") == 0
     assert [task.id for task in find_tasks(photos)] == ["boat", "boat-2"]
     assert add(root, photo) == 2 and "--source and --prompt" in capsys.readouterr().err
+    for empty in ("", "  "):
+        assert add(root, photo, "--source", "a boat", "--prompt", empty) == 2
+        assert "the prompt is empty: write one" in capsys.readouterr().err
+    assert add(root, photo, *WORDS, "--table", "edits.csv") == 2
+    assert "is no folder: name that of the photos, or leave out --table" in capsys.readouterr().err
     assert add(root, photos, *WORDS) == 2 and "is a folder" in capsys.readouterr().err
 
 
@@ -224,3 +230,26 @@ def test_an_image_that_is_missing_is_said_beside_words_that_are(
     assert add(root, photos) == 2
     said = capsys.readouterr().err
     assert "the source is empty" in said and "nope.png is missing" in said
+
+
+@pytest.mark.parametrize(("disk", "table"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_a_table_and_a_disk_may_write_an_accent_differently(
+    root: Path, photos: Path, capsys: Captured, disk: Any, table: Any
+) -> None:
+    there, written = (unicodedata.normalize(form, "\u00e9t\u00e9") for form in (disk, table))
+    (photos / there).mkdir()
+    (photos / "boat.png").rename(photos / there / f"{there}.png")
+    write_mask(photos / there / f"{there}-mask.png")
+    (photos / "edits.csv").write_text(
+        "image,source,prompt,mask\n"
+        f"{written}/{written}.png,a boat,a swan,{written}/{written}-mask.png\n",
+        encoding="utf-8",
+    )
+    assert add(root, photos) == 0
+    (task,) = find_tasks(photos)
+    assert task.image.as_posix() == f"{there}/{there}.png" and task.truth is not None
+    assert (photos / task.image).is_file()
+    assert add(root, photos / there / f"{written}.png", *WORDS) == 0
+    with (photos / "edits.csv").open("a", encoding="utf-8") as file:
+        file.write(f"{there}/{there}.png,a boat,a swan,{there}/{there}-mask.png\n")
+    assert add(root, photos) == 2 and "the same edit as line 2" in capsys.readouterr().err

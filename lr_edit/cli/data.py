@@ -49,11 +49,13 @@ def add(
         folder, table = photos, table or photos / "edits.csv"
         rows, problems = read_rows(table)
     else:
-        if table or not (source and prompt):
+        if table:
+            raise UserError(f"{photos} is no folder: name that of the photos, or leave out --table")
+        if source is None or prompt is None:
             raise UserError(f"{photos} is no folder: for one photo give --source and --prompt")
         folder = photos.parent
         name = _name(mask, folder) if mask else ""
-        rows = [Row(photos.name, source, prompt, mask=name, box=box or "")]
+        rows = [Row(photos.name, source.strip(), prompt.strip(), mask=name, box=box or "")]
     try:
         added = add_photos(folder, rows, profile=config.models, force=force, overwrite=overwrite,
                            problems=problems)  # fmt: skip
