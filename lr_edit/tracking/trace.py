@@ -30,6 +30,8 @@ from lr_edit.workspace.paths import checkout, reports_folder
 from lr_edit.workspace.storage import read_json
 
 RESULTS = "results.json"
+# Of a study's reports, what its pages are made from.
+SOURCES = (RESULTS, "edits.jsonl", "gallery", "training.json", "race.csv")
 # The order of the pipeline; `first_difference` names the earliest.
 ORDER = ("prepare", "candidates", "judge", "train", "edit", "evaluate", "ablate", "report")
 
@@ -47,7 +49,7 @@ def trace(root: Path, config: Config, *, row: str, metric: str) -> dict[str, Any
 
     lock = read_lock(root / "dvc.lock")
     chain, params = _chain(lock, config, key, row)
-    if was_altered(root):
+    if reports_folder(root) / RESULTS in find_altered(root):
         warnings.warn(f"{RESULTS} is not what dvc.lock says: this number is of another origin, run "
                       "`dvc repro`", Notice, stacklevel=2)  # fmt: skip
     keys = next((one.keys for one in read_rows(root) if one.id == row), None)
@@ -169,20 +171,22 @@ def _made_elsewhere(root: Path, chain: Chain) -> dict[str, str]:
     }
 
 
-def was_altered(root: Path) -> bool:
-    """Whether the report's numbers are others than those that its stage left, as far as a lock and
-    numbers are there."""
-    path = reports_folder(root) / RESULTS
-    if not (path.is_file() and (root / "dvc.lock").is_file()):
-        return False
-    lock = read_lock(root / "dvc.lock")
-    made = {out.md5 for entry in lock.values() for out in entry.outs
-            if (root / out.path).resolve() == path.resolve()}  # fmt: skip
-    return bool(made) and content_md5(path) not in made
+def find_altered(root: Path) -> list[Path]:
+    """Of the reports' files that pages are made from, those that are no more what their stages
+    left, as far as a lock and the files are there."""
+    if not (root / "dvc.lock").is_file():
+        return []
+    made: dict[Path, set[str]] = {}
+    for entry in _read_other(root / "dvc.lock").values():
+        for out in entry.outs:
+            made.setdefault((root / out.path).resolve(), set()).add(out.md5)
+    paths = [reports_folder(root) / name for name in SOURCES]
+    known = [path for path in paths if path.exists() and path.resolve() in made]
+    return [path for path in known if content_md5(path) not in made[path.resolve()]]
 
 
 def _read_other(path: Path) -> Mapping[str, Entry]:
-    """Another study's lock; one that cannot be read is said, and stops no question about this."""
+    """A lock, another study's mostly; one that cannot be read is said, and stops nothing else."""
     try:
         return read_lock(path)
     except UserError as error:

@@ -15,7 +15,8 @@ from typing import Any
 
 from lr_edit.errors import Unfinished, UserError, shorten
 from lr_edit.tracking.lockfile import Entry, content_md5, parse_lock, read_lock
-from lr_edit.tracking.trace import RESULTS, git, place, read_results
+from lr_edit.tracking.rows import other_studies
+from lr_edit.tracking.trace import RESULTS, find_altered, git, place, read_results
 from lr_edit.workspace.paths import reports_folder
 
 # How far two machines may be apart, in the metric's own unit; 0: not at all. Costs are counted, so
@@ -37,7 +38,7 @@ def verify(root: Path) -> dict[str, Any]:
             "new", of a row that is in the fresh study alone
     first   the first stage whose outputs differ from the committed dvc.lock's, or None
     damaged what the workspace holds otherwise than its own dvc.lock says, or lacks: the numbers
-            were not made from these files
+            were not made from these files; of a checkout's other studies, what pages are made from
     lacking stages of the committed dvc.lock that the workspace's own lacks
 
     Raises Unfinished where nothing was run here: what git brought would be compared with itself.
@@ -65,6 +66,7 @@ def verify(root: Path) -> dict[str, Any]:
     then = parse_lock(lock, root / "dvc.lock")
     damaged = [path for path, md5 in made.items() if not _holds(root / path, md5)
                and not (path.startswith(APART) and not (root / path).exists())]  # fmt: skip
+    damaged += [relpath(path, root) for one in other_studies(root) for path in find_altered(one)]
     first = first_difference(then, own_lock)
     return {
         "cells": cells, "first": first, "damaged": damaged, "tolerance": TOLERANCE,

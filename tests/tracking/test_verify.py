@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from lr_edit.errors import Unfinished, UserError
+from lr_edit.tracking.lockfile import content_md5
 from lr_edit.tracking.trace import trace
 from lr_edit.tracking.verify import TOLERANCE, differs, verdict, verify
 from lr_edit.workspace.storage import read_json, write_json
@@ -86,6 +87,19 @@ def test_an_output_that_is_not_what_the_lock_says_does_not_verify(root: Path) ->
     assert "not what dvc.lock says: artifacts/tables/dino; run `dvc repro`" in verdict(found)
     shutil.rmtree(root / "artifacts/tasks")
     assert "artifacts/tasks" in verify(root)["damaged"]
+
+
+def test_pages_of_another_study_that_were_altered_do_not_verify(root: Path) -> None:
+    table = root / "reports/race/race.csv"
+    table.parent.mkdir()
+    table.write_text("measure,value\n")
+    own = {"path": "../../reports/race/race.csv", "hash": "md5", "md5": content_md5(table)}
+    (root / "studies/race").mkdir(parents=True)
+    lines = yaml.safe_dump({"stages": {"race": {"cmd": "x", "outs": [own]}}})
+    (root / "studies/race/dvc.lock").write_text(lines)
+    assert not differs(verify(root))
+    table.write_text("measure,value\nretention,1\n")
+    assert verify(root)["damaged"] == ["reports/race/race.csv"]
 
 
 def test_pictures_that_a_pull_leaves_out_are_no_difference(root: Path) -> None:

@@ -16,14 +16,14 @@ def pages(context: click.Context) -> None:
     """
     from eval.report.pages import write_all_pages, write_pages
     from lr_edit.tracking.rows import other_studies
-    from lr_edit.tracking.trace import was_altered
-    from lr_edit.workspace.paths import checkout, reports_folder
+    from lr_edit.tracking.trace import find_altered
+    from lr_edit.workspace.paths import checkout
 
     root, config = load_study(context)
     own = context.obj["root"]
     for study in [root] if own else [checkout(root), *other_studies(checkout(root))]:
-        if was_altered(study):
-            say(f"{reports_folder(study) / 'results.json'} is not what dvc.lock says: these pages "
-                "show numbers of another origin, run `dvc repro`")  # fmt: skip
+        for path in find_altered(study):
+            say(f"{path} is not what dvc.lock says: these pages show what is of another origin, "
+                "run `dvc repro`")  # fmt: skip
     written = write_pages(root, config) if own else write_all_pages(checkout(root))
     click.echo("\n".join(map(str, written)))

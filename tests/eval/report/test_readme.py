@@ -116,19 +116,39 @@ def test_results_that_are_none_are_one_sentence(tmp_path: Path, text: str) -> No
         write_pages(tmp_path, CONFIG)
 
 
-def test_pages_of_altered_numbers_say_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    "name", ["results.json", "edits.jsonl", "training.json", "gallery/eval-000.webp"]
+)
+def test_pages_of_what_was_altered_say_so(
+    tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    for each in ("params.yaml", "dvc.lock"):
+        shutil.copyfile(ROOT / each, tmp_path / each)
+    top, *_ = Path(name).parts
+    copy = shutil.copytree if (ROOT / "reports" / top).is_dir() else shutil.copyfile
     (tmp_path / "reports").mkdir()
-    results = tmp_path / "reports/results.json"
-    shutil.copyfile(ROOT / "reports/results.json", results)
-    shutil.copyfile(ROOT / "dvc.lock", tmp_path / "dvc.lock")
+    copy(ROOT / "reports" / top, tmp_path / "reports" / top)
     monkeypatch.setattr("eval.report.pages.write_pages", lambda root, config: [])
     assert run(tmp_path, "pages") == 0 and "lr-edit:" not in capsys.readouterr().err
-    results.write_text(results.read_text().replace("0.3", "0.9", 1))
+    with (tmp_path / "reports" / name).open("ab") as file:
+        file.write(b" ")
     assert run(tmp_path, "pages") == 0
-    assert "results.json is not what dvc.lock says" in capsys.readouterr().err
+    assert f"reports/{top} is not what dvc.lock says" in capsys.readouterr().err
+
+
+def test_pages_of_an_altered_race_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "studies").mkdir()
+    shutil.copyfile(ROOT / "params.yaml", tmp_path / "params.yaml")
+    shutil.copytree(ROOT / "studies/race", tmp_path / "studies/race")
+    shutil.copytree(ROOT / "reports/race", tmp_path / "reports/race")
+    monkeypatch.setattr("eval.report.pages.write_pages", lambda root, config: [])
+    assert run(tmp_path / "studies/race", "pages") == 0
+    assert "lr-edit:" not in capsys.readouterr().err
+    (tmp_path / "reports/race/race.csv").write_text("another race\n")
+    assert run(tmp_path / "studies/race", "pages") == 0
+    assert "race/race.csv is not what dvc.lock says" in capsys.readouterr().err
 
 
 def test_a_strip_of_other_variants_is_refused(tmp_path: Path) -> None:
