@@ -189,7 +189,11 @@ def _entry(name: str, row: dict[str, Any]) -> Entry:
 
 
 def _items(rows: list[dict[str, Any]]) -> list[LockedFile]:
-    return [LockedFile(row["path"], row.get("md5", ""), row.get("size", 0)) for row in rows]
+    files = [LockedFile(row["path"], row.get("md5", ""), row.get("size", 0)) for row in rows]
+    for one in files:
+        if [type(part) for part in (one.path, one.md5, one.size)] != [str, str, int]:
+            raise TypeError(one)
+    return files
 
 
 def _writers(entries: Iterable[Entry]) -> dict[str, Entry]:

@@ -143,6 +143,9 @@ def test_what_was_not_pulled_is_no_difference(root: Path) -> None:
         ("a: [", "is not valid YAML"),
         ("- 1", "must hold a mapping"),
         ("stages: {train@a: {}}", "is not a dvc.lock"),
+        ("stages: {a: {cmd: x, outs: [{path: y, md5: null}]}}", "is not a dvc.lock"),
+        ("stages: {a: {cmd: x, deps: [{path: y, size: big}]}}", "is not a dvc.lock"),
+        ("stages: {a: {cmd: x, deps: [{path: null, md5: z}]}}", "is not a dvc.lock"),
         ("schema: '2.0'", "no finished variant"),
     ],
 )
