@@ -23,10 +23,15 @@ def find_root(start: Path | None = None) -> Path:
             return start.resolve()
         raise UserError(f"{start} holds no params.yaml: point --root at a checkout")
     here = Path.cwd().resolve()
-    installed = Path(__file__).resolve().parents[2]
-    for folder in (here, *here.parents, installed):
-        if (folder / "params.yaml").is_file() and (folder / "dvc.yaml").is_file():
+    places = (here, *here.parents, Path(__file__).resolve().parents[2])
+    known = [one for one in places if (one / "params.yaml").is_file()]
+    for folder in known:
+        if (folder / "dvc.yaml").is_file():
             return folder
+    if known:
+        raise UserError(
+            f"{known[0]} holds params.yaml and no dvc.yaml: `git checkout dvc.yaml`, or pass --root"
+        )
     raise UserError("no params.yaml here or above: run inside a checkout or pass --root")
 
 

@@ -37,6 +37,21 @@ def test_the_root_is_the_given_one_or_the_checkout_around_us(tmp_path: Path, mon
     assert find_root() == find_root(tmp_path) == tmp_path.resolve()
 
 
+@pytest.mark.parametrize(
+    ("there", "said"), [("params.yaml", r"holds params\.yaml and no dvc\.yaml: `git checkout"),
+                        ("dvc.yaml", r"no params\.yaml here or above")]
+)  # fmt: skip
+def test_the_file_that_is_missing_is_the_one_that_is_named(
+    tmp_path: Path, there: str, said: str, monkeypatch
+) -> None:
+    (tmp_path / there).touch()
+    monkeypatch.chdir(tmp_path)
+    installed = tmp_path / "lib/lr_edit/workspace/paths.py"  # as in site-packages
+    monkeypatch.setattr("lr_edit.workspace.paths.__file__", str(installed))
+    with pytest.raises(UserError, match=said):
+        find_root()
+
+
 def test_a_root_that_is_nowhere_is_not_passed_over(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="no folder: point --root at a checkout"):
         find_params(tmp_path / "none")
