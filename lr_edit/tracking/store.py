@@ -12,7 +12,7 @@ import re
 import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -73,24 +73,28 @@ def default_uri(root: Path) -> str:
 
 def check_uri(uri: str) -> None:
     """UserError for what names no store of MLflow's."""
+    shown = without_secrets(uri, uri)
     try:
         parts = urlsplit(uri)
         scheme = parts.scheme.split("+")[0] if parts.port is None or parts.port else "?"
-    except ValueError:  # a bracket that is not closed, a port that is none
+        place = Path(str(make_url(uri).database)) if scheme == "sqlite" else Path("file:")
+    except (ValueError, ArgumentError):  # a bracket that is not closed, a port that is none
         scheme = "?"
     if scheme not in SCHEMES:
         raise UserError(
-            f"{without_secrets(uri, uri)!r} names no MLflow server or database: begin it with "
+            f"{shown!r} names no MLflow server or database: begin it with "
             f"{', '.join(f'{one}:' for one in SCHEMES)}"
         )
     if scheme == "sqlite" and _is_in_memory(uri):
-        raise UserError(f"{uri!r} is a database in memory, of which nothing is left: name a file, "
-                        "as sqlite:///mlflow.db")  # fmt: skip
-    place = Path(str(make_url(uri).database)) if scheme == "sqlite" else Path("file:")
-    if not place.name.startswith("file:") and (
-        place.is_dir() or not place.absolute().parent.is_dir()
-    ):
+        raise UserError(f"{shown!r} is a database in memory, of which nothing is left: name a "
+                        "file, as sqlite:///mlflow.db")  # fmt: skip
+    if place.name.startswith("file:"):
+        return
+    if place.is_dir() or not place.absolute().parent.is_dir():
         raise UserError(f"{place} can be no database: name a file in a folder that is there")
+    with suppress(*FAILURES):  # one that does not answer is said when it is published to
+        if place.is_file() and _is_foreign(_read_tables(uri)):
+            raise UserError(f"{place} is another program's database: name a new file, or MLflow's")
 
 
 def _is_in_memory(uri: str) -> bool:
@@ -112,8 +116,8 @@ def open_store(root: Path, uri: str) -> MlflowClient:
         _make_database(path)
     if uri.startswith("sqlite") and _is_in_memory(uri):
         raise ValueError("a database in memory, of which nothing would be left")
-    if urlsplit(uri).scheme not in SERVED:
-        _ask_database(uri)
+    if urlsplit(uri).scheme not in SERVED and not _ask_database(uri):
+        _fill_database(uri, Path.cwd())
     return MlflowClient(uri)
 
 
@@ -121,26 +125,45 @@ def _make_database(path: Path) -> None:
     for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed at it
         left.unlink(missing_ok=True)
     with atomic_write(path) as part:
-        uri = default_uri(path.parent).replace(path.name, part.name)
-        client = MlflowClient(uri)
-        client.search_experiments()  # makes it
-        client._tracking_client.store._dispose_engine()  # nothing of it is open when it is renamed
+        _fill_database(default_uri(path.parent).replace(path.name, part.name), path.parent)
 
 
-def _ask_database(uri: str) -> None:
-    """SQLAlchemyError, ImportError or ValueError where a database does not answer, or was left
-    half made."""
+def _fill_database(uri: str, folder: Path) -> None:
+    """Bring MLflow's tables into an empty database. MLflow writes where artifacts lie into its SQL
+    as it is: a folder's name with both kinds of quotes would break that, its URI does not."""
+    from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # servers need none
+
+    store = SqlAlchemyStore(uri, (folder / "mlruns").as_uri())
+    store._dispose_engine()  # nothing of it is open when it is renamed
+
+
+def _ask_database(uri: str) -> bool:
+    """Whether a database holds MLflow's tables yet. SQLAlchemyError, ImportError or ValueError
+    where it does not answer, was left half made, or holds another program's."""
+    tables = _read_tables(uri, write=uri.startswith("sqlite"))
+    if any("_alembic_tmp" in name for name in tables):
+        raise ValueError("it was left half made")
+    if _is_foreign(tables):
+        raise ValueError("it is another program's database")
+    return bool(tables)
+
+
+def _read_tables(uri: str, *, write: bool = False) -> list[str]:
+    """The names of a database's tables; with `write`, if it may be written to."""
     slow = {"timeout": PATIENCE} if uri.startswith("sqlite") else {"connect_timeout": PATIENCE}
     engine = create_engine(uri, connect_args=slow)
     try:
-        half = [name for name in inspect(engine).get_table_names() if "_alembic_tmp" in name]
-        if uri.startswith("sqlite"):  # a lock, or a file that may only be read
+        if write:  # a lock, or a file that may only be read
             with engine.connect() as connection:
                 connection.exec_driver_sql("BEGIN IMMEDIATE")
+        return inspect(engine).get_table_names()
     finally:
         engine.dispose()
-    if half:
-        raise ValueError("it was left half made")
+
+
+def _is_foreign(tables: list[str]) -> bool:
+    """Whether a database that is not empty lacks what every one of MLflow's has."""
+    return bool(tables) and not {"experiments", "alembic_version"} <= set(tables)
 
 
 @contextmanager
@@ -184,12 +207,15 @@ def without_secrets(text: str, uri: str) -> str:
         parts = urlsplit(uri)
         secrets = [parts.password, unquote(parts.password or "")]
         secrets += [value for _, value in parse_qsl(parts.query)]
+        users = {parts.username, unquote(parts.username or "")}
     except ValueError:
-        secrets = []
+        secrets, users = [], set()
     secrets += [os.environ.get(key) for key in _SECRETS]
     text = re.sub(r"(?<=://)[^/\s]*@|[^\s/@'\"]+:[^\s/@]+@", "***@", text)
     if not uri.startswith("sqlite"):  # whose path may hold a `?`
         text = re.sub(r"(://[^\s?#;]*)[?#;]\S*", r"\1", text)
     for secret in sorted({one for one in secrets if one}, key=len, reverse=True):
         text = text.replace(secret, "***")
+    for user in filter(None, users):  # as a word that is no scheme: one may be part of any other
+        text = re.sub(rf"(?<!\w){re.escape(user)}(?!\w|(\+\w+)?://)", "***", text)
     return text

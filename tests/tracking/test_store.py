@@ -61,6 +61,37 @@ def test_a_folder_of_any_name_keeps_its_own_database(
     assert any((moved / "mlruns").rglob("choices.json"))
 
 
+def test_a_database_is_made_in_a_folder_whose_name_holds_both_quotes(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    moved = tmp_path / "o'u\"r:x"
+    shutil.copytree(root, moved)
+    monkeypatch.chdir(moved)
+    assert publish(moved).warning is None
+    assert publish(moved, tracking_uri=f"sqlite:///{tmp_path / 'x.db'}").warning is None
+    with closing(sqlite3.connect(moved / "mlflow.db")) as made:
+        assert made.execute("select count(*) from runs").fetchone() == (3,)
+
+
+def test_another_program_s_database_is_left_as_it_is(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place = tmp_path / "x.db"
+    with closing(sqlite3.connect(place)) as other:
+        other.execute("create table alembic_version (version_num text)")
+    before = place.read_bytes()
+    with pytest.raises(UserError, match=r"x\.db is another program's database: name a new file"):
+        publish(root, tracking_uri=f"sqlite:///{place}")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{place}")  # no stage fails for it
+    assert "it is another program's database" in (publish(root).warning or "")
+    assert place.read_bytes() == before
+
+
+def test_an_empty_database_is_filled(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "x.db").touch()
+    assert publish(root, tracking_uri=f"sqlite:///{tmp_path / 'x.db'}").warning is None
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [(b"no database" * 99, "file is not a database"), (None, "unable to open database file")],
@@ -105,7 +136,7 @@ def test_a_store_that_is_not_there_is_one_sentence_without_a_password(root: Path
 @pytest.mark.parametrize(
     "uri",
     ["odd://me:s3cret@x", "http://[::1", "", " ", "http://127.0.0.1:99999", "http://127.0.0.1:x",
-     "http://127.0.0.1:0", "file:///x/mlruns", "mlruns"],
+     "http://127.0.0.1:0", "file:///x/mlruns", "mlruns", "sqlite:x"],
 )  # fmt: skip
 def test_what_names_no_store_is_the_users_to_mend(
     root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
@@ -120,13 +151,14 @@ def test_what_names_no_store_is_the_users_to_mend(
 @pytest.mark.parametrize(
     "uri",
     ["sqlite://", "sqlite:///", "sqlite:///:memory:", "sqlite+pysqlite:///:memory:",
-     "sqlite:///file:x?mode=memory&uri=true"],
+     "sqlite:///file:x?mode=memory&uri=true", "sqlite://me:s3cret@h/:memory:"],
 )  # fmt: skip
 def test_nothing_is_published_into_memory(
     root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="a database in memory"):
+    with pytest.raises(UserError, match="a database in memory") as refused:
         publish(root, tracking_uri=uri)
+    assert "s3cret" not in str(refused.value)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
     assert "of which nothing would be left" in (publish(root).warning or "")
 
@@ -149,6 +181,11 @@ def test_a_database_without_its_driver_says_what_to_install(root: Path) -> None:
         ("no a@b, no a%40b, no k1", "no ***, no ***, no ***"),
         ("http://me:a%40b@h/x;token=k2", "http://***@h/x"),
         ("'bob:k6@h' names none", "'***@h' names none"),
+        (
+            "databricks wants put-secret me a%40b@h-host",
+            "databricks wants put-secret *** ***@h-host",
+        ),
+        ("some of me://h, by me", "some of me://h, by ***"),
         ("at http://h/x#k3 and http://h/x;k4#k5?k6", "at http://h/x and http://h/x"),
     ],
 )
@@ -211,14 +248,14 @@ def test_the_command_fails_where_the_stage_does_not(
 def test_a_database_that_is_interrupted_while_it_is_made_is_no_database(
     root: Path, empty_store: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def interrupted(uri: str) -> None:
+    def interrupted(uri: str, _: str) -> None:
         Path(uri.removeprefix("sqlite:///")).write_bytes(b"half of it")
         Path(uri.removeprefix("sqlite:///") + "-journal").touch()
         raise KeyboardInterrupt
 
     (root / ".mlflow.db.1.0.part").touch()  # of a process that was killed
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
-        patch.setattr("lr_edit.tracking.store.MlflowClient", interrupted)
+        patch.setattr("mlflow.store.tracking.sqlalchemy_store.SqlAlchemyStore", interrupted)
         publish(root)
     assert not database(root).exists()
     assert [path.name for path in root.glob(".mlflow.db.*.part")] == []
