@@ -26,6 +26,7 @@ from lr_edit.workspace.storage import (
     read_banks,
     read_choices,
     read_image,
+    study_edit,
     study_image,
 )
 
@@ -174,15 +175,14 @@ def _collect(root: Path, config: Config, tasks: list[EditTask], name: str) -> li
     choices = read_choices(root / "artifacts/edits" / name / "choices.json")
     banks = read_banks(root, proposals, tasks=tasks)
     found = []
-    for task, bank, judged in zip(
-        tasks, banks, read_judgements(root, proposals, tasks=tasks), strict=True
-    ):
+    tables = read_judgements(root, proposals, tasks=tasks, banks=banks)
+    for task, bank, judged in zip(tasks, banks, tables, strict=True):
         at = (choices[task.id][0].point, choices[task.id][0].size)
         success = float(judged["success"][at])
         found.append(
             ShownEdit(
                 box=Box(*map(int, bank.boxes[at])),
-                edited=_on_white(read_image(root / "artifacts/edits" / name / f"{task.id}.png")),
+                edited=_on_white(study_edit(root, name, task=task).transpose(1, 2, 0)),
                 success=None if np.isnan(success) else bool(success),
             )
         )

@@ -15,7 +15,7 @@ from eval.report.edits import collect_rows
 from eval.statistics import estimate
 from eval.study.ablations import read_chosen
 from eval.study.diagnosis import diagnose, reach
-from eval.study.evaluate import cell, read_judgements
+from eval.study.evaluate import Judgements, cell, read_judgements
 from eval.study.preferences import preferences
 from eval.study.scores import Scores, read_scores
 from lr_edit.config import Config
@@ -50,7 +50,7 @@ def describe_method(
     probabilities = _probabilities(root, config, name, headline, banks, choices)
     found = diagnose(
         headline,
-        read_judgements(root, proposals, tasks=headline),
+        read_judgements(root, proposals, tasks=headline, banks=banks),
         choices=choices,
         picked=[table.argmax(-1) for table in probabilities],
     )
@@ -76,12 +76,11 @@ def _reach(root: Path, config: Config, tasks: Sequence[EditTask]) -> dict[str, A
     """What each row would reach if it did one thing perfectly: the variants that pick a size at
     every anchor, and the rows of the group `default` that choose among all of their candidates."""
     truth = [name for name, row in config.proposals.items() if row.anchors == "truth"]
-    true_box = read_judgements(root, truth[0], tasks=tasks) if truth else None
+    true_box = _judged(root, truth[0], tasks) if truth else None
 
     def row_of(proposals: str, choices: list[Choice], picked: list[Any]) -> dict[str, Any]:
         found = reach(
-            read_judgements(root, proposals, tasks=tasks),
-            choices=choices, picked=picked, truth=true_box,
+            _judged(root, proposals, tasks), choices=choices, picked=picked, truth=true_box
         )  # fmt: skip
         study = config.study
         return {
@@ -106,6 +105,11 @@ def _reach(root: Path, config: Config, tasks: Sequence[EditTask]) -> dict[str, A
                 choices = [Choice(*made[name]["choices"][at][0]) for at in places]
                 found[name] = row_of(row.proposals, choices, [None] * len(tasks))
     return found
+
+
+def _judged(root: Path, proposals: str, tasks: Sequence[EditTask]) -> list[Judgements]:
+    banks = read_banks(root, proposals, tasks=list(tasks))
+    return read_judgements(root, proposals, tasks=tasks, banks=banks)
 
 
 def _probabilities(

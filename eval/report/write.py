@@ -27,7 +27,7 @@ from eval.study.results import build_results
 from eval.study.scores import Scores, read_scores, rows, write_rows
 from eval.study.strata import GROUP, METRICS, compare_by_stratum
 from lr_edit.config import Config
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, shorten
 from lr_edit.types import Bank, EditTask
 from lr_edit.workspace.paths import reports_folder
 from lr_edit.workspace.storage import read_banks, read_json, study_tasks, write_json
@@ -88,6 +88,9 @@ def _read_summary(path: Path) -> dict[str, Any]:
     found = read_json(path)
     if not isinstance(found, dict) or not {"metrics", "categories", "seeds"} <= found.keys():
         raise UserError(f"{path} is no summary of a row: delete it and run `dvc repro evaluate`")
+    if found.get("variant") != path.stem:
+        raise UserError(f"{path} is another row's ({shorten(found.get('variant'))}): run its stage "
+                        "evaluate again")  # fmt: skip
     return found
 
 
@@ -107,7 +110,7 @@ def find_verdicts(
         own = any(getattr(how, key) != value for key, value in usual.items())
         if own or how.boxes in ("segmented", "whole"):
             continue
-        judged = read_judgements(root, name, tasks=tasks)
+        judged = read_judgements(root, name, tasks=tasks, banks=each)
         found |= known_verdicts([task.id for task in tasks], banks=each, judged=judged)
     return found
 
@@ -127,4 +130,5 @@ def _ceilings(root: Path, config: Config, tasks: list[EditTask]) -> list[Scores]
     if not sets:
         return []
     banks = read_banks(root, sets[0], tasks=tasks)
-    return ceiling_scores(tasks, banks=banks, judged=read_judgements(root, sets[0], tasks=tasks))
+    judged = read_judgements(root, sets[0], tasks=tasks, banks=banks)
+    return ceiling_scores(tasks, banks=banks, judged=judged)

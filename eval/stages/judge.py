@@ -25,7 +25,7 @@ from lr_edit.workspace.paths import cache_folder
 from lr_edit.workspace.storage import (
     content_key,
     read_bank,
-    read_tensors,
+    read_candidates,
     study_image,
     study_tasks,
     write_tensors,
@@ -96,9 +96,9 @@ class TaskJudge:
 
 
 def _read(root: Path, task: EditTask, *, name: str) -> JudgeTask:
-    images = read_tensors(root / f"artifacts/candidates/{name}/{task.id}.safetensors")["images"]
-    boxes = read_bank(root / f"artifacts/tables/{name}/{task.id}.safetensors").boxes
-    return JudgeTask(task, study_image(root, task), images, boxes)
+    bank = read_bank(root / f"artifacts/tables/{name}/{task.id}.safetensors")
+    images = read_candidates(root, name, task=task, bank=bank)
+    return JudgeTask(task, study_image(root, task), images, bank.boxes)
 
 
 def _key(common: str, item: JudgeTask) -> str:

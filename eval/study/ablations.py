@@ -60,11 +60,10 @@ def read_chosen(root: Path, config: Config) -> dict[str, Any]:
 def _score(
     root: Path, tasks: list[EditTask], name: str, row: Ablation, chosen: dict[str, Any]
 ) -> Scores:
-    banks = [
-        bank.part(points=row.points, sizes=row.sizes)
-        for bank in read_banks(root, row.proposals, tasks=tasks)
-    ]
-    judged = [_part(table, row) for table in read_judgements(root, row.proposals, tasks=tasks)]
+    whole = read_banks(root, row.proposals, tasks=tasks)
+    banks = [bank.part(points=row.points, sizes=row.sizes) for bank in whole]
+    tables = read_judgements(root, row.proposals, tasks=tasks, banks=whole)
+    judged = [_part(table, row) for table in tables]
     candidates_used = chosen["candidates_used"] or [
         count_candidates(row, bank, trained=None) for bank in banks
     ]

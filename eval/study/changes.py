@@ -16,8 +16,7 @@ from eval.metrics.registry import is_headline
 from eval.statistics import estimate
 from eval.study.evaluate import cell
 from lr_edit.types import EditTask
-from lr_edit.workspace.pictures import read_image
-from lr_edit.workspace.storage import study_image
+from lr_edit.workspace.storage import study_edit, study_image
 
 Aspect = Literal["hit", "miss", "leak", "leak_size", "auc"]  # of `eval.metrics.change`
 ASPECTS: tuple[Aspect, ...] = get_args(Aspect)
@@ -33,8 +32,7 @@ def change_results(
         return {}
     found: dict[str, dict[str, Any]] = {}
     for name in variants:
-        folder = root / "artifacts/edits" / name
-        rows = [_changes(root, folder, task) for task in known]
+        rows = [_changes(root, name, task) for task in known]
         found[name] = {
             aspect: cell(estimate(np.array(values), resamples=resamples, seed=seed))
             for aspect, values in zip(ASPECTS, zip(*rows, strict=True), strict=True)
@@ -42,7 +40,7 @@ def change_results(
     return found
 
 
-def _changes(root: Path, folder: Path, task: EditTask) -> list[float]:
+def _changes(root: Path, name: str, task: EditTask) -> list[float]:
     """Every aspect of one edit."""
     import torch  # tables do without
 
@@ -51,10 +49,8 @@ def _changes(root: Path, folder: Path, task: EditTask) -> list[float]:
     assert task.truth is not None and task.truth.box is not None
     before, after = (
         torch.from_numpy(pixels.copy())[None].float() / 255
-        for pixels in (
-            study_image(root, task), read_image(folder / f"{task.id}.png").transpose(2, 0, 1)
-        )
-    )  # fmt: skip
+        for pixels in (study_image(root, task), study_edit(root, name, task=task))
+    )
     box, mask = task.truth.box, torch.zeros(1, 1, *before.shape[-2:], dtype=torch.bool)
     mask[..., box.top : box.bottom, box.left : box.right] = True
     return [float(where_changed(before, after, mask=mask, aspect=aspect)) for aspect in ASPECTS]

@@ -42,7 +42,7 @@ def evaluate(root: Path, config: Config, *, name: str) -> None:
         count_candidates(variant, bank, trained=trained.get(task.id))
         for task, bank in zip(tasks, banks, strict=True)
     ]
-    judged = read_judgements(root, variant.proposals, tasks=tasks)
+    judged = read_judgements(root, variant.proposals, tasks=tasks, banks=banks)
     _check_choices(chosen, tasks, name)
     choices = [
         _of_task(chosen, task, bank, name=name) for task, bank in zip(tasks, banks, strict=True)
@@ -163,10 +163,21 @@ def cell(value: Estimate) -> dict[str, float | int | None]:
     return {key: part for key, part in asdict(value).items() if key != "infinite"}
 
 
-def read_judgements(root: Path, proposals: str, *, tasks: Sequence[EditTask]) -> list[Judgements]:
-    """The judge tables of a proposal set, in the order of the tasks."""
-    folder = root / "artifacts/judge" / proposals
-    return [read_tensors(folder / f"{task.id}.safetensors") for task in tasks]
+def read_judgements(
+    root: Path, proposals: str, *, tasks: Sequence[EditTask], banks: Sequence[Bank]
+) -> list[Judgements]:
+    """The judge tables of a proposal set, in the order of the tasks. UserError for one that judges
+    other candidates than those of its bank."""
+    folder, tables = root / "artifacts/judge" / proposals, []
+    for task, bank in zip(tasks, banks, strict=True):
+        path, shape = folder / f"{task.id}.safetensors", bank.losses.shape[:2]
+        tables.append(read_tensors(path))
+        if {values.shape for values in tables[-1].values()} != {shape}:
+            raise UserError(
+                f"{path} does not judge the {shape[0]}x{shape[1]} candidates of its table: run its "
+                "stage judge again"
+            )
+    return tables
 
 
 def _cells(

@@ -16,7 +16,7 @@ import numpy as np
 
 from eval.metrics.registry import BY_KEY, PROTOCOL, is_headline
 from eval.statistics import over_seeds
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, shorten
 from lr_edit.workspace.storage import atomic_write
 
 COLUMNS = (
@@ -84,20 +84,37 @@ def write_rows(path: Path, lines: Iterable[list[str]]) -> None:
 
 
 def read_scores(path: Path) -> Scores:
-    """One variant's scores from its long CSV. UserError if missing or not one."""
+    """One variant's scores from its long CSV. UserError if missing, another's, or not one."""
     try:
         with path.open(newline="", encoding="utf-8") as file:
-            lines = list(csv.DictReader(file))
+            lines = list(csv.DictReader(file, strict=True))
+        if not lines or tuple(lines[0]) != COLUMNS:
+            raise ValueError("other columns")
+        cells = [_value(line) for line in lines]
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the stage evaluate (dvc repro)") from None
-    if not lines or tuple(lines[0]) != COLUMNS:
-        raise UserError(f"{path} holds no per-image scores: delete it and run dvc repro")
+    except (ValueError, csv.Error) as error:
+        raise UserError(
+            f"{path} holds no per-image scores ({shorten(error)}): run its stage evaluate again"
+        ) from None
+    if others := {line["variant"] for line in lines} - {path.stem}:
+        raise UserError(
+            f"{path} holds the scores of {shorten(min(others))}: run its stage evaluate again"
+        )
     tasks = {line["task"]: line["category"] for line in lines}
     seeds = {seed: at for at, seed in enumerate(dict.fromkeys(line["seed"] for line in lines))}
     place = {task: at for at, task in enumerate(tasks)}
     metrics = dict.fromkeys(line["metric"] for line in lines)
     values = {name: np.full((len(tasks), len(seeds)), np.nan) for name in metrics}
-    for line in lines:
-        if line["value"]:
-            values[line["metric"]][place[line["task"]], seeds[line["seed"]]] = float(line["value"])
-    return Scores(lines[0]["variant"], tuple(tasks), tuple(tasks.values()), values)
+    for line, value in zip(lines, cells, strict=True):
+        values[line["metric"]][place[line["task"]], seeds[line["seed"]]] = value
+    return Scores(path.stem, tuple(tasks), tuple(tasks.values()), values)
+
+
+def _value(line: dict[str, str]) -> float:
+    """What `value_cell` wrote; ValueError for anything else."""
+    text, status = line.get("value"), line.get("status")
+    value = float(text or "nan")
+    if value_cell(value)[1] != status:
+        raise ValueError(f"the value {text!r} is {status!r}")
+    return value

@@ -13,6 +13,7 @@ from lr_edit.types import Bank, Choice
 from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.storage import (
     read_banks,
+    read_candidates,
     read_tensors,
     study_tasks,
     write_choices,
@@ -37,8 +38,7 @@ def _write(root: Path, config: Config, name: str, *, out: Path) -> None:
             for seed, table in _per_seed(variant, probabilities.get(task.id))
         ]
         first = choices[task.id][0]
-        images = root / "artifacts/candidates" / variant.proposals
-        candidates = read_tensors(images / f"{task.id}.safetensors")["images"]
+        candidates = read_candidates(root, variant.proposals, task=task, bank=bank)
         write_image(out / f"{task.id}.png", candidates[first.point, first.size].transpose(1, 2, 0))
     write_choices(out / "choices.json", choices)
 

@@ -167,6 +167,33 @@ def study_image(root: Path, task: EditTask) -> np.ndarray:
     return read_image(root / "artifacts/tasks" / task.image).transpose(2, 0, 1).copy()
 
 
+def study_edit(root: Path, variant: str, *, task: EditTask) -> np.ndarray:
+    """What a variant made of a task's source, by its first seed: uint8 (3, H, W). UserError where
+    it is not of the source's size."""
+    path = root / "artifacts/edits" / variant / f"{task.id}.png"
+    edit, source = read_image(path).transpose(2, 0, 1), study_image(root, task)
+    if edit.shape != source.shape:
+        (high, wide), (height, width) = edit.shape[1:], source.shape[1:]
+        raise UserError(
+            f"{shorten(path)} is {wide}x{high}, and its source {width}x{height}: run its stage "
+            "edit again"
+        )
+    return edit
+
+
+def read_candidates(root: Path, proposals: str, *, task: EditTask, bank: Bank) -> np.ndarray:
+    """The pictures of a task's bank: uint8 (points, sizes, 3, H, W). UserError for any others."""
+    path = root / "artifacts/candidates" / proposals / f"{task.id}.safetensors"
+    images = read_tensors(path).get("images", np.empty(0))
+    shape = (*bank.losses.shape[:2], 3)
+    if images.dtype != np.uint8 or images.ndim != 5 or images.shape[:3] != shape:
+        raise UserError(
+            f"{shorten(path)} does not hold the {shape[0]}x{shape[1]} candidates of its table: run "
+            "its stage candidates again"
+        )
+    return images
+
+
 def read_banks(root: Path, proposals: str, *, tasks: list[EditTask]) -> list[Bank]:
     """The scored candidates of a proposal set, in the order of the tasks.
 

@@ -183,6 +183,28 @@ def test_scores_of_other_tasks_are_refused(root: Path) -> None:
         path.write_text(whole)
 
 
+def test_a_summary_of_another_row_is_refused(root: Path) -> None:
+    path = root / "artifacts/scores/learned.json"
+    whole = path.read_text()
+    try:
+        path.write_bytes(path.with_name("untrained.json").read_bytes())
+        with pytest.raises(UserError, match=r"learned.json is another row's \('untrained'\)"):
+            write_report(root, CONFIG)
+    finally:
+        path.write_text(whole)
+
+
+def test_an_edit_of_another_size_is_refused(root: Path) -> None:
+    path = root / "artifacts/edits/learned/eval-000.png"
+    whole = path.read_bytes()
+    try:
+        Image.new("RGB", (300, 200)).save(path)
+        with pytest.raises(UserError, match=r"eval-000\.png is 300x200, and its source 32x32: run"):
+            write_report(root, CONFIG)
+    finally:
+        path.write_bytes(whole)
+
+
 @pytest.mark.parametrize("text", ["{}", "[]", "null"])
 def test_what_is_no_summary_is_named_with_its_cure(root: Path, text: str) -> None:
     path = root / "artifacts/scores/learned.json"

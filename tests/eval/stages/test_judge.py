@@ -11,7 +11,9 @@ import pytest
 from eval.stages import judge
 from eval.study.judging import JUDGED, JudgeNets
 from lr_edit.config import Config
+from lr_edit.errors import UserError
 from lr_edit.profiles import Profile
+from lr_edit.stages import edit
 from lr_edit.workspace.storage import read_tensors, study_tasks, write_tensors
 from tests.eval.artifact_tree import POINTS, SIDE, SIZES, make_tree, small_config
 from tests.eval.networks import FakeClip, FakeDino, FakeJudge, FakeLpips
@@ -52,6 +54,18 @@ def test_every_task_gets_its_table(study: tuple[Path, Config, list[Profile]]) ->
         table = read_tensors(root / f"artifacts/judge/dino/{task.id}.safetensors")
         assert set(table) == set(JUDGED)
         assert table["clip_whole"].shape == (POINTS, SIZES["dino"])
+
+
+def test_candidates_of_another_set_are_neither_judged_nor_an_edit(
+    study: tuple[Path, Config, list[Profile]],
+) -> None:
+    root, config, _ = study
+    path = root / "artifacts/candidates/dino/eval-001.safetensors"
+    write_tensors(path, {"images": read_tensors(path)["images"][:, :1]})
+    with pytest.raises(UserError, match=r"eval-001.* the 3x6 candidates .* stage candidates again"):
+        judge.run(root, config, name="dino", track=quietly)
+    with pytest.raises(UserError, match=r"eval-001.* the 3x6 candidates .* stage candidates again"):
+        edit.run(root, config, name="argmin-table")
 
 
 def test_nothing_is_judged_twice_unless_its_judges_or_pixels_change(

@@ -126,6 +126,41 @@ def test_a_file_of_another_kind_is_named(root: Path, file: str, said: str) -> No
         (root / file).write_bytes(kept)
 
 
+def test_judgements_of_other_candidates_are_refused(root: Path) -> None:
+    folder = root / "artifacts/judge"
+    path = folder / "dino/eval-002.safetensors"
+    kept = path.read_bytes()
+    try:
+        path.write_bytes((folder / "dino-random/eval-002.safetensors").read_bytes())
+        with pytest.raises(UserError, match=r"dino/eval-002.* the 3x6 candidates .* judge again"):
+            evaluate(root, CONFIG, name="learned")
+    finally:
+        path.write_bytes(kept)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        (b"learned,", b"untrained,", "the scores of 'untrained'"),
+        (b",ok\n", b"high,ok\n", "could not convert string to float"),
+        (b",ok\n", b"\xe0,ok\n", "can't decode byte 0xe0"),
+        (b",,missing\n", b",nan,ok\n", "'nan' is 'ok'"),
+        (b",,missing\n", b",inf,ok\n", "'inf' is 'ok'"),
+        (b",,missing\n", b"\n", "the value None is None"),
+        (b"variant,", b"row,", "other columns"),
+    ],
+)
+def test_scores_that_are_another_row_s_or_none_are_refused(
+    root: Path, tmp_path: Path, old: bytes, new: bytes, said: str
+) -> None:
+    path = tmp_path / "learned.csv"
+    path.write_bytes((root / "artifacts/scores/learned.csv").read_bytes().replace(old, new, 1))
+    with pytest.raises(
+        UserError, match=rf"learned\.csv holds .*{said}.*run its stage evaluate again"
+    ):
+        read_scores(path)
+
+
 def test_the_long_table_has_a_row_for_every_task_seed_and_metric(root: Path) -> None:
     lines = (root / "artifacts/scores/dino-random-size.csv").read_text().splitlines()
     seeds = CONFIG.variant("dino-random-size").seeds
