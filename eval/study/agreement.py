@@ -2,8 +2,9 @@
 
 `labels/` holds draws of edits over all rows, labelled by eye without the judge's word: its
 thresholds were chosen on the first two, the others, together `unseen`, tell how good it is. One
-labelled the first three. Three labelled the others, two of them by `labels/RULES.md` alone: what
-most of them say counts, and how often two of them say the same is as far as a judge can get.
+labelled the first three. Three labelled the others, two or all of them by `labels/RULES.md` alone:
+what most of them say counts, and how often two of them say the same is as far as a judge can get.
+The seventh is of other tasks (studies/labels.yaml), whose judge the report of that study alone knows.
 An edit is known by its task and its box, since all candidates of a task share their noise.
 """
 
@@ -22,7 +23,7 @@ from eval.study.evaluate import Judgements
 from lr_edit.types import Bank
 
 LABELS = Path(__file__).parent / "labels"
-DRAWS = ("first", "second", "third", "fourth", "fifth", "sixth")
+DRAWS = ("first", "second", "third", "fourth", "fifth", "sixth", "seventh")
 UNSEEN = DRAWS[2:]  # together they are the claim
 Edit = tuple[str, tuple[int, ...]]  # task, box
 
