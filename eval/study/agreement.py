@@ -4,8 +4,8 @@
 thresholds were chosen on the first two, the others, together `unseen`, tell how good it is. One
 labelled the first three. Three labelled the others, two or all of them by `labels/RULES.md` alone:
 what most of them say counts, and how often two of them say the same is as far as a judge can get.
-The seventh is of other tasks (studies/labels.yaml), whose judge the report of that study alone knows.
-An edit is known by its task and its box, since all candidates of a task share their noise.
+The seventh is of other tasks: the report of that study, studies/labels.yaml, knows it. An edit is
+known by its task and its box, since all candidates of a task share their noise.
 """
 
 from __future__ import annotations
