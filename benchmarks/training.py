@@ -15,8 +15,9 @@ import torch
 from benchmarks.timing import peak, reset_peak, seconds_of
 from lr_edit import method
 from lr_edit.boxes import square_boxes
-from lr_edit.config import Config, Variant
+from lr_edit.config import Config
 from lr_edit.types import Bank
+from lr_edit.variant import Variant
 
 TOGETHER = 64  # images whose nets are trained at once on a GPU
 

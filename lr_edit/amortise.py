@@ -15,12 +15,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from lr_edit.anchor_net import AnchorNet, add_relevance, bank_rois, fresh_net, roi_features
-from lr_edit.config import Ablation, Config, DatasetNet
+from lr_edit.config import Config, DatasetNet
 from lr_edit.errors import UserError
 from lr_edit.frozen.weights import folder_of, resolve
 from lr_edit.learn_amortised import predict_log_probabilities
 from lr_edit.saliency import Saliency
 from lr_edit.types import Bank
+from lr_edit.variant import Ablation
 from lr_edit.workspace.storage import read_json, read_tensors
 
 

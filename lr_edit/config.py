@@ -3,9 +3,9 @@ impossible values are a `UserError`."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import Field
 
@@ -14,7 +14,6 @@ from lr_edit.profiles import (
     DEFAULTS,
     MOST,
     Count,
-    Index,
     Name,
     Profile,
     Template,
@@ -25,7 +24,8 @@ from lr_edit.profiles import (
 )  # fmt: skip
 from lr_edit.profiles import Frozen as _Frozen
 from lr_edit.proposal_set import Inpaint, ProposalSet, Propose
-from lr_edit.types import LossWeights, Merit
+from lr_edit.types import Merit, Split
+from lr_edit.variant import Ablation, Variant, check_row
 
 
 class Score(_Frozen):
@@ -34,39 +34,6 @@ class Score(_Frozen):
     views: int = Field(0, ge=0, le=1000)
     prompt: Template = "{}"
     source: Template = "{}"
-
-
-class Variant(_Frozen):
-    """A row of the tables: which candidates, what picks a size at each anchor, how anchors rank."""
-
-    proposals: str
-    choose: Literal["net", "table", "random", "fixed", "best", "sample"] = "net"
-    size: Index = 0  # for `fixed`: index into the sizes
-    draws: Count = 1  # for `sample`: candidates drawn
-    learner: Literal["exact", "gumbel", "reinforce", "leave-one-out", "none"] = "none"
-    rank: Merit | Literal["released"] = "S"
-    losses: LossWeights = LossWeights()
-    steps: Count = 400
-    rate: float = Field(5e-3, gt=0, le=MOST)
-    weight_decay: float = Field(0.0, ge=0, le=MOST)
-    seeds: Count = 1  # random draws or random starts to average over
-
-
-class Ablation(Variant):
-    """A variant that may use a part of the candidates; scored from tables, it inpaints nothing.
-
-    `scope: dataset` chooses by what was learned on other images: the best size, or a net."""
-
-    points: Count | None = None  # the first so many anchors; default: all
-    sizes: tuple[Index, ...] | None = Field(None, min_length=1)  # their indices; default: all
-    scope: Literal["image", "dataset"] = "image"
-    trained_on: Index = 0  # images, of `dataset_net.tasks`; 0: a random start
-    text: bool = False  # whether the net reads the relevance of the source words
-    by: Literal["J", "S"] = "J"  # what the best size was best by
-    top: Count | None = None  # inpaint the top k pairs alone; default: one per anchor
-    previews: tuple[str, ...] = ()  # a race: the sets of its rounds before `proposals`, and
-    budget: Count = 400  # its NFE (UNet evaluations) at most
-    entrants: Count | None = None  # with `scope: dataset`: only the top k enter it
 
 
 class DatasetNet(_Frozen):
@@ -95,7 +62,7 @@ class Race(_Frozen):
 class Study(_Frozen):
     """Which tasks, and what every variant is compared with."""
 
-    split: Literal["train", "val", "dev", "test"] = "dev"
+    split: Split = "dev"
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     baseline: str = "dino-random-size"
     resamples: Annotated[int, Field(ge=99, le=MOST)] = 9999  # fewer: `eval.statistics`
@@ -176,6 +143,7 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
         if name not in config.proposals:
             said = suggest_name(name, config.proposals)
             raise UserError(f"{path}: {place}: unknown proposal set {shorten(name)}{said}")
+    _check_doubles(config, path)
     nets = [row.proposals for row in (*config.variants.values(), *rows) if row.choose == "net"]
     nets += [race.proposals for race in (config.race, config.amortised) if race.entrants]
     nets += [config.dataset_net.proposals] if config.dataset_net else []
@@ -184,11 +152,11 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
             raise UserError(f"{path}: nets read the features of {name!r}, and proposals.{name}."
                             "propose keeps none: it needs `features: true`")  # fmt: skip
     for name, row in config.variants.items():
-        _check_row(row, params["variants"][name], path, f"variants.{name}")
+        check_row(row, params["variants"][name], path=path, key=f"variants.{name}")
     for group, table in config.ablations.items():
         for name, ablation in table.items():
             own, key = params["ablations"][group][name], f"ablations.{group}.{name}"
-            _check_row(ablation, own, path, key)
+            check_row(ablation, own, path=path, key=key)
             _check_part(ablation, config, path, key)
     if config.variants and (name := config.study.baseline) not in config.variants:
         said = suggest_name(name, config.variants)
@@ -209,6 +177,25 @@ def _named_sets(config: Config) -> Iterator[tuple[str, str]]:
             yield f"{part}.proposals", rules.proposals
 
 
+def _check_doubles(config: Config, path: Path) -> None:
+    """UserError for a list that names a thing twice: it would be inpainted, or counted, twice."""
+    lists: dict[str, Sequence[Any]] = {
+        f"proposals.{name}.propose.{key}": getattr(proposals.propose, key)
+        for name, proposals in config.proposals.items()
+        for key in ("sizes", "growths")
+    } | {
+        f"ablations.{group}.{name}.{key}": getattr(row, key) or ()
+        for group, rows in config.ablations.items()
+        for name, row in rows.items()
+        for key in ("sizes", "previews")
+    }
+    lists["dataset_net.tasks"] = config.dataset_net.tasks if config.dataset_net else ()
+    for key, values in lists.items():
+        if len(set(values)) < len(values):
+            twice = next(value for value in values if values.count(value) > 1)
+            raise UserError(f"{path}: parameter '{key}' names {shorten(twice)} more than once")
+
+
 def _check_part(row: Ablation, config: Config, path: Path, key: str) -> None:
     """UserError for a row that asks for candidates that its proposal set never has."""
     points, sizes = config.proposals[row.proposals].most
@@ -223,35 +210,6 @@ def _check_part(row: Ablation, config: Config, path: Path, key: str) -> None:
             f"{path}: parameter '{key}.{name}' is {getattr(row, name)}: the candidates of "
             f"{row.proposals!r} have at most {points} points of {sizes} sizes, counted from 0"
         )
-
-
-def _check_row(row: Variant, own: Mapping[str, Any] | None, path: Path, key: str) -> None:
-    """UserError for losses that say nothing, and for a key of the row's own that nothing reads."""
-    if not any(vars(row.losses).values()):
-        raise UserError(f"{path}: parameter '{key}.losses': all weigh 0, so that all are the best")
-    for name, whose in _unread(row).items():
-        if name in (own or {}):
-            raise UserError(f"{path}: parameter '{key}.{name}' is of {whose}: leave it out")
-
-
-def _unread(row: Variant) -> dict[str, str]:
-    """The keys that nothing reads in such a row, each with what would."""
-    dataset, races = getattr(row, "scope", "") == "dataset", bool(getattr(row, "previews", ()))
-    nets, fixed = row.choose == "net", row.choose == "fixed"
-    learns = nets and not dataset and row.learner != "none"
-    weighs = learns or row.choose == "table" or row.rank in ("loss", "ground-loss")
-    read = {
-        "size": (fixed and not dataset, "`choose: fixed`"),
-        "draws": (row.choose == "sample", "`choose: sample`"),
-        "learner": (nets and not dataset, "`choose: net`"),
-        "losses": (weighs, "rows that learn, or choose or rank by the loss"),
-        "by": (dataset and fixed, "`choose: fixed` with `scope: dataset`"),
-        "top": (nets, "`choose: net`"),
-    }
-    read |= dict.fromkeys(("steps", "rate", "weight_decay"), (learns, "rows with a `learner`"))
-    read |= dict.fromkeys(("text", "trained_on"), (dataset, "nets with `scope: dataset`"))
-    read |= dict.fromkeys(("budget", "entrants"), (races, "a race, which has `previews`"))
-    return {name: whose for name, (is_read, whose) in read.items() if not is_read}
 
 
 def _assemble(params: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from threading import RLock
 from typing import Any, overload
@@ -18,6 +18,7 @@ from lr_edit.amortise import read_prior
 from lr_edit.budgeted_editor import Report, ScoredCandidate
 from lr_edit.config import Config, load_config
 from lr_edit.errors import Notice, Unfinished, UserError, shorten
+from lr_edit.execution.environment import plain_torch
 from lr_edit.frame import lay_over
 from lr_edit.framed_anchors import FramedAnchors
 from lr_edit.framed_models import Canvas, FramedInpainter, Made
@@ -112,7 +113,8 @@ class Editor:
                 f"root {shorten(root)} holds no weights of the profile {name!r}: name the folder "
                 "that holds them, or leave root out"
             )
-        models = load_models(place, profile, device=check_device(device), dtype=dtype)
+        with plain_torch():
+            models = load_models(place, profile, device=check_device(device), dtype=dtype)
         return cls(config, models, root=place)
 
     @overload
@@ -192,9 +194,11 @@ class Editor:
             results.append(self._edit(picture, request, share))
         return results if isinstance(image, list | tuple) else results[0]
 
-    @torch.inference_mode(False)  # nets may be trained, whatever the caller has turned off
-    @torch.enable_grad()
     def _edit(self, picture: Picture, request: Request, progress: Progress) -> EditResult:
+        with self._busy, plain_torch(self.models.device):
+            return self._edit_alone(picture, request, progress)
+
+    def _edit_alone(self, picture: Picture, request: Request, progress: Progress) -> EditResult:
         self._say_what_is_not_read(request)
         canvas = as_canvas(picture, request, profile=self.config.models)
         framed = FramedInpainter(self.models.inpainter, canvas)
@@ -203,8 +207,7 @@ class Editor:
         run = RUN["enumerate" if canvas.own else request.mode]
         framed.watch = progress.watch
         try:
-            with self._busy:
-                done = run(job)
+            done = run(job)
         finally:
             framed.watch = None
         if np.isnan(done.candidates[0].score):
@@ -215,8 +218,15 @@ class Editor:
             warnings.warn(f"{failed} of {len(done.candidates)} candidates are no pictures: they "
                           "have no score and win nothing", Notice, 4)  # fmt: skip
         shown = tuple(
-            self._show(picture, one, canvas=canvas, made=framed.made[one.box]) for one in scored
-        )
+            Candidate(
+                framed.made[one.box].place,
+                one.score,
+                one.loss,
+                partial(_compose, picture, one, canvas=canvas, made=framed.made[one.box],
+                        feather=self.config.inpaint.feather),
+            )
+            for one in scored
+        )  # fmt: skip
         return EditResult(
             shown,
             done.nfe,
@@ -246,23 +256,6 @@ class Editor:
             report=report,
         )
 
-    def _show(
-        self, picture: Picture, one: ScoredCandidate, *, canvas: Canvas, made: Made
-    ) -> Candidate:
-        """A candidate in the picture's own pixels and colours."""
-
-        def compose() -> Image.Image:
-            if canvas.is_square and not picture.profile:  # the method has laid it over
-                return Image.fromarray(one.image.permute(1, 2, 0).numpy())
-            return picture.as_image(
-                lay_over(
-                    picture.pixels, picture.from_srgb(made.patch), frame=made.frame,
-                    box=made.place, feather=self.config.inpaint.feather, mask=canvas.mask,
-                )
-            )  # fmt: skip
-
-        return Candidate(made.place, one.score, one.loss, compose)
-
     def _say_what_is_not_read(self, request: Request) -> None:
         if self.config.models.world == "picturebook":
             from lr_edit.picturebook.words import unknown_words
@@ -271,13 +264,27 @@ class Editor:
             if unknown := dict.fromkeys(word for text in texts for word in unknown_words(text)):
                 words = ", ".join(map(repr, list(unknown)[:5]))
                 warnings.warn(f"the models of the picture book do not know {words}: README says "
-                              "which words they know", Notice, 4)  # fmt: skip
+                              "which words they know", Notice, 5)  # fmt: skip
         score = self.config.score
         for name, words in (
             ("the source", score.source.format(request.source)),
             ("the prompt", score.prompt.format(request.prompt)),
         ):
             say_what_is_cut(self.models.clip, {name: words})
+
+
+def _compose(
+    picture: Picture, one: ScoredCandidate, *, canvas: Canvas, made: Made, feather: float
+) -> Image.Image:
+    """A candidate in the picture's own pixels and colours."""
+    if canvas.is_square and not picture.profile:  # the method has laid it over
+        return Image.fromarray(one.image.permute(1, 2, 0).numpy())
+    return picture.as_image(
+        lay_over(
+            picture.pixels, picture.from_srgb(made.patch), frame=made.frame, box=made.place,
+            feather=feather, mask=canvas.mask,
+        )
+    )  # fmt: skip
 
 
 def _each(words: Words, many: int) -> list[str]:

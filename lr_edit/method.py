@@ -10,7 +10,7 @@ from torch import Tensor
 
 from lr_edit.anchor_net import bank_rois
 from lr_edit.choose import choose, pick_sizes
-from lr_edit.config import Config, Variant
+from lr_edit.config import Config
 from lr_edit.frozen.models import Models
 from lr_edit.inpaint import inpaint_candidates, noise_seed
 from lr_edit.learn import Learned, learn_many
@@ -19,6 +19,7 @@ from lr_edit.propose import ground_of, propose, task_with_prompt
 from lr_edit.saliency import Saliency
 from lr_edit.score import score_candidates
 from lr_edit.types import Bank, Choice, EditTask
+from lr_edit.variant import Variant
 
 
 # fmt: off
@@ -43,10 +44,9 @@ def learn_sizes(tasks: Sequence[str], banks: Sequence[Bank], *, variant: Variant
                 side: int, seed: int, device: str = "cpu") -> Iterator[Learned]:
     """One AnchorNet per image, from its table of losses: no inpainting, no words."""
     tables = torch.stack([torch.from_numpy(bank.loss(variant.losses)).float() for bank in banks])
-    rois = bank_rois(banks, side=side, device=device)
-    return learn_many(rois, tables.to(device), learner=variant.learner, steps=variant.steps,
-                      rate=variant.rate, weight_decay=variant.weight_decay,
-                      seeds=[noise_seed(task, seed) for task in tasks])
+    return learn_many(bank_rois(banks, side=side, device=device), tables.to(device),
+        learner=variant.learner, steps=variant.steps, rate=variant.rate,
+        weight_decay=variant.weight_decay, seeds=[noise_seed(task, seed) for task in tasks])
 
 
 def edit(models: Models, task: EditTask, *, source: Tensor, config: Config, variant: Variant

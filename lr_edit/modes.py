@@ -19,7 +19,7 @@ from lr_edit.budgeted_editor import (
     edit_within_budget,
     list_candidates,
 )
-from lr_edit.config import Config, Race, Variant
+from lr_edit.config import Config, Race
 from lr_edit.detect import detect_words, propose_found
 from lr_edit.errors import UserError
 from lr_edit.frame import Frame, frame_photo
@@ -32,6 +32,7 @@ from lr_edit.proposal_set import ProposalSet
 from lr_edit.propose import SEAM, Proposed, propose
 from lr_edit.request import Mode, Request
 from lr_edit.types import EditTask, Merit
+from lr_edit.variant import Variant
 
 # The paper's learner; its steps and rate were chosen on val. A study's `learned` is taken instead.
 LEARNED = Variant.model_validate({"proposals": "dino", "learner": "exact", "steps": 200})

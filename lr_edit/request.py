@@ -225,8 +225,8 @@ def as_box(box: Box | Sequence[Any]) -> Box:
         return box if isinstance(box, Box) else Box(*(_whole(side) for side in box))
     except (TypeError, ValueError, OverflowError) as error:
         raise UserError(
-            f"box {box!r}: give left, top, right, bottom in whole pixels, left < right and "
-            "top < bottom"
+            f"box {shorten(box)}: give a list of boxes, each left, top, right, bottom in whole "
+            "pixels, left < right and top < bottom"
         ) from error
 
 

@@ -20,6 +20,7 @@ T = TypeVar("T")
 # What the best candidate is best by: the paper's S; a low L (its Eq. 6); how much of the source
 # words CLIP loses without the box (lr_edit.grounding), alone or less L.
 Merit = Literal["S", "loss", "ground", "ground-loss"]
+Split = Literal["train", "val", "dev", "test"]  # parts of the data; studies read one each
 S_WEIGHTS = np.array([2.0, 1.0])  # of S_t2i and S_i2i in S. Paper, section 3.4
 
 

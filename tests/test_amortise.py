@@ -16,12 +16,13 @@ import yaml
 from lr_edit.amortise import best_size, predict_tables, read_nets
 from lr_edit.anchor_net import fresh_net
 from lr_edit.cli.main import main
-from lr_edit.config import Ablation, Config, load_config
+from lr_edit.config import Config, load_config
 from lr_edit.errors import UserError
 from lr_edit.execution.local import run_over_cores
 from lr_edit.files import read_yaml
 from lr_edit.stages import ablate, amortise
 from lr_edit.types import Bank, EditTask, LossWeights
+from lr_edit.variant import Ablation
 from lr_edit.workspace.storage import (
     read_banks,
     read_json,

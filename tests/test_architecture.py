@@ -19,7 +19,7 @@ LAYERS = (
     {"yaml_text"},
     {"files"},  # below the parameters, which are read from one
     {"types", "profiles"},
-    {"proposal_set"},
+    {"proposal_set", "variant"},
     {
         "boxes",
         "edge_boxes",
@@ -71,6 +71,7 @@ EVAL_MAY_IMPORT = {
     "workspace",
     "frozen",
     "config",
+    "variant",
     "tracking",
     "execution",
     "picturebook",  # whose drawn edits examine judges

@@ -9,12 +9,13 @@ import pytest
 import torch
 
 from lr_edit.budgeted_editor import BudgetedEdit, edit_within_budget
-from lr_edit.config import Ablation, Config, Race, load_config
+from lr_edit.config import Config, Race, load_config
 from lr_edit.errors import UserError
 from lr_edit.frozen.models import Models, load_models
 from lr_edit.method import make_bank
 from lr_edit.stages import ablate, candidates, prepare
 from lr_edit.types import EditTask, LossWeights, Merit
+from lr_edit.variant import Ablation
 from lr_edit.workspace.storage import read_json, read_tensors, study_image, study_tasks
 from tests.fakes import FakeAnchors, FakeClip, FakeInpainter, drawn
 from tests.test_method import silent

@@ -92,3 +92,27 @@ def test_draws_are_of_boxes_that_are_drawn(tmp_path: Path) -> None:
 def test_an_empty_profile_is_none(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="unknown profile ''"):
         load_config(PARAMS, profile="")
+
+
+@pytest.mark.parametrize(
+    ("part", "values", "said"),
+    [
+        ("ablations.sizes.own.sizes", [1, 3, 1], "1"),
+        ("ablations.sizes.own.previews", ["dino", "dino"], "'dino'"),
+        ("proposals.dino.propose.sizes", [0.25, 0.5, 0.5], "0.5"),
+        ("proposals.grounded-grown.propose.growths", [0, 1, 0], "0"),
+        ("dataset_net.tasks", [8, 32, 8], "8"),
+    ],
+)
+def test_nothing_is_counted_twice(tmp_path: Path, part: str, values: list[Any], said: str) -> None:
+    params = yaml.safe_load(PARAMS.read_text())
+    params["ablations"]["sizes"]["own"] = dict(TABLE)
+    *above, last = part.split(".")
+    table = params
+    for key in above:
+        table = table[key]
+    table[last] = values
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump(params))
+    with pytest.raises(UserError, match=rf"{part}' names {said} more than once"):
+        load_config(path)

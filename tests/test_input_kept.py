@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import pickle
 import warnings
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,7 @@ from PIL import Image
 
 from lr_edit import Editor, EditResult, UserError
 from lr_edit.errors import Notice, check_flag
+from lr_edit.request import Mode
 
 WORDS: dict[str, Any] = {"source": "a red boat", "prompt": "a blue fish on sand"}
 BOXES = [(8, 8, 40, 40)]
@@ -79,6 +83,42 @@ def test_the_papers_procedure_learns_where_gradients_are_off(
     with off():
         again = editor(photo, **WORDS, mode="paper")
     assert again.box == usual.box and again.score == usual.score
+
+
+@contextmanager
+def settings(dtype: torch.dtype, device: str | None) -> Iterator[None]:
+    torch.set_default_dtype(dtype)
+    torch.set_default_device(device)
+    try:
+        yield
+    finally:
+        torch.set_default_dtype(torch.float32)
+        torch.set_default_device(None)
+
+
+@pytest.mark.parametrize("mode", ["detected", "grounded", "race", "paper"])
+@pytest.mark.parametrize(
+    "own",
+    [
+        lambda: settings(torch.float64, None),
+        lambda: settings(torch.float32, "meta"),
+        lambda: torch.autocast("cpu", dtype=torch.bfloat16),
+    ],
+)
+def test_what_the_caller_has_set_in_torch_changes_no_edit(
+    editor: Editor, photo: Path, mode: Mode, own: Any
+) -> None:
+    usual = editor(photo, **WORDS, mode=mode)
+    with own():
+        again = editor(photo, **WORDS, mode=mode)
+    assert again.score == usual.score
+    assert np.array_equal(np.asarray(again.image), np.asarray(usual.image))
+
+
+def test_a_result_can_be_sent_to_another_process(editor: Editor, photo: Path) -> None:
+    result = editor(photo, **WORDS, boxes=BOXES)
+    sent = pickle.loads(pickle.dumps(result))
+    assert np.array_equal(np.asarray(sent.image), np.asarray(result.image))
 
 
 def test_threads_take_turns_with_one_editor(editor: Editor, photo: Path) -> None:

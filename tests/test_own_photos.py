@@ -56,7 +56,7 @@ def test_a_table_becomes_tasks_and_again_adds_nothing(
         encoding="utf-8",
     )  # fmt: skip
     before = files(photos)
-    assert add(root, photos) == 0 and "3 tasks added" in capsys.readouterr().out
+    assert add(root, photos) == 0 and "3 added" in capsys.readouterr().out
     tasks = find_tasks(photos)
     assert [task.id for task in tasks] == ["boat", "boat-2", "my-dog"]
     places = [task.truth and task.truth.box for task in tasks]

@@ -49,7 +49,7 @@ def test_lines_may_change_places_and_go(root: Path, photos: Path, capsys: Captur
     before = (photos / "tasks.json").read_bytes()
     for lines in (["boat.png,b,y"], ["boat.png,b,y", "boat.png,a,x"]):
         table(photos, *lines)
-        assert add(root, photos) == 0 and "0 tasks added" in capsys.readouterr().out
+        assert add(root, photos) == 0 and "0 added" in capsys.readouterr().out
         assert (photos / "tasks.json").read_bytes() == before
     table(photos, "boat.png,c,z", "boat.png,a,x2", "boat.png,b,y")
     assert add(root, photos, "--overwrite") == 0

@@ -88,6 +88,7 @@ VALUES = {  # of another kind -> what is said; tried as users have it, without t
     "as_boxes(5)": "boxes 5: give a list",
     "as_boxes('1,2,3,4')": "give a list of boxes",
     "as_boxes([5])": "box 5",
+    "as_boxes((10, 10, 30, 30))": "box 10: give a list of boxes",
     "Progress(5, at=0, many=1, nfe=0)": "callback 5",
     "EditResult((), 0, 'a', 'b', 'race', 0).save(b'x.png')": "is no path",
 }

@@ -137,11 +137,11 @@ def _fill(slices: nn.Module, weights: Mapping[str, Tensor]) -> None:
     slices.load_state_dict({key: weights[f"features.{key.split('.', 1)[1]}"] for key in own})
 
 
-def say_cure(role: str, weights: Weights) -> str:
-    """How to get weights that are not here, in words."""
+def say_cure(role: str, weights: Weights, *, own: bool = False) -> str:
+    """How to get weights that are not here, in words; `own` are those that a user named."""
     name, tag = weights.name, weights.pretrained
     if folder_of(name):
-        bundled = name.removeprefix(LOCAL).startswith("models/")
+        bundled = name.removeprefix(LOCAL).startswith("models/") and not own
         return "get them with `dvc pull`" if bundled else "name a folder that holds them"
     if role == "clip" and not tag:
         return f"name them with their tag, as in {name}:openai"

@@ -14,7 +14,8 @@ from matplotlib.figure import Figure
 
 from eval.metrics.registry import ABLATED, Measure
 from eval.report.figures import save_figure
-from lr_edit.config import Ablation, Config
+from lr_edit.config import Config
+from lr_edit.variant import Ablation
 
 GROUP = "amortised"
 SHOWN = ("expected_loss", "score_s", "iou", "success")

@@ -120,7 +120,11 @@ def read_rows(reports: Path, *, variants: Sequence[str]) -> list[Row]:
         raise UserError(
             f"{reports / 'edits.jsonl'} is missing: run the stage report (dvc repro)"
         ) from error
+    except UnicodeDecodeError:
+        lines = []
     try:
+        if not lines:
+            raise ValueError("it is empty, or no text")
         return [_read_row(reports, json.loads(line), variants) for line in lines]
     except (ValueError, KeyError, TypeError) as error:
         raise UserError(

@@ -16,9 +16,10 @@ from eval.metrics.registry import ABLATED
 from eval.statistics import estimate, holm, paired_difference
 from eval.study.evaluate import Judgements, cell, count_candidates, read_judgements, score_choices
 from eval.study.scores import Scores
-from lr_edit.config import Ablation, Config
+from lr_edit.config import Config
 from lr_edit.errors import UserError
 from lr_edit.types import Choice, EditTask
+from lr_edit.variant import Ablation
 from lr_edit.workspace.storage import read_banks, read_json
 
 KEYS = ("success", "success_1", "success_2", "success_3", "placed", "gone", "kept", "in_place",

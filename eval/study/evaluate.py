@@ -17,9 +17,10 @@ from eval.metrics.box import area_ratio
 from eval.metrics.registry import BY_KEY, CROWDED, MEASURES, PROTOCOL
 from eval.statistics import Estimate, estimate
 from eval.study.scores import Scores, rows, write_rows
-from lr_edit.config import Config, Variant
+from lr_edit.config import Config
 from lr_edit.errors import UserError
 from lr_edit.types import Bank, Choice, EditTask, LossWeights
+from lr_edit.variant import Variant
 from lr_edit.workspace.storage import (
     read_banks,
     read_choices,

@@ -19,9 +19,10 @@ from eval.metrics.registry import is_headline
 from eval.statistics import LEVEL, estimate
 from eval.study.ablations import read_chosen
 from eval.study.evaluate import count_candidates
-from lr_edit.config import Ablation, Config
+from lr_edit.config import Config
 from lr_edit.errors import UserError
 from lr_edit.types import Bank
+from lr_edit.variant import Ablation
 from lr_edit.workspace.storage import read_banks, study_tasks
 
 GROUP, FULL, RELEASED = "race", "enumerate", "released"

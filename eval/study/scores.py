@@ -14,7 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
-from eval.metrics.registry import BY_KEY, PROTOCOL, is_headline
+from eval.metrics.registry import BY_KEY, MEASURES, PROTOCOL, is_headline
 from eval.statistics import over_seeds
 from lr_edit.errors import UserError, shorten
 from lr_edit.workspace.storage import atomic_write
@@ -90,7 +90,12 @@ def read_scores(path: Path) -> Scores:
             lines = list(csv.DictReader(file, strict=True))
         if not lines or tuple(lines[0]) != COLUMNS:
             raise ValueError("other columns")
-        cells = [_value(line) for line in lines]
+        cells = {(line["metric"], line["task"], line["seed"]): _value(line) for line in lines}
+        wanted = math.prod(len({line[key] for line in lines}) for key in ("metric", "task", "seed"))
+        if lacking := {measure.key for measure in MEASURES} - {metric for metric, _, _ in cells}:
+            raise ValueError(f"no {min(lacking)}")
+        if not len(cells) == len(lines) == wanted:
+            raise ValueError(f"{len(cells)} values of {wanted}")
     except FileNotFoundError:
         raise UserError(f"{path} is missing: run the stage evaluate (dvc repro)") from None
     except (ValueError, csv.Error) as error:
@@ -106,8 +111,8 @@ def read_scores(path: Path) -> Scores:
     place = {task: at for at, task in enumerate(tasks)}
     metrics = dict.fromkeys(line["metric"] for line in lines)
     values = {name: np.full((len(tasks), len(seeds)), np.nan) for name in metrics}
-    for line, value in zip(lines, cells, strict=True):
-        values[line["metric"]][place[line["task"]], seeds[line["seed"]]] = value
+    for (metric, task, seed), value in cells.items():
+        values[metric][place[task], seeds[seed]] = value
     return Scores(path.stem, tuple(tasks), tuple(tasks.values()), values)
 
 

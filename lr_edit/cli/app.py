@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 
-from lr_edit.cli.console import find_config, show
+from lr_edit.cli.console import choose_profile, find_config, show
 from lr_edit.cli.edit import parse_memory
 from lr_edit.errors import UserError
 from lr_edit.execution.environment import pin_environment
@@ -34,7 +34,7 @@ def app(
     memory: tuple[str, ...], force: bool,
 ) -> None:  # fmt: skip
     """Edit pictures in a browser."""
-    context.obj["profile"] = profile = context.obj["profile"] if profile is None else profile
+    profile = choose_profile(context, profile)
     root, config = find_config(context)
     changes = dict(map(parse_memory, memory))
     config.models.with_memory(changes)

@@ -72,6 +72,13 @@ def show(text: str, *, err: bool = False) -> None:
     click.echo("\n".join(map(show_text, text.split("\n"))), err=err)
 
 
+def choose_profile(context: click.Context, own: str | None) -> str | None:
+    """The profile that a command was given, else the one before it; the rest goes by it."""
+    if own is not None:
+        context.obj["profile"] = own
+    return context.obj["profile"]
+
+
 def load_study(context: click.Context) -> tuple[Path, Config]:
     """The checkout and its configuration; UserError where --profile asks for another than the
     study's, whose results and dvc.lock are its own profile's."""

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from lr_edit.cli.console import PATH, WORDS, find_config, show
+from lr_edit.cli.console import PATH, WORDS, choose_profile, find_config, show
 from lr_edit.errors import UserError
 
 
@@ -40,7 +40,7 @@ def add(
     from lr_edit.edit_table import Row, read_rows
     from lr_edit.own_photos import BrokenList, add_photos
 
-    context.obj["profile"] = context.obj["profile"] if profile is None else profile
+    choose_profile(context, profile)
     _, config = find_config(context)
     problems: list[str] = []
     if photos.is_dir():
@@ -70,7 +70,7 @@ def add(
             "\n  ".join([f"{table} has {many}, so nothing was written:", *lines])
         ) from None
     show(
-        f"{folder / 'tasks.json'}: {len(added.new)} tasks added, {len(added.replaced)} replaced, "
+        f"{folder / 'tasks.json'}: {len(added.new)} added, {len(added.replaced)} replaced, "
         f"{added.same} there already"
     )
 

@@ -20,6 +20,7 @@ from lr_edit.cli.console import (
     PATH,
     WORDS,
     any_console,
+    choose_profile,
     find_config,
     interrupted_by_signals,
     load_study,
@@ -50,6 +51,7 @@ from lr_edit.workspace.paths import checkout, find_root, reports_folder
 @click.pass_context
 def cli(context: click.Context, root: Path | None, *, profile: str | None, debug: bool) -> None:
     """Text-driven image editing via learnable regions."""
+    Path.cwd()  # where that is gone, it is said before a library dies of it
     context.obj = {"root": root, "profile": profile, "debug": debug}
 
 
@@ -107,9 +109,7 @@ def study(context: click.Context, name: str, *, profile: str | None, data: Path 
     from lr_edit.workspace.overlay import write_study
 
     top = checkout(find_root(context.obj["root"]))
-    folder = write_study(
-        top, name, profile=context.obj["profile"] if profile is None else profile, data=data
-    )
+    folder = write_study(top, name, profile=choose_profile(context, profile), data=data)
     show(f"{folder}: run it with `make study STUDY={name}`")
 
 

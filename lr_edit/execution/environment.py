@@ -4,6 +4,8 @@ device that it then computes on."""
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 # One instruction set and one summation order: the same bytes on every run of a machine, and with
 # one thread, whatever the number of its cores.
@@ -34,6 +36,27 @@ def pin_environment(*, one_thread: bool = False) -> None:
 def pinned_environment() -> dict[str, str]:
     """What is fixed in this process, for others that are to compute the same bytes."""
     return {key: os.environ[key] for key in _PINNED if key in os.environ}
+
+
+@contextmanager
+def plain_torch(device: str = "cpu") -> Iterator[None]:
+    """PyTorch as a fresh process has it, whatever the program that calls has set: float32 and the
+    CPU unless a tensor says otherwise, no autocast, gradients as asked for."""
+    import torch
+
+    kind, before = torch.device(device).type, torch.get_default_dtype()
+    torch.set_default_dtype(torch.float32)
+    try:
+        with (
+            torch.device("cpu"),
+            torch.autocast("cpu", enabled=False),
+            torch.autocast(kind, enabled=False),
+            torch.inference_mode(False),
+            torch.enable_grad(),
+        ):
+            yield
+    finally:
+        torch.set_default_dtype(before)
 
 
 def choose_device() -> str:

@@ -67,7 +67,7 @@ def check_device(name: str | torch.device | None) -> str | None:
         one = torch.ones(1, device=name)
         one.item()  # `meta` holds no values
         return str(one.device)
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
+    except (RuntimeError, AssertionError, NotImplementedError, TypeError) as error:
         known = "cpu, cuda" if torch.cuda.is_available() else "cpu"
         said = shorten(Exception(str(error).splitlines()[0]), most=120)
         raise UserError(

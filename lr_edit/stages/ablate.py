@@ -14,12 +14,13 @@ from typing import Any, TypeVar
 import numpy as np
 
 from lr_edit.choose import best_of_top_k, pick_sizes
-from lr_edit.config import Ablation, Config
+from lr_edit.config import Config
 from lr_edit.errors import UserError
 from lr_edit.stages.edit import choose_one
 from lr_edit.stages.kept_rows import OUTPUT, KeptRows
 from lr_edit.successive_halving import nfe_each, pick_entrants, plan_rounds, replay_tables, run_race
 from lr_edit.types import Bank, Choice, EditTask, LossWeights, Track
+from lr_edit.variant import Ablation
 from lr_edit.workspace.storage import read_banks, study_tasks, write_json
 
 T = TypeVar("T")

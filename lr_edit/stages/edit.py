@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from lr_edit.choose import best_of_bank, best_of_sample, choose, pick_sizes
-from lr_edit.config import Config, Variant
+from lr_edit.config import Config
 from lr_edit.types import Bank, Choice
+from lr_edit.variant import Variant
 from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.storage import (
     read_banks,

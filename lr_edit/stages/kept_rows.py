@@ -13,10 +13,11 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from lr_edit.config import Ablation, Config
+from lr_edit.config import Config
 from lr_edit.files import read_json, read_yaml, write_json
 from lr_edit.frozen.weights import folder_of, resolve
 from lr_edit.tracking.lockfile import Chain, content_md5, difference, read_lock
+from lr_edit.variant import Ablation
 from lr_edit.workspace.cache import Cache
 from lr_edit.workspace.code import code_digest
 from lr_edit.workspace.paths import cache_folder, checkout

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from lr_edit.config import Config, Variant
+from lr_edit.config import Config
 from lr_edit.execution.environment import choose_device
 from lr_edit.execution.local import Execute, choose_executor, make_all
 from lr_edit.types import Bank, Track
+from lr_edit.variant import Variant
 from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.storage import (
     atomic_write,

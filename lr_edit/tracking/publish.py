@@ -27,6 +27,7 @@ from lr_edit.tracking.rows import VARIANTS, Row, other_studies, read_rows, read_
 from lr_edit.tracking.store import (
     FAILURES,
     MlflowClient,
+    artifacts_of,
     check_uri,
     database,
     default_uri,
@@ -46,14 +47,16 @@ class Receipt:
     """What publishing did. `keys`, the variants', alone is written down: it is the same wherever it
     was published.
 
-    `links` has a page for every question, where a server was published to. `warning` is set, and
-    nothing else is certain, where MLflow could not be reached.
+    `links` has a page for every question, where a server was published to; `files` is the folder
+    of pictures and nets of a database that is not the checkout's. `warning` is set, and nothing
+    else is certain, where MLflow could not be reached.
     """
 
     keys: dict[str, ResultKeys]
     added: tuple[str, ...] = ()
     rows: int = 0
     links: dict[str, str] = field(default_factory=dict)
+    files: Path | None = None
     warning: str | None = None
 
     def as_dict(self) -> dict[str, dict[str, str]]:
@@ -73,7 +76,10 @@ class Receipt:
         if self.warning:
             return self.warning
         added = ", ".join(self.added) if 0 < len(self.added) <= 9 else f"{len(self.added)} of them"
-        return f"MLflow: {self.rows} rows, published {added if self.added else 'nothing new'}"
+        where = f"; their files lie in {self.files}" if self.files else ""
+        return (
+            f"MLflow: {self.rows} rows, published {added if self.added else 'nothing new'}{where}"
+        )
 
 
 def publish(
@@ -90,8 +96,8 @@ def publish(
     try:
         with only_publisher(root):
             client = open_store(root, uri)
-            place = (home(root) / "mlruns").as_uri() if uri == default_uri(root) else None
-            experiment = _open_experiment(client, _experiment_name(root, rows), place)
+            files, own = artifacts_of(root, uri), uri == default_uri(root)
+            experiment = _open_experiment(client, _experiment_name(root, rows), files, own=own)
             added = Ledger(client, experiment, root).enter(rows, progress or _plainly)
             questions = _questions(root, rows)
             write_views(client, experiment, questions=questions)
@@ -99,7 +105,7 @@ def publish(
             for study, others in _other_rows(root):
                 count += len(others)
                 name = _experiment_name(study, others)
-                ledger = Ledger(client, _open_experiment(client, name, place), study)
+                ledger = Ledger(client, _open_experiment(client, name, files, own=own), study)
                 new = ledger.enter(others, _plainly)
                 added += tuple(f"{study.name}: {one}" for one in new)
                 write_views(client, ledger.experiment, questions=_questions(study, others))
@@ -107,7 +113,7 @@ def publish(
         return Receipt(keys, warning=explain(error, root, uri=uri))
     address = without_secrets(uri, uri)
     links = _links(experiment, questions, address) if uri.startswith("http") else {}
-    return Receipt(keys, added=added, rows=count, links=links)
+    return Receipt(keys, added=added, rows=count, links=links, files=None if own else files)
 
 
 def serve(root: Path, *, port: int = 5000, say: Callable[[str], Any] = print) -> None:
@@ -170,12 +176,13 @@ def _links(experiment: str, questions: list[Question], address: str) -> dict[str
     return {one.title: view_url(experiment, one, server=address) for one in questions}
 
 
-def _open_experiment(client: MlflowClient, name: str, place: str | None) -> str:
-    """The experiment's id; `place` is where a local store keeps its artifacts."""
-    found = client.get_experiment_by_name(name)
+def _open_experiment(client: MlflowClient, name: str, files: Path | None, *, own: bool) -> str:
+    """The experiment's id; `files` is the folder in which a store that is no server keeps them,
+    and the checkout's own store keeps them in no other."""
+    found, place = client.get_experiment_by_name(name), files and files.as_uri()
     if found is None:
         return client.create_experiment(name, artifact_location=place)
-    if place and found.artifact_location != place:
+    if own and found.artifact_location != place:
         raise UserError(
             f"mlflow.db keeps its files in {found.artifact_location}, another checkout: "
             "delete mlflow.db and mlruns, then publish again"

@@ -12,7 +12,7 @@ import re
 import sqlite3
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import parse_qsl, unquote, urlsplit
 
@@ -76,10 +76,18 @@ def check_uri(uri: str) -> None:
     shown = without_secrets(uri, uri)
     try:
         parts = urlsplit(uri)
-        scheme = parts.scheme.split("+")[0] if parts.port is None or parts.port else "?"
-        place = Path(str(make_url(uri).database)) if scheme == "sqlite" else Path("file:")
-    except (ValueError, ArgumentError):  # a bracket that is not closed, a port that is none
-        scheme = "?"
+        if parts.port == 0 or "\0" in uri:
+            raise ValueError
+    except ValueError:
+        raise UserError(
+            f"{shown!r} is no address: look at its port, from 1 to 65535, and its brackets"
+        ) from None
+    scheme, place = parts.scheme.split("+")[0], Path("file:")
+    if scheme == "sqlite":
+        try:
+            place = Path(str(make_url(uri).database))
+        except ArgumentError:
+            scheme = "?"
     if scheme not in SCHEMES:
         raise UserError(
             f"{shown!r} names no MLflow server or database: begin it with "
@@ -90,11 +98,14 @@ def check_uri(uri: str) -> None:
                         "file, as sqlite:///mlflow.db")  # fmt: skip
     if place.name.startswith("file:"):
         return
-    if place.is_dir() or not place.absolute().parent.is_dir():
+    if (place.exists() and not place.is_file()) or not place.absolute().parent.is_dir():
         raise UserError(f"{place} can be no database: name a file in a folder that is there")
-    with suppress(*FAILURES):  # one that does not answer is said when it is published to
+    try:
         if place.is_file() and _is_foreign(_read_tables(uri)):
             raise UserError(f"{place} is another program's database: name a new file, or MLflow's")
+    except SQLAlchemyError as error:  # one that does not answer is said when it is published to
+        if "not a database" in str(error):
+            raise UserError(f"{place} is no database: name a new file, or MLflow's") from None
 
 
 def _is_in_memory(uri: str) -> bool:
@@ -103,6 +114,17 @@ def _is_in_memory(uri: str) -> bool:
     except ArgumentError:
         return False
     return not found.database or ":memory:" in found.database or "memory" in found.query.values()
+
+
+def artifacts_of(root: Path, uri: str) -> Path | None:
+    """The folder of the files of a store: beside a database that is a file, else in the checkout;
+    None for a server, which keeps its own."""
+    if urlsplit(uri).scheme.split("+")[0] in SERVED:
+        return None
+    if not uri.startswith("sqlite"):
+        return home(root) / "mlruns"
+    file = (make_url(uri).database or "").removeprefix("file:")
+    return Path(file).absolute().parent / "mlruns"
 
 
 def open_store(root: Path, uri: str) -> MlflowClient:
@@ -117,7 +139,7 @@ def open_store(root: Path, uri: str) -> MlflowClient:
     if uri.startswith("sqlite") and _is_in_memory(uri):
         raise ValueError("a database in memory, of which nothing would be left")
     if urlsplit(uri).scheme not in SERVED and not _ask_database(uri):
-        _fill_database(uri, Path.cwd())
+        _fill_database(uri, artifacts_of(root, uri) or home(root) / "mlruns")
     return MlflowClient(uri)
 
 
@@ -125,15 +147,17 @@ def _make_database(path: Path) -> None:
     for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed at it
         left.unlink(missing_ok=True)
     with atomic_write(path) as part:
-        _fill_database(default_uri(path.parent).replace(path.name, part.name), path.parent)
+        _fill_database(
+            default_uri(path.parent).replace(path.name, part.name), path.parent / "mlruns"
+        )
 
 
-def _fill_database(uri: str, folder: Path) -> None:
+def _fill_database(uri: str, artifacts: Path) -> None:
     """Bring MLflow's tables into an empty database. MLflow writes where artifacts lie into its SQL
     as it is: a folder's name with both kinds of quotes would break that, its URI does not."""
     from mlflow.store.tracking.sqlalchemy_store import SqlAlchemyStore  # servers need none
 
-    store = SqlAlchemyStore(uri, (folder / "mlruns").as_uri())
+    store = SqlAlchemyStore(uri, artifacts.as_uri())
     store._dispose_engine()  # nothing of it is open when it is renamed
 
 

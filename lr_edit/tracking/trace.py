@@ -15,7 +15,7 @@ from pathlib import Path
 from types import NoneType
 from typing import Any
 
-from lr_edit.config import Ablation, Config
+from lr_edit.config import Config
 from lr_edit.errors import Notice, UserError, suggest_name
 from lr_edit.tracking.lockfile import (
     Chain,
@@ -26,6 +26,7 @@ from lr_edit.tracking.lockfile import (
     read_lock,
 )  # fmt: skip
 from lr_edit.tracking.rows import read_rows
+from lr_edit.variant import Ablation
 from lr_edit.workspace.paths import checkout, reports_folder
 from lr_edit.workspace.storage import read_json
 

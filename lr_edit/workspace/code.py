@@ -30,6 +30,7 @@ LEFT_OUT = {
     "lr_edit.proposal_set": "read into the values of config",
     "lr_edit.stages.kept_rows": "how results are kept",
     "lr_edit.tracking.lockfile": "what dvc.lock records",
+    "lr_edit.variant": "read into the values of config",
     "lr_edit.workspace.cache": "how results are kept",
     "lr_edit.workspace.code": "what they are kept by",
     "lr_edit.workspace.paths": "where things lie",

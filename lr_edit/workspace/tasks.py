@@ -9,11 +9,13 @@ from collections import Counter
 from dataclasses import asdict, fields
 from functools import cache
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, get_args
 
 from lr_edit.errors import UserError, shorten
 from lr_edit.files import is_plain_name, read_json, write_json
-from lr_edit.types import Box, EditTask, Label, Truth
+from lr_edit.types import Box, EditTask, Label, Split, Truth
+
+SPLITS = get_args(Split)
 
 
 def write_tasks(path: Path, tasks: list[EditTask]) -> None:
@@ -69,6 +71,11 @@ def _task(path: Path, home: Path, row: Any) -> EditTask:
     if not is_plain_name(row["id"]):
         raise UserError(
             f"{said}: an id may hold letters, digits, '-', '_', '.' only, 200 bytes at most"
+        )
+    if row.get("split", "dev") not in SPLITS:  # no study would ever see it
+        raise UserError(
+            f"{said} is of the split {shorten(row['split'])}: write {', '.join(SPLITS)}, or leave "
+            "it out, for dev"
         )
     image = inside(home, row["image"], said=f"{said}: the image")
     try:

@@ -63,7 +63,11 @@ def test_a_working_directory_that_is_gone_is_said(
     monkeypatch.chdir(gone)
     gone.rmdir()
     image = next((root / "data/images").iterdir())
-    for words in (edit(image), ["data", "add", str(image.parent)]):
+    for words in (
+        edit(image),
+        ["data", "add", str(image.parent)],
+        ["score", str(image), str(image), "--metrics", "whole_lpips"],
+    ):
         assert refused(capsys, root, *words).endswith(
             "the working directory is gone: change into a folder that is there"
         )

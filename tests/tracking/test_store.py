@@ -87,6 +87,26 @@ def test_another_program_s_database_is_left_as_it_is(
     assert place.read_bytes() == before
 
 
+def test_a_database_elsewhere_keeps_its_files_beside_it(
+    root: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    monkeypatch.chdir(here)
+    receipt = publish(root, tracking_uri=f"sqlite:///{there / 'x.db'}")
+    assert f"their files lie in {there / 'mlruns'}" in receipt.text
+    assert any((there / "mlruns").rglob("choices.json")) and not list(here.iterdir())
+
+
+@pytest.mark.parametrize("place", ["notes.txt", "/dev/null", "no\0name"])
+def test_what_is_no_database_is_refused(root: Path, tmp_path: Path, place: str) -> None:
+    (tmp_path / "notes.txt").write_text("my notes\n" * 99)
+    with pytest.raises(UserError, match=r"is no database|can be no database|is no address"):
+        publish(root, tracking_uri=f"sqlite:///{tmp_path / place}")
+    assert (tmp_path / "notes.txt").read_text() == "my notes\n" * 99
+
+
 def test_an_empty_database_is_filled(root: Path, tmp_path: Path) -> None:
     (tmp_path / "x.db").touch()
     assert publish(root, tracking_uri=f"sqlite:///{tmp_path / 'x.db'}").warning is None
@@ -141,7 +161,9 @@ def test_a_store_that_is_not_there_is_one_sentence_without_a_password(root: Path
 def test_what_names_no_store_is_the_users_to_mend(
     root: Path, uri: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(UserError, match="names no MLflow server or database") as refused:
+    with pytest.raises(
+        UserError, match=r"names no MLflow server or database|is no address"
+    ) as refused:
         publish(root, tracking_uri=uri)
     assert "s3cret" not in str(refused.value)
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "odd://me:s3cret@x")  # no stage fails for it

@@ -223,3 +223,11 @@ def test_twenty_thousand_tasks_and_a_long_text_take_seconds(tmp_path: Path, task
     )
     count, seconds = done.stdout.split()
     assert count == "20000" and float(seconds) < 5
+
+
+@pytest.mark.parametrize("split", ["Dev", "dev ", "", "eval", "тест"])
+def test_a_split_that_no_study_reads_is_refused(tmp_path: Path, split: str) -> None:
+    task = {"id": "a", "image": "a.png", "source": "a red boat", "prompt": "sand", "split": split}
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    with pytest.raises(UserError, match=r"'a' is of the split .*: write train, val, dev, test, or"):
+        read_tasks(tmp_path / "tasks.json")

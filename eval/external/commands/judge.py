@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
@@ -15,6 +16,16 @@ if TYPE_CHECKING:
     from eval.external.judges.judging import Judge, Verdicts
 
 
+class _Finite(click.FloatRange):
+    """A range that holds no NaN, which is neither below nor above any bound."""
+
+    def convert(self, value: Any, param: Any, ctx: Any) -> float:
+        found = super().convert(value, param, ctx)
+        if math.isnan(found):
+            self.fail(f"{value!r} is no number.", param, ctx)
+        return found
+
+
 _OPTIONS = (
     click.option("--judge-url", help="An OpenAI-compatible server, as http://localhost:8000/v1; "
                  "the key, if it wants one, is OPENAI_API_KEY."),
@@ -25,7 +36,7 @@ _OPTIONS = (
                  "set, else gedit]."),
     click.option("--judge-passes", type=click.IntRange(1), default=1, show_default=True),
     click.option("--judge-workers", type=click.IntRange(1, 256), default=8, show_default=True),
-    click.option("--judge-temperature", type=click.FloatRange(0, 2), default=0.7,
+    click.option("--judge-temperature", type=_Finite(0, 2), default=0.7,
                  show_default=True),
 )  # fmt: skip
 

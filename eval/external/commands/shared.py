@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -49,6 +50,10 @@ def load_networks(
     """
     from eval.metrics.suite import SUITE
 
+    for role in ROLES:
+        if options[role] and not any(SUITE[name].role == role for name in names):
+            raise UserError(f"--{role} names a network that no metric here uses: leave it out, or "
+                            f"ask for one with --metrics")  # fmt: skip
     if not any(SUITE[name].role for name in names):
         return names, {}
     from eval.metrics.networks import choose_weights, load_network, say_cure
@@ -73,8 +78,10 @@ def load_networks(
                 )
             loaded[role] = load_network(role, weights[role], root=root)
         except UserError as error:
-            why, _, mended = str(error).partition("; get them with")  # the loaders' own cure
-            mend = f"; {say_cure(role, weights[role])}" if mended else ""
+            # The loaders' own cure is the bundled weights'.
+            why, *cured = re.split(r"; get (?:it|them) with", str(error), maxsplit=1)
+            cure = say_cure(role, weights[role], own=bool(own[role]))
+            mend = f"; {cure}" if cured else ""
             if options["metrics"] or own[role]:
                 raise UserError(f"{here[0]}: {why}{mend}") from None
             say(f"left out {', '.join(here)}: {why}{mend}")

@@ -111,9 +111,10 @@ def test_results_that_are_none_are_one_sentence(tmp_path: Path, text: str) -> No
     (tmp_path / "reports/results.json").write_text(text)
     with pytest.raises(UserError, match=r"results\.json is not what a report needs"):
         write_pages(tmp_path, CONFIG)
-    (tmp_path / "reports/edits.jsonl").write_text('{"id": "eval-')
-    with pytest.raises(UserError, match=r"edits\.jsonl holds no edits"):
-        write_pages(tmp_path, CONFIG)
+    for edits in (b'{"id": "eval-', b"", b"\xff\xfe"):
+        (tmp_path / "reports/edits.jsonl").write_bytes(edits)
+        with pytest.raises(UserError, match=r"edits\.jsonl holds no edits"):
+            write_pages(tmp_path, CONFIG)
 
 
 @pytest.mark.parametrize(

@@ -15,9 +15,9 @@ from eval.study.ceilings import ceiling_choices
 from eval.study.evaluate import count_candidates, evaluate
 from eval.study.scores import COLUMNS, read_scores
 from lr_edit.choose import best_of_bank
-from lr_edit.config import Variant
 from lr_edit.errors import UserError
 from lr_edit.types import Bank, Choice, LossWeights
+from lr_edit.variant import Variant
 from lr_edit.workspace.storage import (
     read_banks,
     read_choices,
@@ -158,6 +158,18 @@ def test_scores_that_are_another_row_s_or_none_are_refused(
     with pytest.raises(
         UserError, match=rf"learned\.csv holds .*{said}.*run its stage evaluate again"
     ):
+        read_scores(path)
+
+
+@pytest.mark.parametrize("share", [0.3, 0.5, 0.99])
+def test_half_of_a_table_of_scores_is_refused(root: Path, tmp_path: Path, share: float) -> None:
+    lines = (root / "artifacts/scores/learned.csv").read_text().splitlines(keepends=True)
+    path = tmp_path / "learned.csv"
+    path.write_text("".join(lines[: int(len(lines) * share)]))
+    with pytest.raises(UserError, match=r"holds no per-image scores .*evaluate again"):
+        read_scores(path)
+    path.write_text("".join([*lines, lines[-1]]))
+    with pytest.raises(UserError, match=r"holds no per-image scores .*evaluate again"):
         read_scores(path)
 
 
