@@ -15,12 +15,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from lr_edit.config import Config
+from lr_edit.errors import UserError
 from lr_edit.files import empty_folder, read_yaml
 from lr_edit.stages import ITEMS, OWN_CACHE, TABLE
 from lr_edit.workspace.cache import Cache
 from lr_edit.workspace.code import code_digest
 from lr_edit.workspace.parameters import keep_parameters
-from lr_edit.workspace.paths import cache_folder
+from lr_edit.workspace.paths import cache_folder, checkout
 from lr_edit.workspace.source import PACKAGES
 from lr_edit.workspace.storage import content_key, folder_digest
 from lr_edit.workspace.times import write_time
@@ -67,6 +68,8 @@ def run_stage(
 def read_recipe(root: Path, config: Config, *, stage: str, item: str | None) -> Recipe | None:
     """A stage of the study's pipeline; None where the study has none."""
     path = root / "dvc.yaml"
+    if not path.exists() and checkout(root) != root:  # written where the study is to run
+        raise UserError(f"{root} has no dvc.yaml yet: run `lr-edit study {root.name}`")
     stages = read_yaml(path)["stages"] if path.is_file() and path.stat().st_size else {}
     if stage not in stages:
         return None

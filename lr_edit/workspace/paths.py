@@ -26,7 +26,7 @@ def find_root(start: Path | None = None) -> Path:
     places = (here, *here.parents, Path(__file__).resolve().parents[2])
     known = [one for one in places if (one / "params.yaml").is_file()]
     for folder in known:
-        if (folder / "dvc.yaml").is_file():
+        if (folder / "dvc.yaml").is_file() or checkout(folder) != folder:
             return folder
     if known:
         raise UserError(

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
+from lr_edit.cli.main import main
 from lr_edit.errors import UserError
 from lr_edit.workspace.paths import (
     cache_folder,
@@ -15,6 +17,7 @@ from lr_edit.workspace.paths import (
     locate,
     reports_folder,
 )
+from tests.source_tree import ROOT
 
 
 @pytest.fixture
@@ -86,3 +89,17 @@ def test_weights_and_data_are_found_in_the_study_else_above(tmp_path: Path, stud
         (home / "models/m").mkdir(parents=True)
         assert locate(study, "models/m") == home / "models/m"
     assert locate(study, tmp_path / "models/m") == tmp_path / "models/m"
+
+
+def test_a_study_that_waits_for_its_pipeline_is_no_other(
+    tmp_path: Path, study: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Git keeps no dvc.yaml of a study: `lr-edit study` writes it."""
+    (tmp_path / "dvc.yaml").touch()
+    (study / "params.yaml").touch()
+    monkeypatch.chdir(study)
+    assert find_root() == study.resolve()
+    shutil.copy(ROOT / "params.yaml", study)
+    with pytest.raises(SystemExit, match="2"):
+        main(["stage", "report"])
+    assert "has no dvc.yaml yet: run `lr-edit study val`" in capsys.readouterr().err
