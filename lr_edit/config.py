@@ -142,6 +142,9 @@ def as_config(params: dict[str, Any], *, path: Path, profile: str | None = None)
     for place, name in _named_sets(config):
         if name not in config.proposals:
             said = suggest_name(name, config.proposals)
+            part = place.partition(".")[0]
+            if part not in params:  # the package says it
+                said = f": a study without it says `{part}: {{proposals: NAME}}`"
             raise UserError(f"{path}: {place}: unknown proposal set {shorten(name)}{said}")
     _check_doubles(config, path)
     nets = [row.proposals for row in (*config.variants.values(), *rows) if row.choose == "net"]

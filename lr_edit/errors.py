@@ -4,7 +4,8 @@ that is left over (exit code 1)."""
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,6 +35,15 @@ def shorten(value: object, *, most: int = 200) -> str:
         text = repr(value[: 4 * most] if isinstance(value, str) else value)
     half = most // 2
     return text if len(text) <= most else f"{text[:half]} ... {text[-half:]}"
+
+
+@contextmanager
+def reading(path: Path, *, cure: str) -> Iterator[None]:
+    """Around what takes a file to be what its stage wrote: UserError where it is not."""
+    try:
+        yield
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"{path} is not what its stage wrote ({shorten(error)}): {cure}") from error
 
 
 def check_flag(name: str, value: object) -> None:

@@ -162,6 +162,8 @@ def _spelled(folder: Path, name: str) -> str:
 
 def _numbers(text: str) -> list[float]:
     try:
+        if not text.isascii() or "_" in text:
+            raise ValueError
         return [float(side) for side in text.replace(";", ",").replace(" ", ",").split(",") if side]
     except ValueError:
         raise UserError(

@@ -49,8 +49,8 @@ class Request:
                     f"the {name} may not be empty, nor anything but text: say what to edit, and "
                     "into what picture"
                 )
-            if not words.isascii() and any("\ud800" <= letter <= "\udfff" for letter in words):
-                raise UserError(f"the {name} {shorten(words)} holds half a letter: write it anew")
+            if "\0" in words or any("\ud800" <= letter <= "\udfff" for letter in words):
+                raise UserError(f"the {name} {shorten(words)} holds a zero, or half a letter")
         if self.budget is not None and not (_is_whole(self.budget) and self.budget <= MOST):
             raise UserError(f"budget {shorten(self.budget)}: give a whole number, {MOST} at most")
         if not _is_whole(self.seed) or self.seed < 0:
@@ -207,8 +207,8 @@ def check_picture(
         least = math.ceil(seen * profile.cell / side)
         if min(box.right - box.left, box.bottom - box.top) < least:
             raise UserError(
-                f"box {box.as_tuple()} is too small: in {name} the inpainter needs "
-                f"{least}x{least} pixels"
+                f"box {box.as_tuple()} is too small: in {name} the inpainter needs {least}x{least} "
+                f"pixels{'; crop context needs less' if seen >= side else ''}"
             )
 
 

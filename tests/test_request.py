@@ -85,6 +85,7 @@ VALUES = {  # of another kind -> what is said; tried as users have it, without t
     "Request(*W, seed=[1, 2])": "seed [1, 2]",
     "Request(None, 'a')": "nor anything but text",
     "Request('a', 'b \\ud800')": "half a letter",
+    "Request('a', 'b \\0')": "holds a zero",
     "as_boxes(5)": "boxes 5: give a list",
     "as_boxes('1,2,3,4')": "give a list of boxes",
     "as_boxes([5])": "box 5",

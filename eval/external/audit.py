@@ -138,7 +138,7 @@ def _name(exam: Exam) -> str:
     return f"{exam.task.category}-{exam.task.id}"
 
 
-def count_tasks(found: Mapping[str, Any]) -> int | None:
+def read_task_count(found: Mapping[str, Any]) -> int | None:
     """How many tasks of every category an audit has; None where it has none."""
     for row in found.values():
         for name, cell in row["categories"].items():

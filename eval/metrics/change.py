@@ -8,7 +8,7 @@
                every pixel outside, 0.5 if it tells nothing
 
 A pixel's difference is the mean over channels of its absolute difference, after the median
-difference of luminance over the frame is taken out: an autoencoder that shifts the light a little
+difference of luminance outside the mask is taken out: an autoencoder that shifts the light a little
 has not edited the picture. A pixel has changed where that is above `threshold`.
 """
 
@@ -29,13 +29,18 @@ _LUMINANCE = (0.2126, 0.7152, 0.0722)  # Rec. 709
 
 
 def pixel_difference(
-    source: Float[Tensor, "n 3 h w"], edited: Float[Tensor, "n 3 h w"]
+    source: Float[Tensor, "n 3 h w"],
+    edited: Float[Tensor, "n 3 h w"],
+    *,
+    mask: Bool[Tensor, "n 1 h w"] | None = None,
 ) -> Float[Tensor, "n h w"]:
     """Mean absolute difference of every pixel, the median shift of luminance taken out.
 
     Args:
         source: (N, 3, H, W) in [0, 1].
         edited: (N, 3, H, W) in [0, 1].
+        mask: (N, 1, H, W), True where it was to change: the shift is that of the rest, none where
+            that is empty; default: of the whole frame.
 
     Returns:
         (N, H, W) float64.
@@ -53,16 +58,25 @@ def pixel_difference(
         check_images(images)
     if source.shape != edited.shape:
         raise ValueError(f"source {tuple(source.shape)} and edit {tuple(edited.shape)} differ")
-    return difference_of(edited.double() - source.double())
+    return difference_of(edited.double() - source.double(), mask=mask)
 
 
-def difference_of(gap: Float[Tensor, "n 3 h w"]) -> Float[Tensor, "n h w"]:
+def difference_of(
+    gap: Float[Tensor, "n 3 h w"], *, mask: Bool[Tensor, "n 1 h w"] | None = None
+) -> Float[Tensor, "n h w"]:
     """`pixel_difference` of what an edit added to its source, in float64."""
     red, green, blue = (weight * gap[:, at] for at, weight in enumerate(_LUMINANCE))
-    lighter = (red + green + blue).flatten(1).cpu().numpy()
-    middle = (lighter.shape[1] - 1) // 2  # as torch's median, in a third of its time
-    shift = torch.from_numpy(np.partition(lighter, middle)[:, middle]).to(gap.device)
+    lighter = (red + green + blue).cpu().numpy()
+    rest = np.ones(lighter.shape, bool) if mask is None else ~mask[:, 0].cpu().numpy()
+    shifts = [_median(one[where]) for one, where in zip(lighter, rest, strict=True)]
+    shift = torch.tensor(shifts, dtype=gap.dtype, device=gap.device)
     return channel_mean((gap - shift.view(-1, 1, 1, 1)).abs_())[:, 0]
+
+
+def _median(values: np.ndarray) -> float:
+    """As torch's, the lower of two, in a third of its time; 0 of nothing."""
+    middle = (len(values) - 1) // 2
+    return float(np.partition(values, middle)[middle]) if len(values) else 0.0
 
 
 def where_changed(
@@ -73,7 +87,8 @@ def where_changed(
     aspect: Aspect,
     threshold: float = THRESHOLD,
 ) -> Float[Tensor, " n"]:
-    """One aspect of where an edit changed its source.
+    """One aspect of where an edit changed its source: how often, or how much, pixels differ by more
+    than the rest of the picture became lighter or darker.
 
     Args:
         source: (N, 3, H, W) in [0, 1]; one may stand for all.
@@ -98,7 +113,7 @@ def where_changed(
     """
     check_aspect(aspect, threshold)
     source, pixels = check_pair(source, edited, mask=mask, region="edited", protocol="strict")
-    difference = difference_of(edited.double() - source.double())
+    difference = difference_of(edited.double() - source.double(), mask=pixels)
     return judge_change(difference, pixels[:, 0], aspect=aspect, threshold=threshold)
 
 

@@ -19,7 +19,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from eval.metrics import pie_bench
-from lr_edit.errors import UserError, suggest_name
+from lr_edit.errors import UserError, shorten, suggest_name
 from lr_edit.frozen.weights import LOCAL, VGG, folder_of, loading, resolve
 from lr_edit.profiles import Profile, Weights
 from lr_edit.workspace.storage import content_key
@@ -77,7 +77,9 @@ def _as_weights(named: Named) -> dict[str, Weights]:
 
 
 def load_network(role: str, weights: Weights, *, root: Path) -> Network:
-    """`local-dir:` folders are below the root. UserError where weights are missing."""
+    """`local-dir:` folders are below the root. UserError for a name that its library does not know,
+    and where weights are missing."""
+    _check_known(role, weights)
     name, on = resolve(root, weights.name), device()
     if role == "clip":
         from eval.metrics.clip import PictureClip
@@ -93,6 +95,26 @@ def load_network(role: str, weights: Weights, *, root: Path) -> Network:
         model = module = load_lpips(root, weights, device=on)
     tag = f":{weights.pretrained}" if weights.pretrained else ""
     return Network(f"{weights.name}{tag}", model, weights_digest(module))
+
+
+def _check_known(role: str, weights: Weights) -> None:
+    """UserError for a model or a tag that no library has: no download would mend it. Folders and
+    the hub's own names are looked up by their loaders."""
+    name, tag = weights.name, weights.pretrained
+    if role == "perceptual" or ":" in name or "/" in name:
+        return
+    if role == "clip":
+        import open_clip
+
+        models, tags = open_clip.list_models(), open_clip.list_pretrained_tags_by_model(name)
+        if name in models and tag and tag not in tags:
+            raise UserError(f"open_clip's {name} has no weights {tag!r}{suggest_name(tag, tags)}")
+    else:
+        import timm
+
+        models = timm.list_models() + timm.list_pretrained()
+    if name not in models:
+        raise UserError(f"there is no model {shorten(name)}{suggest_name(name, models)}")
 
 
 def load_lpips(root: Path, weights: Weights, *, device: str = "cpu") -> nn.Module:

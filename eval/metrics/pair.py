@@ -91,8 +91,8 @@ class PairTensors:
 
     @cached_property
     def difference(self) -> Float[Tensor, "1 h w"]:
-        """By how much every pixel changed."""
-        return difference_of(self.gap)
+        """By how much every pixel changed, apart from the light of what was to stay."""
+        return difference_of(self.gap, mask=self.mask)
 
     def region(self, region: Region) -> Bool[Tensor, "1 1 h w"]:
         """True where it is."""

@@ -19,6 +19,7 @@ from eval.metrics.box import box_iou
 from eval.study.evaluate import read_judgements
 from lr_edit.config import Config
 from lr_edit.errors import UserError, shorten
+from lr_edit.files import is_plain_name
 from lr_edit.types import Box, EditTask, Label, Truth
 from lr_edit.workspace.folders import new_folder
 from lr_edit.workspace.storage import (
@@ -134,11 +135,18 @@ def read_rows(reports: Path, *, variants: Sequence[str]) -> list[Row]:
 
 
 def _read_row(reports: Path, record: dict, variants: Sequence[str]) -> Row:
+    if not (isinstance(record["id"], str) and is_plain_name(record["id"])):
+        raise ValueError(f"the id {shorten(record['id'])} names no task")
+    if set(record["edits"]) != set(variants):
+        raise UserError(
+            f"{reports / 'edits.jsonl'}: task {record['id']} has the edits of other variants than "
+            "params.yaml: run the stage report (dvc repro)"
+        )
     place = reports / "gallery" / f"{record['id']}.webp"
     strip = read_image(place)
     side = strip.shape[0]
     panels = strip.shape[1] // side
-    if panels != 1 + len(variants) or set(record["edits"]) != set(variants):
+    if panels != 1 + len(variants):
         raise UserError(
             f"{place} shows {panels - 1} edits, and params.yaml has {len(variants)} variants: run "
             "the stage report (dvc repro)"

@@ -30,11 +30,12 @@ from eval.report.tables import write_csv
 from eval.study.strata import GROUP as GROUP_OF_STRATA
 from eval.study.strata import METRICS
 from lr_edit.config import Config, load_config
-from lr_edit.errors import UserError, shorten
+from lr_edit.errors import UserError, reading
 from lr_edit.workspace.paths import checkout, reports_folder
 from lr_edit.workspace.storage import atomic_write, read_json
 
 SHOWCASE = 6  # edits at the top of README
+CURE = "`git checkout` it, or run `dvc repro report`"
 HELD_OUT = "test"  # the study of the split that no choice was made on
 
 
@@ -129,14 +130,9 @@ def in_order(results: dict[str, Any], config: Config) -> dict[str, Any]:
 def _write_study(root: Path, out: Path, config: Config) -> list[Path]:
     found = read_json(out / "results.json")
     rows = read_rows(out, variants=list(config.variants))
-    try:
+    with reading(out / "results.json", cure=CURE):
         results = in_order(found, config)
         texts = text_pages(results, config, rows=rows)
-    except (KeyError, TypeError, AttributeError, ValueError) as lacking:
-        raise UserError(
-            f"{out / 'results.json'} is not what a report needs ({shorten(lacking)}): other code "
-            "wrote it, or nobody's; `git checkout` it, or run `dvc repro report`"
-        ) from lacking
     for name, text in texts.items():
         with atomic_write(out / name) as part:
             part.write_text(text, encoding="utf-8")
@@ -159,8 +155,9 @@ def read_held_out(top: Path) -> list[Claim]:
     if not file.is_file():
         return []
     config, results = load_config(root / "params.yaml"), read_json(file)
-    leads = [one for one in read_claims(in_order(results, config), config) if one.leads]
-    tasks = results["meta"]["tasks"]["headline"]
+    with reading(file, cure=CURE):
+        leads = [one for one in read_claims(in_order(results, config), config) if one.leads]
+        tasks = results["meta"]["tasks"]["headline"]
     words = f"On {tasks} other tasks, on which nothing was chosen (split {config.study.split}): "
     return [replace(one, finding=words + one.finding) for one in leads]
 
@@ -190,10 +187,11 @@ def _draw_figures(out: Path, config: Config, results: dict[str, Any], rows: list
         drawn.append("amortised.png")
     if (out / "training.json").is_file():
         curves = read_json(out / "training.json")
-        draw_training(
-            out / "training_curves.png",
-            {name: curves[name] for name in config.variants if name in curves},
-            learning=results["learning"], titles=titles, note=note,
-        )  # fmt: skip
+        with reading(out / "training.json", cure=CURE):
+            draw_training(
+                out / "training_curves.png",
+                {name: curves[name] for name in config.variants if name in curves},
+                learning=results["learning"], titles=titles, note=note,
+            )  # fmt: skip
         drawn.append("training_curves.png")
     return drawn

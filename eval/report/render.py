@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, UndefinedError
 from markupsafe import Markup
 
 from eval.report.tables import Table
@@ -37,9 +37,13 @@ def escape_markdown(text: str) -> Markup:
 
 
 def render(template: str, **words: Any) -> str:
-    """A page from templates/; the name's ending says its language."""
+    """A page from templates/; the name's ending says its language. ValueError for words that are
+    not what the page needs."""
     language = template.removesuffix(".j2").rpartition(".")[2]
-    return _ENVIRONMENTS[language].get_template(template).render(**words)
+    try:
+        return _ENVIRONMENTS[language].get_template(template).render(**words)
+    except UndefinedError as error:  # also where making a table failed
+        raise ValueError(str(error)) from error
 
 
 def render_markdown(table: Table) -> str:

@@ -98,8 +98,8 @@ def find_verdicts(
     root: Path, config: Config, *, tasks: list[EditTask], banks: dict[str, list[Bank]]
 ) -> dict[Edit, float]:
     """What the judge says of every candidate of the study that a task and a box name: an outline's,
-    an editor's of the whole picture, or one of other noise, words or steps than the
-    study's own is another picture in the same box."""
+    an editor's of the whole picture, or one of other noise, words or steps than the study's own is
+    another picture in the same box."""
     usual: dict[str, Any] = {
         "prompt": "scene", "template": "{}", "noise": "common", "noise_seed": 0,
         "inpaint": config.inpaint,

@@ -17,7 +17,7 @@ from eval.statistics import estimate, holm, paired_difference
 from eval.study.evaluate import Judgements, cell, count_candidates, read_judgements, score_choices
 from eval.study.scores import Scores
 from lr_edit.config import Config
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, reading
 from lr_edit.types import Choice, EditTask
 from lr_edit.variant import Ablation
 from lr_edit.workspace.storage import read_banks, read_json
@@ -25,6 +25,7 @@ from lr_edit.workspace.storage import read_banks, read_json
 KEYS = ("success", "success_1", "success_2", "success_3", "placed", "gone", "kept", "in_place",
         "iou", "hit", "area_ratio", "score_s", "loss", "expected_loss", "candidates",
         "nfe")  # fmt: skip
+FILE, CURE = "artifacts/ablations.json", "delete it and run `dvc repro ablate`"
 TESTED = ("success", "iou", "score_s", "loss", "expected_loss")
 
 
@@ -35,26 +36,26 @@ def ablation_scores(
     if not config.ablations:
         return {}
     chosen = read_chosen(root, config)
-    return {
-        group: [_score(root, tasks, name, row, chosen[group][name]) for name, row in rows.items()]
-        for group, rows in config.ablations.items()
-    }
+    with reading(root / FILE, cure=CURE):
+        return {
+            group: [
+                _score(root, tasks, name, row, chosen[group][name]) for name, row in rows.items()
+            ]
+            for group, rows in config.ablations.items()
+        }
 
 
 def read_chosen(root: Path, config: Config) -> dict[str, Any]:
     """Group -> row -> what the stage ablate chose. UserError where a row of params.yaml is not
     among them."""
-    path = root / "artifacts/ablations.json"
+    path = root / FILE
     found = read_json(path)
     for group, rows in config.ablations.items():
         made = found.get(group) if isinstance(found, dict) else None
         for name in rows:
             row = made.get(name) if isinstance(made, dict) else None
             if not isinstance(row, dict) or not {"choices", "expected"} <= row.keys():
-                raise UserError(
-                    f"{path} does not hold what the row {group}/{name} chose: delete it and run "
-                    "`dvc repro ablate`"
-                )
+                raise UserError(f"{path} does not hold what the row {group}/{name} chose: {CURE}")
     return dict(found)
 
 

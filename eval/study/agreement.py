@@ -30,7 +30,8 @@ Edit = tuple[str, tuple[int, ...]]  # task, box
 
 @dataclass(frozen=True)
 class Agreement:
-    """Labels and the judge on n edits, or labels of two; `missing` were in no table.
+    """Labels and the judge on n edits, or labels of two; `missing`, of the study's tasks, are in no
+    table.
 
     agree, low, high   share of equal verdicts and its 95% Wilson interval
     kappa              Cohen's: 0 is chance, 1 is always
@@ -47,14 +48,15 @@ class Agreement:
 def judge_agreement(verdicts: Mapping[Edit, float]) -> dict[str, dict[str, float]]:
     """Draw -> agreement on its edits, on those of `unseen`, and of two `labellers` on the edits
     that several labelled; what knows none is left out."""
-    found, heard = {}, []
+    found, heard, tasks = {}, [], {task for task, _ in verdicts}
     for name, draws in {**{draw: (draw,) for draw in DRAWS}, "unseen": UNSEEN}.items():
         labels = [one for draw in draws for one in read_labels(draw)]
         known = [(edit, votes) for edit, votes in labels if edit in verdicts]
         if known:
-            person = np.array([most_say(votes) for _, votes in known], dtype=float)
+            labelled = np.array([most_say(votes) for _, votes in known], dtype=float)
             judge = np.array([verdicts[edit] for edit, _ in known], dtype=float)
-            found[name] = asdict(agree(person, judge, missing=len(labels) - len(known)))
+            own = sum(task in tasks for (task, _), _ in labels)
+            found[name] = asdict(agree(labelled, judge, missing=own - len(known)))
         if name == "unseen":
             heard = [pair for _, votes in known for pair in itertools.combinations(votes, 2)]
     if heard:
@@ -67,7 +69,7 @@ def most_say(votes: Sequence[int]) -> int:
     return int(2 * sum(votes) > len(votes))
 
 
-def agree(person: np.ndarray, judge: np.ndarray, *, missing: int = 0) -> Agreement:
+def agree(labels: np.ndarray, judge: np.ndarray, *, missing: int = 0) -> Agreement:
     """Of two lists of verdicts, 0 or 1.
 
     Example:
@@ -75,12 +77,12 @@ def agree(person: np.ndarray, judge: np.ndarray, *, missing: int = 0) -> Agreeme
         >>> both.agree, both.kappa
         (0.75, 0.5)
     """
-    same = int((person == judge).sum())
-    low, high = binomtest(same, len(person)).proportion_ci(method="wilson")
-    chance = person.mean() * judge.mean() + (1 - person.mean()) * (1 - judge.mean())
-    share = same / len(person)
+    same = int((labels == judge).sum())
+    low, high = binomtest(same, len(labels)).proportion_ci(method="wilson")
+    chance = labels.mean() * judge.mean() + (1 - labels.mean()) * (1 - judge.mean())
+    share = same / len(labels)
     kappa = (share - chance) / (1 - chance) if chance < 1 else 1.0
-    return Agreement(len(person), missing, share, float(low), float(high), float(kappa))
+    return Agreement(len(labels), missing, share, float(low), float(high), float(kappa))
 
 
 def read_labels(draw: str) -> list[tuple[Edit, tuple[int, ...]]]:

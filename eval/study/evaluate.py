@@ -18,7 +18,7 @@ from eval.metrics.registry import BY_KEY, CROWDED, MEASURES, PROTOCOL
 from eval.statistics import Estimate, estimate
 from eval.study.scores import Scores, rows, write_rows
 from lr_edit.config import Config
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, reading
 from lr_edit.types import Bank, Choice, EditTask, LossWeights
 from lr_edit.variant import Variant
 from lr_edit.workspace.storage import (
@@ -39,10 +39,11 @@ def evaluate(root: Path, config: Config, *, name: str) -> None:
     chosen = read_choices(root / "artifacts/edits" / name / "choices.json")
     trained = _read_summary(root / "artifacts/nets" / name / "summary.json")
     banks = read_banks(root, variant.proposals, tasks=tasks)
-    candidates_used = [
-        count_candidates(variant, bank, trained=trained.get(task.id))
-        for task, bank in zip(tasks, banks, strict=True)
-    ]
+    with reading(root / "artifacts/nets" / name, cure="run its stage train again"):
+        candidates_used = [
+            count_candidates(variant, bank, trained=trained.get(task.id))
+            for task, bank in zip(tasks, banks, strict=True)
+        ]
     judged = read_judgements(root, variant.proposals, tasks=tasks, banks=banks)
     _check_choices(chosen, tasks, name)
     choices = [

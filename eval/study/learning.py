@@ -17,7 +17,7 @@ import numpy as np
 
 from eval.statistics import estimate
 from eval.study.evaluate import cell
-from lr_edit.errors import UserError
+from lr_edit.errors import UserError, reading
 from lr_edit.workspace.storage import read_json
 
 DIGITS = 6  # decimals of what the figure is drawn from
@@ -53,6 +53,11 @@ class TrainingRecord:
 def read_training(root: Path, variant: str) -> TrainingRecord | None:
     """None for a variant that trains no net."""
     folder = root / "artifacts/nets" / variant
+    with reading(folder, cure="run its stage train again"):
+        return _read_nets(folder)
+
+
+def _read_nets(folder: Path) -> TrainingRecord | None:
     summary = read_json(folder / "summary.json")
     if summary["learner"] in (None, "none"):
         return None
@@ -63,7 +68,7 @@ def read_training(root: Path, variant: str) -> TrainingRecord | None:
     )
     steps, curve = _read_curve(folder / "curves.jsonl", tasks)
     return TrainingRecord(
-        variant=variant,
+        variant=folder.name,
         learner=summary["learner"],
         start=start,
         end=end,

@@ -30,8 +30,9 @@ def run(root: Path, config: Config) -> None:
         raise UserError(f"{data} has no task of the split {config.study.split!r}")
     for task in tasks:
         if not (data / task.image).is_file():
+            what = "no file" if (data / task.image).exists() else "missing"
             raise UserError(
-                f"task {task.id!r}: {data / task.image} is missing: add it, or drop the task"
+                f"task {task.id!r}: {data / task.image} is {what}: add it, or drop the task"
             )
     with new_folder(out) as part:
         made = [_fitted(task, data, part, config.models) for task in tasks]

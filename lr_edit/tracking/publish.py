@@ -67,7 +67,8 @@ class Receipt:
     def text(self) -> str:
         """What was done, for a person, and where to look."""
         pages = [f"  {title}: {link}" for title, link in self.links.items()]
-        where = "" if pages or self.warning else "; `lr-edit ui` opens them"
+        shown = pages or self.warning or self.files
+        where = "" if shown else "; `lr-edit ui` opens them"
         return "\n".join([f"{self.summary}{where}", *pages])
 
     @property

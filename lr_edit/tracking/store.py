@@ -66,7 +66,11 @@ def database(root: Path) -> Path:
 def default_uri(root: Path) -> str:
     """The same as MLflow takes it. What a URI would take for a sign of its own is quoted; under
     `sqlite:` MLflow would then make a folder of the quoted name."""
-    path = database(root).as_posix()
+    return _uri_of(database(root))
+
+
+def _uri_of(file: Path) -> str:
+    path = file.as_posix()
     quoted = path.replace("%", "%25").replace("?", "%3F")
     return f"sqlite:///{path}" if quoted == path else f"sqlite+pysqlite:///{quoted}"
 
@@ -135,7 +139,7 @@ def open_store(root: Path, uri: str) -> MlflowClient:
     """
     path = database(root)
     if uri == default_uri(root) and not (path.exists() and path.stat().st_size):
-        _make_database(path)
+        _make_database(path.resolve(), home(root) / "mlruns")  # a link leads there
     if uri.startswith("sqlite") and _is_in_memory(uri):
         raise ValueError("a database in memory, of which nothing would be left")
     if urlsplit(uri).scheme not in SERVED and not _ask_database(uri):
@@ -143,13 +147,11 @@ def open_store(root: Path, uri: str) -> MlflowClient:
     return MlflowClient(uri)
 
 
-def _make_database(path: Path) -> None:
+def _make_database(path: Path, artifacts: Path) -> None:
     for left in path.parent.glob(f".{path.name}.*"):  # by a process that was killed at it
         left.unlink(missing_ok=True)
     with atomic_write(path) as part:
-        _fill_database(
-            default_uri(path.parent).replace(path.name, part.name), path.parent / "mlruns"
-        )
+        _fill_database(_uri_of(part), artifacts)
 
 
 def _fill_database(uri: str, artifacts: Path) -> None:

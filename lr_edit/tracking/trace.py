@@ -226,7 +226,7 @@ def as_text(found: dict[str, Any]) -> str:
 def _no_run(key: str) -> str:
     if key.startswith("ceilings."):
         return "none: a ceiling, the best of the whole table, is no run"
-    return "not published in this checkout: lr-edit publish"
+    return "none found in this checkout's mlflow.db: `lr-edit publish` brings it"
 
 
 def _is_data(item: dict[str, Any]) -> bool:

@@ -63,6 +63,12 @@ def study_files(
     """The same as texts, by file name. UserError for a name, key or row that cannot be."""
     if not name.replace("-", "").replace("_", "").isalnum():
         raise UserError(f"a study's name holds letters, digits, '-' and '_' alone, got {name!r}")
+    pipeline = read_yaml(top / "dvc.yaml")["stages"]
+    if name.casefold() in _taken(pipeline):
+        raise UserError(
+            f"reports/{name} is the checkout's own: call the study, and a folder of photos that it "
+            "is named after, otherwise"
+        )
     folder, overlay = top / "studies" / name, top / "studies" / f"{name}.yaml"
     if not (overlay.is_file() or profile is not None or data):
         known = [path.stem for path in overlay.parent.glob("*.yaml")]
@@ -86,13 +92,23 @@ def study_files(
     params = _with_data(params, config.profile, folder=folder, data=data) if data else params
     config = as_config(params, path=overlay)
     before = as_config(read_yaml(top / "params.yaml"), path=top / "params.yaml")
-    stages = _stages(read_yaml(top / "dvc.yaml")["stages"], read_yaml(top / EXTRA), config)
-    pipeline = _pipeline(stages, top, name, before=before, config=config)
+    stages = _stages(pipeline, read_yaml(top / EXTRA), config)
+    own = _pipeline(stages, top, name, before=before, config=config)
     files = {}
-    for file, value in (("params.yaml", params), ("dvc.yaml", pipeline)):
+    for file, value in (("params.yaml", params), ("dvc.yaml", own)):
         body = yaml.safe_dump(value, sort_keys=False, width=100)
         files[file] = f"{HEADER.format(name=name)}{BELOW}{_digest(body)}\n{body}"
     return files
+
+
+def _taken(stages: dict[str, Any]) -> set[str]:
+    """What lies in the checkout's own reports, where a study's reports would lie too."""
+    recipes = [stage.get("do", stage) for stage in stages.values()]
+    outs = [
+        out for one in recipes for key in ("outs", "metrics", "plots") for out in one.get(key, [])
+    ]
+    paths = [PurePosixPath(next(iter(out)) if isinstance(out, dict) else out) for out in outs]
+    return {path.parts[1].casefold() for path in paths if path.parts[0] == "reports"}
 
 
 def apply_overlay(table: dict[str, Any], overlay: dict[str, Any], *, where: str) -> dict[str, Any]:

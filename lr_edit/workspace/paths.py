@@ -100,4 +100,4 @@ def cache_folder(root: Path) -> Path:
     LR_EDIT_CACHE, else `cache/` of the checkout.
     """
     kept = os.environ.get("LR_EDIT_CACHE")
-    return Path(kept) if kept else home(root) / "cache"
+    return Path(kept).expanduser() if kept else home(root) / "cache"

@@ -64,7 +64,7 @@ def _task(path: Path, home: Path, row: Any) -> EditTask:
         if key != "truth" and not empty and not isinstance(value, str):
             raise UserError(f"{said}: {key!r} must be a text, got {shorten(value)}")
         if isinstance(value, str) and not _is_text(value):
-            raise UserError(f"{said}: {key!r} holds half a character of a pair: write it anew")
+            raise UserError(f"{said}: {key!r} holds a zero, or half a character: write it anew")
     for key in ("id", "image", "source", "prompt"):
         if not (row.get(key) or "").strip():
             raise UserError(f"{said} has an empty {key!r}: write one")
@@ -117,7 +117,7 @@ def _is_text(value: str) -> bool:
         value.encode()
     except UnicodeEncodeError:
         return False
-    return True
+    return "\0" not in value
 
 
 def _truth(row: Any) -> Truth | None:

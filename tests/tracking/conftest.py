@@ -18,7 +18,7 @@ def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     from lr_edit.tracking.store import _make_database  # after the hook
 
     path = tmp_path_factory.mktemp("store") / "mlflow.db"
-    _make_database(path)
+    _make_database(path, path.parent / "mlruns")
     return path
 
 

@@ -107,6 +107,15 @@ def test_what_is_no_database_is_refused(root: Path, tmp_path: Path, place: str) 
     assert (tmp_path / "notes.txt").read_text() == "my notes\n" * 99
 
 
+def test_a_link_to_a_database_that_is_not_there_yet_is_followed(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "disk").mkdir()
+    database(root).unlink(missing_ok=True)
+    database(root).symlink_to(tmp_path / "disk/new.db")
+    assert publish(root).warning is None
+    assert database(root).is_symlink() and (tmp_path / "disk/new.db").is_file()
+    assert any((root / "mlruns").rglob("choices.json"))
+
+
 def test_an_empty_database_is_filled(root: Path, tmp_path: Path) -> None:
     (tmp_path / "x.db").touch()
     assert publish(root, tracking_uri=f"sqlite:///{tmp_path / 'x.db'}").warning is None

@@ -264,3 +264,10 @@ def test_a_change_by_hand_is_not_overwritten(tmp_path: Path, file: str) -> None:
     with pytest.raises(UserError, match=r"was changed by hand: say in studies/val\.yaml"):
         write_study(tmp_path, "val")
     assert written.read_text() == changed
+
+
+@pytest.mark.parametrize("name", ["gallery", "pdf", "Gallery"])
+def test_a_study_is_not_called_what_the_checkout_s_own_reports_hold(top: Path, name: str) -> None:
+    """Its reports would lie there: DVC refused every pipeline, and `report` emptied the folder."""
+    with pytest.raises(UserError, match=rf"reports/{name} is the checkout's own: call the study"):
+        study_files(top, name, profile="picturebook")

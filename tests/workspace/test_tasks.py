@@ -225,6 +225,14 @@ def test_twenty_thousand_tasks_and_a_long_text_take_seconds(tmp_path: Path, task
     assert count == "20000" and float(seconds) < 5
 
 
+@pytest.mark.parametrize("key", ["source", "prompt", "category", "caption"])
+def test_a_zero_in_a_text_is_refused(tmp_path: Path, key: str) -> None:
+    task = {"id": "a", "image": "a.png", "source": "a red boat", "prompt": "sand", key: "a\0b"}
+    (tmp_path / "tasks.json").write_text(json.dumps([task]))
+    with pytest.raises(UserError, match=f"'{key}' holds a zero"):
+        read_tasks(tmp_path / "tasks.json")
+
+
 @pytest.mark.parametrize("split", ["Dev", "dev ", "", "eval", "тест"])
 def test_a_split_that_no_study_reads_is_refused(tmp_path: Path, split: str) -> None:
     task = {"id": "a", "image": "a.png", "source": "a red boat", "prompt": "sand", "split": split}

@@ -36,7 +36,7 @@ def audit_judge(
     found: dict[str, Any] = read_json(place) if place.exists() else {}
     if not audit.is_audit(found):
         raise UserError(f"{place} is no audit of judges: choose another --out")
-    if (before := audit.count_tasks(found)) not in (None, tasks):
+    if (before := audit.read_task_count(found)) not in (None, tasks):
         raise UserError(f"{place} has {before} tasks per category: say --tasks {before}, or choose "
                         "another --out")  # fmt: skip
     exams, measured = audit.draw_exams(tasks), dict[str, Any]()

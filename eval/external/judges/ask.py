@@ -16,6 +16,7 @@ import urllib.request
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.client import HTTPException
+from threading import Event
 from typing import Any, Protocol, runtime_checkable
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from PIL import Image
 from lr_edit.errors import Unfinished, UserError, shorten
 
 TRIES = 6
+FIRST = 2  # answers of another kind, where no completion has come yet: the address is wrong
 LONGEST_WAIT = 60.0  # seconds between two tries
 _AGAIN = {408, 409, 425, 429, 500, 502, 503, 504}
 
@@ -69,6 +71,7 @@ class Endpoint:
     temperature: float = 0.7
     timeout: float = 120.0
     wait: Callable[[float], None] = time.sleep
+    _answered: Event = field(default_factory=Event, init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         parts = urlsplit(self.url)
@@ -82,10 +85,12 @@ class Endpoint:
     ) -> Reply:
         """One answer. Unreachable after `TRIES`, UserError for what no wait mends."""
         body = json.dumps(self._body(pictures, text, seed=seed)).encode()
-        why = ""
+        why, strange = "", 0
         for attempt in range(TRIES):
             try:
-                return _read(self._send(body))
+                reply = _read(self._send(body))
+                self._answered.set()
+                return reply
             except urllib.error.HTTPError as error:
                 with error:
                     why = f"it answered {error.code}"
@@ -96,6 +101,9 @@ class Endpoint:
                     asked = error.headers.get("Retry-After")
             except _NoCompletion as error:
                 why, asked = str(error), None
+                strange += 1
+                if strange == FIRST and not self._answered.is_set():
+                    raise UserError(f"--judge-url {self.url} is no chat server: {why}") from None
             except (OSError, HTTPException) as error:  # no connection, a timeout, half an answer
                 said = str(getattr(error, "reason", error)) or type(error).__name__
                 why, asked = f"it does not answer: {shorten(said.strip())}", None
@@ -155,7 +163,7 @@ def _read(body: bytes) -> Reply:
     except (ValueError, KeyError, IndexError, TypeError, RecursionError):
         began = shorten(body[:60].decode("utf-8", "replace"))
         raise _NoCompletion(
-            f"it answers with {began}, which is no chat completion; --judge-url ends in /v1"
+            f"it answers with {began}, which is no chat completion (its address ends in /v1)"
         ) from None
     return Reply(text if isinstance(text, str) else "", str(found.get("model") or ""))
 

@@ -71,8 +71,17 @@ def test_a_server_that_breaks_off_is_waited_for(answer: bytes) -> None:
 @pytest.mark.parametrize("body", [b"<html>404</html>", b"", b"[" * 100_000, b"{}", b"[]", b"7"])
 def test_an_answer_that_is_none_of_a_chat_is_said(server: Server, body: bytes) -> None:
     server.react = lambda n, _: (200, {}, body)
-    with pytest.raises(Unreachable, match="no chat completion; --judge-url ends in /v1"):
+    with pytest.raises(UserError, match=r"is no chat server: .* no chat completion \(its address"):
         ask(server.url)
+    assert len(server.asked) == 2  # once may be an accident
+
+
+def test_one_that_has_answered_before_is_waited_for(server: Server) -> None:
+    endpoint = Endpoint(server.url, "vlm", wait=lambda _: None, timeout=5)
+    endpoint([picture(1)], "how good is it?", seed=0)
+    server.react = lambda n, _: (200, {}, b"<html>back soon</html>")
+    with pytest.raises(Unreachable, match=r"no chat completion .*what was judged is kept"):
+        endpoint([picture(1)], "how good is it?", seed=1)
 
 
 @pytest.mark.parametrize(

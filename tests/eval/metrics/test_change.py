@@ -17,17 +17,17 @@ SOURCE, EDITED = torch.rand(2, 3, 3, 20, 24, generator=torch.Generator().manual_
 MASK = torch.rand(3, 1, 20, 24, generator=torch.Generator().manual_seed(2)) > 0.6
 
 
-def by_the_book(source: np.ndarray, edited: np.ndarray) -> np.ndarray:
+def by_the_book(source: np.ndarray, edited: np.ndarray, rest: np.ndarray) -> np.ndarray:
     """The definition, one picture (3, H, W) at a time."""
     gap = edited.astype(float) - source.astype(float)
-    light = np.sort((np.array([0.2126, 0.7152, 0.0722])[:, None, None] * gap).sum(0).ravel())
+    light = np.sort((np.array([0.2126, 0.7152, 0.0722])[:, None, None] * gap).sum(0)[rest])
     return np.abs(gap - light[(light.size - 1) // 2]).mean(0)
 
 
 def test_every_aspect_is_its_definition() -> None:
     for n in range(3):
-        difference = by_the_book(SOURCE[n].numpy(), EDITED[n].numpy())
         inside = MASK[n, 0].numpy()
+        difference = by_the_book(SOURCE[n].numpy(), EDITED[n].numpy(), ~inside)
         want = {
             "hit": (difference[inside] > 0.3).mean(),
             "miss": (difference[inside] <= 0.3).mean(),
@@ -47,7 +47,7 @@ def test_ties_count_half(values: list[int], bits: int) -> None:
     mask = torch.from_numpy(inside)[None, None, None]
     source = torch.zeros_like(edited)
     got = where_changed(source, edited, mask=mask, aspect="auc").item()
-    difference = pixel_difference(source, edited)[0, 0].numpy()
+    difference = pixel_difference(source, edited, mask=mask)[0, 0].numpy()
     assert got == pytest.approx(roc_auc_score(inside, difference))
 
 
@@ -58,6 +58,17 @@ def test_light_that_shifts_everywhere_is_no_change() -> None:
     edited[:, :, :5] = 1 - edited[:, :, :5]
     lit = where_changed(source, (edited * 0.8 + 0.1).clamp(0, 1), mask=MASK, aspect="leak_size")
     assert (lit < 0.3).all()
+
+
+@pytest.mark.parametrize("rows", [2, 10, 15, 19])
+def test_an_edit_of_most_of_the_picture_is_no_shift_of_light(rows: int) -> None:
+    """A changed background once counted as the light, and what stayed as the leak."""
+    source, mask = 0.5 + SOURCE / 2, torch.zeros_like(MASK)
+    mask[:, :, :rows] = True
+    edited = torch.where(mask, source - 0.4, source)
+    for aspect, value in (("hit", 1), ("miss", 0), ("leak", 0), ("leak_size", 0), ("auc", 1)):
+        found = where_changed(source, edited, mask=mask, aspect=aspect)
+        assert found.tolist() == pytest.approx([value] * 3), aspect
 
 
 def test_an_empty_mask_or_rest_is_missing() -> None:

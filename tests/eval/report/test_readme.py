@@ -8,6 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from eval.report.edits import read_rows
 from eval.report.pages import has_results, in_order, read_held_out, text_pages, write_pages
@@ -109,9 +110,10 @@ def test_results_that_are_none_are_one_sentence(tmp_path: Path, text: str) -> No
     for name in ("params.yaml", "README.md"):
         shutil.copyfile(ROOT / name, tmp_path / name)
     (tmp_path / "reports/results.json").write_text(text)
-    with pytest.raises(UserError, match=r"results\.json is not what a report needs"):
+    with pytest.raises(UserError, match=r"results\.json is not what its stage wrote"):
         write_pages(tmp_path, CONFIG)
-    for edits in (b'{"id": "eval-', b"", b"\xff\xfe"):
+    outside = b'{"id": "../../x", "edits": {}}'
+    for edits in (b'{"id": "eval-', b"", b"\xff\xfe", b"[]", b'{"id": [], "edits": {}}', outside):
         (tmp_path / "reports/edits.jsonl").write_bytes(edits)
         with pytest.raises(UserError, match=r"edits\.jsonl holds no edits"):
             write_pages(tmp_path, CONFIG)
@@ -157,8 +159,13 @@ def test_a_strip_of_other_variants_is_refused(tmp_path: Path) -> None:
         place = ROOT / "reports" / name
         copy = shutil.copytree if place.is_dir() else shutil.copyfile
         copy(place, tmp_path / name)
-    with pytest.raises(UserError, match=r"shows 9 edits, and params\.yaml has 2 variants"):
+    with pytest.raises(UserError, match=r"edits\.jsonl: task eval-000 has the edits of other"):
         read_rows(tmp_path, variants=["learned", "untrained"])
+    path = tmp_path / "gallery/eval-000.webp"
+    with Image.open(path) as strip:
+        strip.crop((0, 0, strip.height * 3, strip.height)).save(path)
+    with pytest.raises(UserError, match=r"eval-000\.webp shows 2 edits, and params\.yaml has 9"):
+        read_rows(tmp_path, variants=list(CONFIG.variants))
 
 
 @pytest.mark.parametrize("root", STUDIES, ids=lambda root: root.name)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from PIL import Image
 from eval.metrics.registry import BY_KEY
 from eval.report.contact_sheet import example_tasks
 from eval.report.write import find_verdicts, write_report
+from eval.stages.report import run as run_report
 from eval.statistics import paired_difference
 from lr_edit.errors import UserError
 from lr_edit.workspace.storage import read_banks, read_json, study_tasks
@@ -213,5 +215,26 @@ def test_what_is_no_summary_is_named_with_its_cure(root: Path, text: str) -> Non
         path.write_text(text)
         with pytest.raises(UserError, match=r"learned.json is no summary .* `dvc repro evaluate`"):
             write_report(root, CONFIG)
+    finally:
+        path.write_text(whole)
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("nets/learned/summary.json", {"tasks": 5}),
+        ("nets/learned/summary.json", {}),
+        ("scores/learned.json", {"psnr": 5}),
+        ("scores/learned.json", {"metrics": {"success": "x"}}),
+        ("scores/learned.json", {"categories": None}),
+    ],
+)
+def test_what_no_stage_wrote_is_one_sentence(root: Path, file: str, change: dict[str, Any]) -> None:
+    path = root / "artifacts" / file
+    whole = path.read_text()
+    try:
+        path.write_text(json.dumps({**read_json(path), **change} if change else {}))
+        with pytest.raises(UserError, match=r"is not what its stage wrote|no summary"):
+            run_report(root, CONFIG)
     finally:
         path.write_text(whole)

@@ -65,6 +65,18 @@ def test_what_the_stage_did_not_leave_is_named_with_its_cure(
         path.write_text(whole)
 
 
+def test_a_row_that_lacks_a_part_is_one_sentence(root: Path, config: Config) -> None:
+    path = root / "artifacts/ablations.json"
+    whole, found = path.read_text(), read_json(path)
+    del found["sizes"]["two"]["candidates_used"]
+    try:
+        path.write_text(json.dumps(found))
+        with pytest.raises(UserError, match=r"is not what its stage wrote \('candidates_used'\)"):
+            ablation_scores(root, config, tasks=study_tasks(root))
+    finally:
+        path.write_text(whole)
+
+
 def test_the_best_of_the_bank_is_its_highest_s(root: Path, config: Config) -> None:
     tasks = study_tasks(root)
     scores = ablation_scores(root, config, tasks=tasks)
