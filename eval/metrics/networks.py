@@ -104,15 +104,15 @@ def _check_known(role: str, weights: Weights) -> None:
     if role == "perceptual" or ":" in name or "/" in name:
         return
     if role == "clip":
-        import open_clip
+        from lr_edit.frozen.clip import known_clips
 
-        models, tags = open_clip.list_models(), open_clip.list_pretrained_tags_by_model(name)
+        models, tags = known_clips(name)
         if name in models and tag and tag not in tags:
             raise UserError(f"open_clip's {name} has no weights {tag!r}{suggest_name(tag, tags)}")
     else:
-        import timm
+        from lr_edit.frozen.dino import known_vits
 
-        models = timm.list_models() + timm.list_pretrained()
+        models = known_vits()
     if name not in models:
         raise UserError(f"there is no model {shorten(name)}{suggest_name(name, models)}")
 

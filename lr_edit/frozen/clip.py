@@ -113,3 +113,8 @@ def _same_activation(name: str, pretrained: str) -> None:
             f"CLIP {name!r} has not the activation that its weights {pretrained!r} were trained "
             f"with: name {other!r}"
         )
+
+
+def known_clips(name: str) -> tuple[list[str], list[str]]:
+    """The models that open_clip knows, and the tags of the weights that it has of one."""
+    return open_clip.list_models(), open_clip.list_pretrained_tags_by_model(name)

@@ -95,3 +95,8 @@ def load_dino(name: str, *, device: str | torch.device = "cpu") -> Dino:
         model = timm.create_model(name, pretrained=True, num_classes=0, dynamic_img_size=True)
         check_numbers(name, model)
         return Dino(model, device=device)
+
+
+def known_vits() -> list[str]:
+    """The models that timm knows, alone and with the tags of their weights."""
+    return [*timm.list_models(), *timm.list_pretrained()]
