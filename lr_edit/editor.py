@@ -45,7 +45,8 @@ def _quietly(_what: str, _total: int) -> None:
 class Editor:
     """Edits pictures by words: where to edit is found, inpainted and judged by frozen models.
 
-    Lin et al., Text-Driven Image Editing via Learnable Regions, CVPR 2024.
+    Lin et al., Text-Driven Image Editing via Learnable Regions, CVPR 2024. Threads may share
+    one; a process that is forked after an edit hangs in PyTorch, one that is spawned does not.
 
     Args:
         config: Sizes, sampler and budgets, as `load_config` reads them.
