@@ -47,16 +47,16 @@ class Receipt:
     """What publishing did. `keys`, the variants', alone is written down: it is the same wherever it
     was published.
 
-    `links` has a page for every question, where a server was published to; `files` is the folder
-    of pictures and nets of a database that is not the checkout's. `warning` is set, and nothing
-    else is certain, where MLflow could not be reached.
+    `links` has a page for every question, where a server was published to; `files` says where a
+    database that is not the checkout's keeps pictures and nets. `warning` is set, and nothing else
+    is certain, where MLflow could not be reached.
     """
 
     keys: dict[str, ResultKeys]
     added: tuple[str, ...] = ()
     rows: int = 0
     links: dict[str, str] = field(default_factory=dict)
-    files: Path | None = None
+    files: str | None = None
     warning: str | None = None
 
     def as_dict(self) -> dict[str, dict[str, str]]:
@@ -99,6 +99,7 @@ def publish(
             client = open_store(root, uri)
             files, own = artifacts_of(root, uri), uri == default_uri(root)
             experiment = _open_experiment(client, _experiment_name(root, rows), files, own=own)
+            place = client.get_experiment(experiment).artifact_location
             added = Ledger(client, experiment, root).enter(rows, progress or _plainly)
             questions = _questions(root, rows)
             write_views(client, experiment, questions=questions)
@@ -114,7 +115,9 @@ def publish(
         return Receipt(keys, warning=explain(error, root, uri=uri))
     address = without_secrets(uri, uri)
     links = _links(experiment, questions, address) if uri.startswith("http") else {}
-    return Receipt(keys, added=added, rows=count, links=links, files=None if own else files)
+    return Receipt(
+        keys, added=added, rows=count, links=links, files=place if files and not own else None
+    )
 
 
 def serve(root: Path, *, port: int = 5000, say: Callable[[str], Any] = print) -> None:

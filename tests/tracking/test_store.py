@@ -95,7 +95,7 @@ def test_a_database_elsewhere_keeps_its_files_beside_it(
     there.mkdir()
     monkeypatch.chdir(here)
     receipt = publish(root, tracking_uri=f"sqlite:///{there / 'x.db'}")
-    assert f"their files lie in {there / 'mlruns'}" in receipt.text
+    assert f"their files lie in {(there / 'mlruns').as_uri()}" in receipt.text
     assert any((there / "mlruns").rglob("choices.json")) and not list(here.iterdir())
 
 
