@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import Counter
 from collections.abc import Container, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -217,9 +218,16 @@ def _merge(
     for task in known.values():  # edits of these photos that no row names
         if task.image in left and _edit(task) not in given:
             left[task.image].append(task)
+    waiting = Counter(task.image for _, task in made if _edit(task) not in there)
     for row, task in made:
         if _edit(task) in there:
             same += 1
+            continue
+        others, waiting[task.image] = left[task.image], waiting[task.image] - 1
+        if overwrite and len(others) > waiting[task.image] + 1 and not _same_words(others, task):
+            ids = ", ".join(one.id for one in others)
+            wrong.append(_placed(row, f"it could replace any of {ids}: give a table of all edits "
+                                 f"of {task.image}, or edit tasks.json"))  # fmt: skip
             continue
         # A line of a table stands for an edit that it no longer has; words on the command line
         # are one more, unless they are to take the other's place.
@@ -246,9 +254,13 @@ def _taken_place(left: list[EditTask], task: EditTask) -> EditTask | None:
     words, else the first."""
     if not left:
         return None
-    words = [(one.source, one.prompt) for one in left]
-    at = words.index((task.source, task.prompt)) if (task.source, task.prompt) in words else 0
-    return left.pop(at)
+    alike = _same_words(left, task)
+    return left.pop(left.index(alike[0]) if alike else 0)
+
+
+def _same_words(left: list[EditTask], task: EditTask) -> list[EditTask]:
+    words = (task.source, task.prompt)
+    return [one for one in left if (one.source, one.prompt) == words]
 
 
 def _edit(task: EditTask) -> tuple[Path, str, str, Truth | None]:

@@ -62,6 +62,21 @@ def test_lines_may_change_places_and_go(root: Path, photos: Path, capsys: Captur
     assert (first.category, first.split, first.caption) == ("replace", "val", "a boat on water")
 
 
+def test_one_of_several_edits_is_replaced_where_it_is_known_which(
+    root: Path, photos: Path, capsys: Captured
+) -> None:
+    table(photos, "boat.png,a,x", "boat.png,b,y")
+    assert add(root, photos) == 0
+    before = (photos / "tasks.json").read_bytes()
+    table(photos, "boat.png,c,z")
+    assert add(root, photos, "--overwrite") == 2
+    assert "it could replace any of boat, boat-2" in capsys.readouterr().err
+    assert (photos / "tasks.json").read_bytes() == before
+    table(photos, "boat.png,b,y", "boat.png,c,z")
+    assert add(root, photos, "--overwrite") == 0
+    assert "1 replaced (boat), 1 there already" in capsys.readouterr().out
+
+
 def test_equal_words_with_other_boxes_are_two_edits(root: Path, photos: Path) -> None:
     (photos / "edits.csv").write_text(
         'image,source,prompt,box\nboat.png,a,x,"0,0,32,32"\nboat.png,a,x,"32,0,64,32"\n'

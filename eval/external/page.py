@@ -122,10 +122,12 @@ def _ranking(summary: Mapping[str, Any], metric: str) -> dict[str, Any]:
 
     def key(name: str) -> float:
         mean = cells[name].get("mean")
-        return math.inf if mean is None else sign * mean
+        if mean is None:  # every image perfect, or none measured
+            return -math.inf if cells[name].get("infinite") else math.inf
+        return float(sign * mean)
 
-    rows = []
-    for name in sorted(cells, key=key):
+    rows, endless = [], any(cell.get("infinite") and cell["n"] for cell in cells.values())
+    for name in cells if endless else sorted(cells, key=key):  # means without the best: no ranking
         cell, paired = cells[name], summary["paired"].get(name, {}).get(metric, {})
         rows.append({
             "name": name,

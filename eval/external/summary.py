@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -44,6 +45,8 @@ def summarise(
             f"--against {against!r}: the folder holds no such variant{suggest_name(against, found)}"
         )
     categories = dict.fromkeys(task.category for task in request.dataset.tasks)
+    rows, left_out = select_rows(request, journal, data=data)
+    lacking = {name: _without_edits(request, rows, name) for name in found}
     return {
         "dataset": _describe(request.dataset),
         "protocol": request.protocol,
@@ -65,7 +68,9 @@ def summarise(
         "paired": _paired(found, against, resamples=resamples) if against else {},
         "aggregates": {name: _aggregates(request, values) for name, values in found.items()},
         "psnr_of_mean_mse": {name: _psnr_of_means(values) for name, values in found.items()},
-        "left_out": select_rows(request, journal, data=data)[1],
+        "left_out": left_out,
+        "missing": {name: missing for name, (missing, _) in lacking.items()},
+        "fewer_runs": {name: partly for name, (_, partly) in lacking.items() if partly},
         "networks": {
             role: {"name": network.name, "sha256": network.digest}
             for role, network in request.networks.items()
@@ -119,6 +124,23 @@ def collect_values(
     others = (one["variant"] for one in left_out)
     variants = dict.fromkeys([request.variant, *(key[0] for key in rows), *others])
     return {name: _per_task(request, rows, name) for name in variants}
+
+
+def _without_edits(
+    request: Request, rows: Mapping[Key, Row], variant: str
+) -> tuple[list[str], list[str]]:
+    """The tasks of which some run of a variant has no value, though another row has one; and of
+    these the ones of which another run of it has."""
+    known = {key[:3] for key, row in rows.items() if not math.isnan(row.value)}
+    runs = {run for name, _, run in known if name == variant}
+    anywhere = {task for _, task, _ in known}
+    lacks = {
+        task.id: sum((variant, task.id, run) not in known for run in runs)
+        for task in request.dataset.tasks
+        if task.id in anywhere
+    }
+    missing = [task for task, count in lacks.items() if count]
+    return missing, [task for task in missing if lacks[task] < len(runs)]
 
 
 def say_left_out(summary: Mapping[str, Any]) -> list[str]:

@@ -85,9 +85,17 @@ def side_by_side(summary: Mapping[str, Any]) -> Table:
     note = caption(summary)
     if summary["against"]:
         note += f" Δ is the paired difference to {summary['against']}; * marks Holm p below 0.05."
-        apart = [one.measure.title for one in columns if one.measure.paired != "test"]
-        if apart:
-            note += f" Not compared: {', '.join(apart)}, which a perfect background makes infinite."
+        if any(one.measure.title == "PSNR" for one in columns):
+            note += " PSNR, which equal pixels make infinite, is not compared."
+    endless = {
+        name: max((cell.get("infinite", 0) for cell in cells.values() if cell["n"]), default=0)
+        for name, cells in summary["variants"].items()
+    }
+    if any(endless.values()):
+        counts = ", ".join(f"{count} of {name}" for name, count in endless.items() if count)
+        note += f" PSNR leaves out infinite values ({counts}), and has no best where there are any."
+    for name, tasks in summary.get("fewer_runs", {}).items():
+        note += f" {name}: {len(tasks)} tasks by fewer than all of its runs."
     if published:
         blocks["Published"] = [
             Line(name, tuple(_in_units(*cell) for cell in zip(values, columns, strict=True)))

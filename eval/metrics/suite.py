@@ -148,8 +148,9 @@ def _regional(region: Region) -> list[Metric]:
     for kind, title, higher, power, role, value in kinds:
         name = "lpips" if (kind, region) == ("lpips", "background") else f"{region}_{kind}"
         measure = BY_KEY.get(name) or Measure(
-            name, title, region.capitalize(), higher, region, power=power
-        )
+            name, title, region.capitalize(), higher, region, power=power,
+            paired="none" if kind == "psnr" else "test",
+        )  # fmt: skip
         found.append(Metric(measure, value, role, () if region == "whole" else ("mask",)))
     return found
 

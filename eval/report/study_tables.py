@@ -124,8 +124,9 @@ def _blocks(
 def _of_variant(results: dict[str, Any], block: str, name: str, key: str) -> Cell:
     """A perfect PSNR is inf where every background is perfect: its mean leaves those out."""
     one = results[block][name][key]
-    if key == "background_psnr" and one["mean"] is None and results["psnr"][name]["infinite"]:
-        one = {**one, "mean": float("inf")}
+    if key == "background_psnr" and (count := results["psnr"][name]["infinite"]):
+        one = {**one, "infinite": count}
+        one |= {"mean": float("inf")} if one["mean"] is None else {}
     return Cell(f"{block}.{name}.{key}", one, _against(results, name, key))
 
 

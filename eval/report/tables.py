@@ -139,6 +139,7 @@ class Table:
             "interval": format_interval(cell.one, measure),
             "change": _format_change(paired, measure),
             "star": is_significant(paired),
+            "endless": bool(cell.one.get("infinite")) and math.isfinite(cell.one["mean"]),
         }
 
     def spans(self) -> list[tuple[str, int, int]]:
@@ -209,11 +210,13 @@ def _format_change(paired: Mapping[str, Any], measure: Measure) -> str:
 
 
 def _ranks(frame: pd.DataFrame) -> pd.Series:
-    """1 and 2 for the two best values of a block as printed, 0 otherwise; equals have no best."""
+    """1 and 2 for the two best values of a block as printed, 0 otherwise; equals have no best, nor
+    have means that leave infinite values out."""
 
     def rank(values: pd.Series) -> pd.Series:
         measure: Measure = frame.loc[values.index[0], "column"].measure
-        if measure.higher_is_better is None or values.nunique() < 2:
+        endless = frame.loc[values.index, "endless"].any()
+        if measure.higher_is_better is None or values.nunique() < 2 or endless:
             return pd.Series(0, values.index)
         printed = (values * 10**measure.power).round(measure.decimals)
         order = printed.rank(method="dense", ascending=not measure.higher_is_better)

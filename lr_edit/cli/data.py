@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from lr_edit.cli.console import PATH, WORDS, choose_profile, find_config, show
 from lr_edit.errors import UserError
+
+if TYPE_CHECKING:
+    from lr_edit.types import EditTask
 
 
 @click.group()
@@ -70,9 +75,14 @@ def add(
             "\n  ".join([f"{table} has {many}, so nothing was written:", *lines])
         ) from None
     show(
-        f"{folder / 'tasks.json'}: {len(added.new)} added, {len(added.replaced)} replaced, "
-        f"{added.same} there already"
+        f"{folder / 'tasks.json'}: {len(added.new)} added, {len(added.replaced)} replaced"
+        f"{_named(added.replaced)}, {added.same} there already"
     )
+
+
+def _named(replaced: Sequence[EditTask]) -> str:
+    """Which tasks they are, where a line holds them."""
+    return f" ({', '.join(task.id for task in replaced)})" if 0 < len(replaced) <= 5 else ""
 
 
 def _name(file: Path, folder: Path) -> str:

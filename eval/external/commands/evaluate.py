@@ -163,7 +163,7 @@ def _write(
     request = requests[0]
     with journal.finished():
         summary = summarise(request, journal, data=data, against=against)
-        summary["missing"] = {name: list(one.missing) for name, one in outcomes.items()}
+        summary["missing"] |= {name: list(one.missing) for name, one in outcomes.items()}
         summary["judge"] = {
             name: describe_verdicts(request.judge, one)
             for name, one in judged.items()

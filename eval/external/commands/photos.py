@@ -18,12 +18,16 @@ def photos(folder: Path | None) -> None:
     eval/criteria/photos60.yaml says where to find free ones.
     """
     from eval.external.photos import criteria, write_photo_tasks
+    from lr_edit.workspace.tasks import find_tasks
 
     if folder is None:
         for row in criteria():
             click.echo(f"{row['id']:18} {row['photo']}: {row['source']} -> {row['prompt']}")
         return
     tasks, lacking = write_photo_tasks(folder)
-    click.echo(f"{folder / 'tasks.json'}: {len(tasks)} tasks")
+    listed = find_tasks(folder)
+    click.echo(f"{folder / 'tasks.json'}: {len(tasks)} of the list, {len(listed)} tasks in all")
+    if gone := [task.id for task in listed if not (folder / task.image).is_file()]:
+        say(f"{', '.join(gone)}: the photo is gone, the task stands in tasks.json")
     if lacking:
         say(f"{len(lacking)} photos are missing: {', '.join(lacking)}")

@@ -91,3 +91,55 @@ def test_a_page_may_be_left_out(home: Path) -> None:
     pictures(home)
     assert evaluate(home, "--no-page") == 0
     assert not (home / "evaluation/index.html").exists()
+
+
+def test_psnr_that_leaves_perfect_pictures_out_ranks_nobody(home: Path) -> None:
+    """A mean without the best half was bold, starred and first."""
+    for folder in ("A", "B"):
+        pictures(home, count=8)
+        for n in range(8):
+            noise = np.random.default_rng(n + 50).integers(-9, 10, (20, 31, 3))
+            near = np.clip(picture(n).astype(int) + noise, 0, 255).astype(np.uint8)
+            write_image(
+                home / f"{folder}/in/{n}.png", picture(n) if folder == "B" and n % 2 else near
+            )
+    words: list[str | Path] = [
+        "--metrics",
+        "whole_mse,whole_psnr",
+        "--edits",
+        home / "A",
+        "--edits",
+        home / "B",
+    ]
+    assert run("evaluate", "--dataset", f"csv:{home}", *words) == 0
+    summary = json.loads((home / "evaluation/evaluation.json").read_text())
+    assert summary["variants"]["B"]["whole_psnr"]["infinite"] == 4
+    assert "whole_psnr" not in summary["paired"]["B"] and "whole_mse" in summary["paired"]["B"]
+    wide = (home / "evaluation/table.md").read_text().split("## Side by side")[1]
+    assert "PSNR leaves out infinite values (4 of B), and has no best where there are any" in wide
+    assert len(re.findall(r"\*\*[\d.]+\*\*", wide)) == 1  # MSE alone has a best
+    ranking = page(home).split('data-metric="whole_mse"')[1].split("</table>")[0]
+    assert re.findall(r"<tr><td>(\w+)</td>", ranking) == ["B", "A"]
+    ranking = page(home).split('data-metric="whole_psnr"')[1].split("</table>")[0]
+    assert re.findall(r"<tr><td>(\w+)</td>", ranking) == ["A", "B"]  # as they were given
+
+
+def test_tasks_that_rest_on_fewer_runs_are_said(home: Path) -> None:
+    pictures(home)
+    own: list[str | Path] = [
+        "evaluate",
+        "--dataset",
+        f"csv:{home}",
+        "--metrics",
+        "mse",
+        "--no-page",
+    ]
+    assert run(*own, "--edits", home / "edits", "--variant", "B", "--seed", "0") == 0
+    (home / "edits/in/1.png").unlink()
+    assert run(*own, "--edits", home / "edits", "--variant", "B", "--seed", "1") == 0
+    write_image(home / "edits/in/1.png", picture(101))
+    assert run(*own, "--edits", home / "edits", "--variant", "C") == 0
+    summary = json.loads((home / "evaluation/evaluation.json").read_text())
+    (lacking,) = summary["missing"]["B"]
+    assert summary["fewer_runs"] == {"B": [lacking]} and summary["missing"]["C"] == []
+    assert "B: 1 tasks by fewer than all of its runs." in (home / "evaluation/table.md").read_text()

@@ -32,7 +32,8 @@ def test_photos_become_tasks_and_missing_ones_are_named(tmp_path: Path, capsys) 
     write_image(tmp_path / f"{first}.png", np.zeros((30, 40, 3), dtype=np.uint8))
     main(["photos", str(tmp_path)])
     said = capsys.readouterr()
-    assert "1 tasks" in said.out and "59 photos are missing" in said.err and second in said.err
+    assert "1 of the list, 1 tasks in all" in said.out
+    assert "59 photos are missing" in said.err and second in said.err
     (task,) = find_tasks(tmp_path)
     assert task.id == first and read_image(tmp_path / task.image).shape == (30, 40, 3)
 

@@ -106,7 +106,7 @@ def test_what_is_not_compared_is_said(home: Path) -> None:
     words: list[str | Path] = ["--edits", home / "edits", "--variant", "B", "--metrics", "psnr"]
     assert evaluate(home, *words, "--against", "A") == 0
     said = (home / "evaluation/table.md").read_text()
-    assert "Not compared: PSNR, which a perfect background makes infinite." in said
+    assert "PSNR, which equal pixels make infinite, is not compared." in said
 
 
 @pytest.mark.parametrize("name", ["index.html", "table.md", "evaluation.json", "journal.jsonl"])
