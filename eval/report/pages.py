@@ -7,6 +7,7 @@ race.csv; and the study's params.yaml, for the order and the titles of its rows.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -30,7 +31,7 @@ from eval.report.tables import write_csv
 from eval.study.strata import GROUP as GROUP_OF_STRATA
 from eval.study.strata import METRICS
 from lr_edit.config import Config, load_config
-from lr_edit.errors import UserError, reading
+from lr_edit.errors import Notice, UserError, reading
 from lr_edit.workspace.paths import checkout, reports_folder
 from lr_edit.workspace.storage import atomic_write, read_json
 
@@ -49,15 +50,18 @@ def write_all_pages(top: Path) -> list[Path]:
         The files that were written.
 
     Raises:
-        UserError: Where no study has results, or a file of one is missing or broken.
+        UserError: Where no study has results, or a file of the checkout's own is missing or broken;
+            another's is a notice.
     """
     folders = [top, *sorted(path.parent for path in top.glob("studies/*/params.yaml"))]
-    done = [
-        path
-        for root in folders
-        if has_results(root)
-        for path in write_pages(root, load_config(root / "params.yaml"))
-    ]
+    done = []
+    for root in filter(has_results, folders):
+        try:
+            done += write_pages(root, load_config(root / "params.yaml"))
+        except UserError as error:
+            if root == top:
+                raise
+            warnings.warn(f"{root.name} is left out: {error}", Notice, stacklevel=2)
     if not done:
         raise UserError(f"{top / 'reports'} holds no results.json: run the study (make repro)")
     return done

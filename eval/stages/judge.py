@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lr_edit.config import Config
+from lr_edit.errors import UserError
 from lr_edit.execution.local import Execute, choose_executor, make_all
 from lr_edit.frozen.weights import identify, resolve
 from lr_edit.profiles import Profile
@@ -98,7 +99,12 @@ class TaskJudge:
 def _read(root: Path, task: EditTask, *, name: str) -> JudgeTask:
     bank = read_bank(root / f"artifacts/tables/{name}/{task.id}.safetensors")
     images = read_candidates(root, name, task=task, bank=bank)
-    return JudgeTask(task, study_image(root, task), images, bank.boxes)
+    source = study_image(root, task)
+    if source.shape[-2:] != images.shape[-2:]:
+        high, wide = source.shape[-2:]
+        raise UserError(f"the image of task {task.id!r} is {wide}x{high}, its candidates {name!r} "
+                        "are not: run the stage prepare again")  # fmt: skip
+    return JudgeTask(task, source, images, bank.boxes)
 
 
 def _key(common: str, item: JudgeTask) -> str:

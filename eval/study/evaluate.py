@@ -179,6 +179,12 @@ def read_judgements(
                 f"{path} does not judge the {shape[0]}x{shape[1]} candidates of its table: run its "
                 "stage judge again"
             )
+    metrics = {name for table in tables for name in table}
+    for task, table in zip(tasks, tables, strict=True):
+        if lacking := metrics - table.keys():
+            raise UserError(
+                f"{folder / task.id}.safetensors lacks {min(lacking)}: run its stage judge again"
+            )
     return tables
 
 

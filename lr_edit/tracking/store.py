@@ -54,6 +54,7 @@ FAILURES = (MlflowException, SQLAlchemyError, sqlite3.Error, CommandError, OSErr
             ValueError)  # fmt: skip
 SERVED = ("http", "https", "databricks")  # the others are SQLAlchemy's
 SCHEMES = (*SERVED, "sqlite", "postgresql", "mysql", "mssql")  # MLflow writes no folders any more
+DRIVERS = {"MySQLdb": "mysqlclient"}  # module -> package, where they differ
 PATIENCE = 10  # seconds that a database has to answer
 _SECRETS = ("MLFLOW_TRACKING_PASSWORD", "MLFLOW_TRACKING_TOKEN", "AWS_SECRET_ACCESS_KEY")
 
@@ -221,7 +222,10 @@ def explain(error: BaseException, root: Path, *, uri: str) -> str:
     if isinstance(error, PermissionError):  # somebody else's checkout
         cure = "work in a checkout of your own, or name a LR_EDIT_CACHE that you may write"
     if isinstance(error, ModuleNotFoundError):  # the database's own driver
-        cure = f"install {error.name}, then run `lr-edit publish`"
+        driver = DRIVERS.get(str(error.name), error.name)
+        cure = f"install {driver}, then run `lr-edit publish`"
+    if "readonly database" in reason:
+        cure = "it may only be read here: work in a checkout that you may write"
     said = f"MLflow at {without_secrets(uri, uri)} failed ({without_secrets(reason, uri)[:200]})"
     return f"{said}; the study's files are complete: {cure}"
 

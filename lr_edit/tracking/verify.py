@@ -9,12 +9,22 @@ import json
 import math
 import subprocess
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from os.path import relpath
 from pathlib import Path
 from typing import Any
 
 from lr_edit.errors import Unfinished, UserError, shorten
-from lr_edit.tracking.lockfile import Entry, content_md5, parse_lock, read_lock
+from lr_edit.tracking.lockfile import (
+    Chain,
+    Entry,
+    chain_from,
+    content_md5,
+    difference,
+    parse_lock,
+    read_lock,
+    read_study,
+)
 from lr_edit.tracking.rows import other_studies
 from lr_edit.tracking.trace import RESULTS, find_altered, git, place, read_results
 from lr_edit.workspace.paths import reports_folder
@@ -40,6 +50,8 @@ def verify(root: Path) -> dict[str, Any]:
     damaged what the workspace holds otherwise than its own dvc.lock says, or lacks: the numbers
             were not made from these files; of a checkout's other studies, what pages are made from
     lacking stages of the committed dvc.lock that the workspace's own lacks
+    made_from  a parameter, data or weights that are not those that the study was made from, in
+            words, or None
 
     Raises Unfinished where nothing was run here: what git brought would be compared with itself.
     """
@@ -70,8 +82,20 @@ def verify(root: Path) -> dict[str, Any]:
     first = first_difference(then, own_lock)
     return {
         "cells": cells, "first": first, "damaged": damaged, "tolerance": TOLERANCE,
-        "lacking": sorted({*then} - {*own_lock}),
+        "made_from": _made_from_others(root, own_lock), "lacking": sorted({*then} - {*own_lock}),
     }  # fmt: skip
+
+
+def _made_from_others(root: Path, lock: Mapping[str, Entry]) -> str | None:
+    """The first input that is not what the lock says, code apart: an edit of it changes no number
+    before it is run."""
+    last = [name for name in ("report", "race", "ablate") if name in lock]
+    chains = [*read_study(root), chain_from(lock, "study", last=last)]
+    entries = [
+        replace(one, outs=(), deps=tuple(d for d in one.deps if not d.path.endswith(".py")))
+        for one in {one.name: one for chain in chains for one in chain.entries}.values()
+    ]
+    return difference(root, [Chain("study", tuple(entries))], limit=2**63)
 
 
 def _git_says(root: Path) -> str:
@@ -85,7 +109,7 @@ def _git_says(root: Path) -> str:
 def differs(found: dict[str, Any]) -> bool:
     """Whether what `verify` found is not the committed study, or is not what the lock says."""
     verdicts = [one["verdict"] for one in found["cells"].values()]
-    wrong = found["damaged"] or found["lacking"]
+    wrong = found["damaged"] or found["lacking"] or found["made_from"]
     return bool(wrong) or not verdicts or "different" in verdicts
 
 
@@ -113,6 +137,7 @@ def verdict(found: dict[str, Any]) -> str:
         f"first stage whose outputs differ: {first}" if first else "every stage's outputs are equal"
     )
     lines += [f"not what dvc.lock says: {path}; run `dvc repro`" for path in found["damaged"]]
+    lines += [f"{found['made_from']}: run `dvc repro`"] if found["made_from"] else []
     lines += [f"dvc.lock lacks the stage {name}; run `dvc repro`" for name in found["lacking"][:5]]
     return "\n".join(lines)
 

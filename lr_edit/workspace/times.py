@@ -10,6 +10,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -46,9 +47,10 @@ def write_time(root: Path, stage: str, *, restored: bool) -> None:
         restored=restored,
     )
     path = root / _FILE
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a", encoding="utf-8") as lines:
-        lines.write(json.dumps(asdict(taken)) + "\n")
+    with suppress(OSError):  # a disk that may not be written: the outputs are there all the same
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("a", encoding="utf-8") as lines:
+            lines.write(json.dumps(asdict(taken)) + "\n")
 
 
 @dataclass(frozen=True)

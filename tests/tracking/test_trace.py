@@ -215,6 +215,7 @@ def test_the_command_ends_with_the_verdict(
         "cells": {"a.b.iou": {"committed": 0, "fresh": 1, "verdict": verdict_}},
         "first": None,
         "lacking": [],
+        "made_from": None,
     }
     found["damaged"] = []
     monkeypatch.setattr("lr_edit.tracking.verify.verify", lambda root: found)

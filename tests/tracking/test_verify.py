@@ -131,4 +131,20 @@ def test_results_that_are_none_are_one_sentence(root: Path, text: str) -> None:
 
 
 def test_a_study_without_a_cell_does_not_verify() -> None:
-    assert differs({"cells": {}, "first": None, "damaged": [], "lacking": []})
+    assert differs({"cells": {}, "first": None, "damaged": [], "lacking": [], "made_from": None})
+
+
+def test_parameters_and_data_that_are_not_those_of_the_study_are_said(root: Path) -> None:
+    params, lock_file = root / "params.yaml", root / "dvc.lock"
+    before = params.read_text(), lock_file.read_text()
+    assert verify(root)["made_from"] is None
+    params.write_text(before[0].replace("split: dev", "split: val"))
+    found = verify(root)
+    assert differs(found) and "params.yaml says study.split = 'val', but" in verdict(found)
+    params.write_text(before[0])
+    locked = yaml.safe_load(before[1])
+    entry = next(one for name, one in locked["stages"].items() if name.startswith("evaluate@"))
+    entry["deps"][0]["md5"] = "0" * 32  # what another stage made otherwise
+    lock_file.write_text(yaml.safe_dump(locked))
+    found = verify(root)
+    assert differs(found) and f"{entry['deps'][0]['path']} is not what evaluate@" in verdict(found)

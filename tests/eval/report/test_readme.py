@@ -11,11 +11,18 @@ import pytest
 from PIL import Image
 
 from eval.report.edits import read_rows
-from eval.report.pages import has_results, in_order, read_held_out, text_pages, write_pages
+from eval.report.pages import (
+    has_results,
+    in_order,
+    read_held_out,
+    text_pages,
+    write_all_pages,
+    write_pages,
+)
 from eval.report.race_page import race_page, read_measured
 from eval.report.readme import END, FIRST, START, front_results, insert_results
-from lr_edit.config import load_config
-from lr_edit.errors import UserError
+from lr_edit.config import Config, load_config
+from lr_edit.errors import Notice, UserError
 from lr_edit.workspace.paths import reports_folder
 from lr_edit.workspace.storage import read_json
 from tests.source_tree import ROOT
@@ -99,6 +106,27 @@ def test_pages_need_a_clone_alone(tmp_path: Path) -> None:
     for name in gone:
         assert (tmp_path / "reports" / name).read_bytes() == (ROOT / "reports" / name).read_bytes()
     assert (tmp_path / "README.md").read_bytes() == (ROOT / "README.md").read_bytes()
+
+
+def test_one_unfinished_study_keeps_no_other_from_its_pages(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A row was added to it, and not yet run."""
+    for name in ("params.yaml", "studies/test/params.yaml"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(ROOT / name, tmp_path / name)
+    for name in ("reports", "reports/test"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "results.json").write_text("{}")
+
+    def write(root: Path, _: Config) -> list[Path]:
+        if root == tmp_path:
+            return [root / "reports/index.html"]
+        raise UserError("edits.jsonl: task a has the edits of other variants")
+
+    monkeypatch.setattr("eval.report.pages.write_pages", write)
+    with pytest.warns(Notice, match="test is left out: edits.jsonl: task a"):
+        assert write_all_pages(tmp_path) == [tmp_path / "reports/index.html"]
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from eval.stages import judge
 from eval.study.judging import JUDGED, JudgeNets
@@ -66,6 +67,20 @@ def test_candidates_of_another_set_are_neither_judged_nor_an_edit(
         judge.run(root, config, name="dino", track=quietly)
     with pytest.raises(UserError, match=r"eval-001.* the 3x6 candidates .* stage candidates again"):
         edit.run(root, config, name="argmin-table")
+
+
+def test_an_image_of_another_size_than_its_candidates_is_named(
+    study: tuple[Path, Config, list[Profile]],
+) -> None:
+    root, config, _ = study
+    path = root / "artifacts/tasks/images/eval-001.png"
+    whole = path.read_bytes()
+    try:
+        Image.new("RGB", (33, 32)).save(path)
+        with pytest.raises(UserError, match=r"'eval-001' is 33x32, its candidates 'dino' are not"):
+            judge.run(root, config, name="dino", track=quietly)
+    finally:
+        path.write_bytes(whole)
 
 
 def test_nothing_is_judged_twice_unless_its_judges_or_pixels_change(

@@ -25,6 +25,7 @@ from lr_edit.workspace.storage import (
     read_tensors,
     study_tasks,
     write_choices,
+    write_tensors,
 )
 from tests.eval.artifact_tree import CATEGORIES, POINTS, SIZES, make_tree, small_config
 
@@ -133,6 +134,17 @@ def test_judgements_of_other_candidates_are_refused(root: Path) -> None:
     try:
         path.write_bytes((folder / "dino-random/eval-002.safetensors").read_bytes())
         with pytest.raises(UserError, match=r"dino/eval-002.* the 3x6 candidates .* judge again"):
+            evaluate(root, CONFIG, name="learned")
+    finally:
+        path.write_bytes(kept)
+
+
+def test_judgements_that_lack_a_metric_are_refused(root: Path) -> None:
+    path = root / "artifacts/judge/dino/eval-002.safetensors"
+    kept, table = path.read_bytes(), read_tensors(path)
+    try:
+        write_tensors(path, {name: values for name, values in table.items() if name != "clip_i"})
+        with pytest.raises(UserError, match=r"eval-002\.safetensors lacks clip_i: run its stage"):
             evaluate(root, CONFIG, name="learned")
     finally:
         path.write_bytes(kept)
