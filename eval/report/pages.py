@@ -140,7 +140,9 @@ def _write_study(root: Path, out: Path, config: Config) -> list[Path]:
     for name, text in texts.items():
         with atomic_write(out / name) as part:
             part.write_text(text, encoding="utf-8")
-    written = [out / name for name in (*texts, *_draw_figures(out, config, results, rows))]
+    with reading(out / "results.json", cure=CURE):
+        figures = _draw_figures(out, config, results, rows)
+    written = [out / name for name in (*texts, *figures)]
     front = checkout(root) / "README.md"
     if root == checkout(root) and front.is_file():
         page = insert_results(

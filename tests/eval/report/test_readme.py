@@ -140,6 +140,11 @@ def test_results_that_are_none_are_one_sentence(tmp_path: Path, text: str) -> No
     (tmp_path / "reports/results.json").write_text(text)
     with pytest.raises(UserError, match=r"results\.json is not what its stage wrote"):
         write_pages(tmp_path, CONFIG)
+    found = json.loads((ROOT / "reports/results.json").read_text())
+    del found["method"]["worst"]
+    (tmp_path / "reports/results.json").write_text(json.dumps(found))
+    with pytest.raises(UserError, match=r"results\.json is not what its stage wrote \('worst'\)"):
+        write_pages(tmp_path, CONFIG)
     outside = b'{"id": "../../x", "edits": {}}'
     for edits in (b'{"id": "eval-', b"", b"\xff\xfe", b"[]", b'{"id": [], "edits": {}}', outside):
         (tmp_path / "reports/edits.jsonl").write_bytes(edits)
